@@ -1,0 +1,137 @@
+"""The only wiring: settings in, a working App out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sluicegate.base.errors import Invalid
+from sluicegate.base.settings import Settings
+from sluicegate.crypto import keys
+from sluicegate.crypto.chain import Chain
+from sluicegate.engine.events import Events
+from sluicegate.engine.worker import Worker
+from sluicegate.guard import gate as gates
+from sluicegate.guard.audit import Audit
+from sluicegate.guard.desk import Services
+from sluicegate.guard.gate import Gate
+from sluicegate.guard.limits import Limits, Rates
+from sluicegate.guard.login import Login
+from sluicegate.guard.vault import Vault
+from sluicegate.operations import OPERATIONS
+
+if TYPE_CHECKING:
+    from sluicegate.store.scope import System
+
+KEY_FILE = "root.key"
+
+
+@dataclass(frozen=True)
+class App:
+    """Everything, wired."""
+
+    settings: Settings
+    services: Services
+    gate: Gate
+    worker: Worker
+    events: Events
+
+    def close(self) -> None:
+        """Let runs that are going on rest where they are, and close the store."""
+        self.worker.close()
+        self.services.system.close()
+
+
+def root_key(folder: Path) -> keys.Key:
+    """Return the root key of an installation; ``Invalid`` when ``sluice init`` has not been run."""
+    file = folder / KEY_FILE
+    if not file.exists():
+        raise Invalid("this is not a Sluicegate home: it has no root key", where=str(folder), hint="Run: sluice init")
+    return keys.load_key_file(file)
+
+
+def build(settings: Settings) -> App:
+    """Wire everything. Refuses an unsound operations table, a bad key, a broken audit chain, a newer store."""
+    from sluicegate.store.database import Database
+    from sluicegate.store.scope import System as StoreSystem
+
+    gates.check(OPERATIONS)
+    root = root_key(settings.home)
+    database = Database(settings.store_url)
+    database.migrate()
+    system: System = StoreSystem(database)
+    audit = Audit(system, Chain(keys.derive(root, "audit-chain")))
+    audit.check()
+    limits = Limits(Rates(address=settings.limits.requests, public=settings.limits.public))
+    login = Login(root, settings, system, audit, limits)
+    vault = Vault(root, audit)
+    events = Events()
+    worker = Worker(settings, system, vault, audit, events)
+    services = Services(settings, system, login, vault, audit, worker)
+    return App(settings, services, Gate(services, limits), worker, events)
+
+
+
+
+def make_home(folder: Path, names: tuple[str, ...], certificate: Path | None, key: Path | None) -> list[str]:
+    """Make an installation's directory: root key, settings, and a certificate (a local CA's, or the one given).
+
+    What exists stays. Returns what was made.
+    """
+    from sluicegate.crypto import tls
+
+    made: list[str] = []
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    if not (folder / KEY_FILE).exists():
+        keys.create_key_file(folder / KEY_FILE)
+        made.append(KEY_FILE)
+    file = folder / "sluice.toml"
+    hosts = tuple(dict.fromkeys((*names, "localhost", "127.0.0.1", "::1")))
+    if not file.exists():
+        listed = ", ".join(f'"{each}"' for each in hosts)
+        lines = ["# Settings of this installation; 'sluice settings' lists them all.", "[server]", f"names = [{listed}]"]
+        if certificate and key:
+            tls.check_pair(certificate, key)
+            lines += [f'certificate = "{certificate.absolute()}"', f'key = "{key.absolute()}"']
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        file.chmod(0o600)
+        made.append(file.name)
+    if certificate is None and not (folder / "tls" / "server.pem").exists():
+        (folder / "tls").mkdir(mode=0o700, exist_ok=True)
+        if not (folder / "tls" / "ca.pem").exists():
+            tls.create_authority(folder / "tls")
+        tls.issue_server(folder / "tls", hosts)
+        made.append("tls/")
+    return made
+
+
+def certificate(settings: Settings) -> tuple[Path, Path]:
+    """Return the certificate chain and key to serve with; ``Invalid`` when they do not hold."""
+    from sluicegate.crypto import tls
+
+    folder = settings.home / "tls"
+    cert = settings.server.certificate or folder / "server.pem"
+    key = settings.server.key or folder / "server-key.pem"
+    if not cert.exists():
+        raise Invalid("there is no certificate", where=str(cert), hint="Run: sluice init")
+    tls.check_pair(cert, key)
+    return cert, key
+
+
+def trust_authority(folder: Path, *, remove: bool, store: Path = Path("/usr/local/share/ca-certificates")) -> str:
+    """Put the local CA where Debian's trust store takes it from, or take it out; says what is left to do."""
+    authority = folder / "tls" / "ca.pem"
+    target = store / "sluicegate-local.crt"
+    if not remove and not authority.exists():
+        raise Invalid("there is no local CA", where=str(authority), hint="Run: sluice init")
+    try:
+        if remove:
+            target.unlink(missing_ok=True)
+        else:
+            target.write_bytes(authority.read_bytes())
+    except OSError as fault:
+        raise Invalid(f"the trust store cannot be changed: {fault.strerror}", where=str(target), hint="Run it as root.") from None
+    done = "taken out" if remove else "put in"
+    return f"The local CA was {done}. Now run: update-ca-certificates{' --fresh' if remove else ''}"

@@ -1,0 +1,243 @@
+"""Every way to say no. An error says what, where and what to do; it never carries a secret or the rejected input."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pydantic import ValidationError
+
+
+class SluiceError(Exception):
+    """The root of all errors that a person sees.
+
+    ``code`` is stable and part of the API; ``status`` is the HTTP status; ``exit`` is the exit code of the command line.
+    """
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 500
+    exit: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
+        """Hold ``message`` (what), ``where`` (file, step, column, line) and ``hint`` (what to do)."""
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Return the whole error on one line."""
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{text} {self.hint}" if self.hint else text
+
+    def problem(self) -> dict[str, Any]:
+        """Return the error as a problem document (RFC 9457)."""
+        shown = {"type": f"urn:sluicegate:{self.code}", "code": self.code, "status": self.status, "title": self.message}
+        if self.where:
+            shown["where"] = self.where
+        if self.hint:
+            shown["hint"] = self.hint
+        return shown
+
+    def at(self, where: str) -> SluiceError:
+        """Return this error, placed at ``where`` when it has no place yet."""
+        if not self.where:
+            self.where = where
+        return self
+
+
+class Invalid(SluiceError):
+    """The request or document does not fit its model."""
+
+    code = "invalid"
+    status = 422
+    exit = 2
+
+
+class Usage(SluiceError):
+    """The command line was used wrongly."""
+
+    code = "usage"
+    status = 400
+    exit = 2
+
+
+class Malformed(SluiceError):
+    """The request could not be read at all."""
+
+    code = "malformed"
+    status = 400
+    exit = 2
+
+
+class Unauthenticated(SluiceError):
+    """Nobody has been shown to be there. The message is the same whatever was wrong."""
+
+    code = "unauthenticated"
+    status = 401
+    exit = 4
+
+    def __init__(self, message: str = "Sign in first.", *, where: str = "", hint: str = "") -> None:
+        """Hold a message that tells nothing apart."""
+        super().__init__(message, where=where, hint=hint)
+
+
+class Denied(SluiceError):
+    """The person is known and may not do this."""
+
+    code = "denied"
+    status = 403
+    exit = 4
+
+
+class Missing(SluiceError):
+    """There is no such thing, or not for this person: the two are not told apart."""
+
+    code = "missing"
+    status = 404
+
+
+class Conflict(SluiceError):
+    """The thing exists already or has changed meanwhile."""
+
+    code = "conflict"
+    status = 409
+
+
+class TooLarge(SluiceError):
+    """A size limit was passed."""
+
+    code = "too_large"
+    status = 413
+
+
+class Throttled(SluiceError):
+    """Too many requests; try again later."""
+
+    code = "throttled"
+    status = 429
+
+    def __init__(self, message: str = "Too many requests.", *, after: float = 1.0, hint: str = "") -> None:
+        """Hold the seconds after which to try again."""
+        super().__init__(message, hint=hint or f"Try again in {after:.0f} s.")
+        self.after = after
+
+
+class Unavailable(SluiceError):
+    """A part that is needed does not answer (database, feed, audit log, seal)."""
+
+    code = "unavailable"
+    status = 503
+
+
+class Failed(SluiceError):
+    """A run could not do what the flow says. ``code`` names the kind of failure."""
+
+    code = "failed"
+    status = 422
+
+
+class DataError(Failed):
+    """The data does not fit: a bad row, a value out of range, a truncated file."""
+
+    code = "data"
+
+
+class UnknownColumn(DataError):
+    """An expression or mapping names a column that is not there."""
+
+    code = "unknown_column"
+
+
+class Unreachable(Failed):
+    """The other system does not answer or its certificate does not hold."""
+
+    code = "unreachable"
+
+
+class Egress(Failed):
+    """The egress policy refuses this address."""
+
+    code = "egress_refused"
+
+
+class Constraint(Failed):
+    """The target refused rows: a constraint does not hold."""
+
+    code = "constraint"
+
+
+class NoSpace(Failed):
+    """The disk (or quota) is full."""
+
+    code = "no_space"
+
+
+class Cancelled(SluiceError):
+    """The run was cancelled."""
+
+    code = "cancelled"
+    status = 409
+    exit = 130
+
+
+class JailUnavailable(Failed):
+    """A layer of the jail is missing, so user text is not run."""
+
+    code = "jail_unavailable"
+
+
+class Corrupt(SluiceError):
+    """Stored data does not decrypt or verify. One message for every cause."""
+
+    code = "corrupt"
+    status = 500
+
+    def __init__(self, message: str = "Stored data does not verify.", *, where: str = "", hint: str = "") -> None:
+        """Hold a message that tells no cause apart."""
+        super().__init__(message, where=where, hint=hint)
+
+
+CODES: dict[str, type[SluiceError]] = {}
+
+
+def _learn(root: type[SluiceError]) -> None:
+    CODES[root.code] = root
+    for child in root.__subclasses__():
+        _learn(child)
+
+
+_learn(SluiceError)
+
+
+def rebuild(problem: dict[str, Any]) -> SluiceError:
+    """Return the error that ``problem()`` described, for the other side of a pipe or an HTTP call."""
+    kind = CODES.get(str(problem.get("code")), Failed)
+    fault = kind(str(problem.get("title", "")))
+    fault.where, fault.hint = str(problem.get("where", "")), str(problem.get("hint", ""))
+    return fault
+
+
+def _place(parts: Iterable[object]) -> str:
+    text = ""
+    for part in parts:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def from_validation(fault: ValidationError, *, where: str = "") -> Invalid:
+    """Return a pydantic error as one ``Invalid`` that names each place and reason, never the input.
+
+    This is the only place that turns a ``ValidationError`` into text: rejected input can be a password.
+    """
+    told = []
+    for item in fault.errors(include_input=False, include_url=False, include_context=False)[:5]:
+        place = _place(item["loc"])
+        reason = {"extra_forbidden": "unknown key", "missing": "is required"}.get(item["type"], item["msg"])
+        told.append(f"{place}: {reason}" if place else reason)
+    more = fault.error_count() - len(told)
+    if more > 0:
+        told.append(f"and {more} more")
+    return Invalid("; ".join(told), where=where)

@@ -1,0 +1,44 @@
+"""The server's own log: one JSON object a line on stderr, in the field names of ECS. Every value is encoded here."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from typing import Any, TextIO
+
+from sluicegate.base import clock
+from sluicegate.base.secret import MASK, Secret
+
+_VALUE_MAX = 2000
+_FIELDS = {
+    "request": "http.request.id", "method": "http.request.method", "path": "url.path", "status": "http.response.status_code",
+    "seconds": "event.duration", "peer": "client.address", "who": "user.id", "tenant": "organization.id", "run": "sluice.run",
+    "code": "error.code", "error": "error.message", "trace": "error.stack_trace", "action": "event.action",
+}  # fmt: skip
+
+
+class Log:
+    """Writes lines. Field names are an allowlist, so that nothing unforeseen is logged (SEC-L04)."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        """Write to ``out``, stderr by default."""
+        self._out = out or sys.stderr
+        self._lock = threading.Lock()
+
+    def __call__(self, message: str, /, level: str = "info", **fields: object) -> None:
+        """Write one line; unknown fields are dropped."""
+        line: dict[str, Any] = {"@timestamp": clock.iso(clock.system()), "log.level": level, "message": _plain(message)}
+        line |= {_FIELDS[key]: _plain(value) for key, value in fields.items() if key in _FIELDS and value is not None}
+        text = json.dumps(line, ensure_ascii=True)
+        with self._lock:
+            self._out.write(text + "\n")
+            self._out.flush()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Secret):
+        return MASK
+    if isinstance(value, bool | int | float):
+        return value
+    return str(value)[:_VALUE_MAX]

@@ -1,0 +1,175 @@
+"""Settings: ``SLUICE_HOME/sluice.toml``, then ``SLUICE_…`` variables. An unknown setting is an error, never ignored."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from sluicegate.base.errors import Invalid, from_validation
+from sluicegate.base.model import Model
+
+_VARIABLES = "SLUICE_"
+_NOT_SETTINGS = ("SLUICE_HOME", "SLUICE_SECRET_", "SLUICE_PASSWORD", "SLUICE_DEBUG", "SLUICE_URL", "SLUICE_TENANT")
+
+
+class Grant(Model):
+    """One way out that the operator opens: connections refuse private and loopback addresses until granted."""
+
+    host: str
+    """Host name, address, network (``10.0.0.0/8``) or ``*.suffix``."""
+    ports: tuple[int, ...] = ()
+    """Ports; any when empty."""
+
+
+class Server(Model):
+    """Where and how the server listens."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = Field(default=8443, ge=0, le=65535)
+    """Port to listen on (TLS only)."""
+    names: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")
+    """Names the certificate made by ``sluice init`` is for, and the hosts a request may name."""
+    certificate: Path | None = None
+    """Certificate chain (PEM) instead of the one that ``sluice init`` made."""
+    key: Path | None = None
+    """Its private key (PEM, PKCS#8, mode 0600)."""
+    threads: int = Field(default=8, ge=1, le=64)
+    """Threads behind the gate."""
+
+
+class Store(Model):
+    """Where definitions, runs and audit records are kept."""
+
+    url: str = ""
+    """``postgresql://…``; SQLite in ``SLUICE_HOME`` when empty."""
+
+
+class Tokens(Model):
+    """How long tokens live."""
+
+    access: int = Field(default=300, ge=30, le=300)
+    """Seconds an access token is good for; five minutes at the most."""
+    refresh: int = Field(default=12 * 3600, ge=300, le=30 * 24 * 3600)
+    """Seconds after which a person signs in again."""
+
+
+class Passwords(Model):
+    """Cost of Argon2id."""
+
+    memory: int = Field(default=65536, ge=19456)
+    """KiB."""
+    rounds: int = Field(default=3, ge=2)
+    """Passes."""
+
+
+class Jail(Model):
+    """The jail for people's text."""
+
+    memory: int = Field(default=128, ge=64)
+    """MiB that DuckDB may use before it spills."""
+    seconds: int = Field(default=24 * 3600, ge=1)
+    """Longest time one program may take."""
+    fallback: bool = False
+    """Run with Landlock and seccomp only when bubblewrap is missing. Weaker; shown in ``/health``."""
+
+
+class Limits(Model):
+    """What one request, file or run may use."""
+
+    requests: str = "5000/second"
+    """Requests of one address."""
+    public: str = "60/minute"
+    """Tries to sign in of one address."""
+    input: int = Field(default=1 << 40, ge=1)
+    """Decompressed bytes of one input file."""
+    runs: int = Field(default=4, ge=1, le=64)
+    """Runs at the same time on this node; more wait in the queue."""
+
+
+class Settings(Model):
+    """All settings. Tables of ``sluice.toml`` are fields here."""
+
+    home: Path = Path()
+    """Directory of the data; set by ``SLUICE_HOME``."""
+    server: Server = Server()
+    store: Store = Store()
+    tokens: Tokens = Tokens()
+    passwords: Passwords = Passwords()
+    jail: Jail = Jail()
+    limits: Limits = Limits()
+    egress: tuple[Grant, ...] = ()
+    """Ways out that the operator opens."""
+    quarantine_days: int = Field(default=30, ge=1, le=3650)
+    """Days that quarantined rows are kept."""
+
+    @property
+    def store_url(self) -> str:
+        """The store's address, SQLite in ``home`` by default."""
+        return self.store.url or f"sqlite:///{self.home / 'store.db'}"
+
+    @property
+    def data(self) -> Path:
+        """Directory beneath which each tenant has its own."""
+        return self.home / "data"
+
+
+def home(variables: Mapping[str, str] = os.environ) -> Path:
+    """Return ``SLUICE_HOME``, or ``~/.sluicegate``."""
+    return Path(variables.get("SLUICE_HOME") or Path.home() / ".sluicegate").absolute()
+
+
+def load(variables: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings in force. Raises ``Invalid`` for an unknown one, one that does not fit, or a broken file.
+
+    ``SLUICE_SERVER_PORT=8444`` sets ``port`` of ``[server]``.
+    """
+    folder = home(variables)
+    file = folder / "sluice.toml"
+    found: dict[str, Any] = {}
+    if file.exists():
+        try:
+            found = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+            raise Invalid(f"this is not TOML: {fault}", where=str(file)) from None
+    for name, text in variables.items():
+        if name.startswith(_VARIABLES) and not name.startswith(_NOT_SETTINGS):
+            _place(found, name, text)
+    try:
+        return Settings.model_validate({**found, "home": folder})
+    except ValidationError as fault:
+        raise from_validation(fault, where=str(file) if file.exists() else "SLUICE_… variables") from None
+
+
+def _place(found: dict[str, Any], name: str, text: str) -> None:
+    words = name.removeprefix(_VARIABLES).lower().split("_")
+    for cut in range(1, len(words) + 1):
+        table, key = "_".join(words[:cut]), "_".join(words[cut:])
+        field = Settings.model_fields.get(table)
+        if field is None:
+            continue
+        if not key:
+            found[table] = text
+            return
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Model) and key in kind.model_fields:
+            listed = key == "names"
+            found.setdefault(table, {})[key] = text.split(",") if listed else text
+            return
+    raise Invalid("unknown setting", where=name, hint="'sluice settings' lists them.")
+
+
+def describe(model: type[Model] = Settings, prefix: str = "") -> list[tuple[str, str, str]]:
+    """Return ``(name, default, help)`` of every setting."""
+    rows = []
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Model):
+            rows += describe(field.annotation, f"{prefix}{name}.")
+        elif name != "home":
+            rows.append((prefix + name, str(field.get_default(call_default_factory=True)), field.description or ""))
+    return rows

@@ -1,0 +1,102 @@
+"""The tree of commands: each name leads to the module that holds it, loaded when the command is used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+_PLACES = {
+    "init": "local", "serve": "local", "trust": "local", "settings": "local", "schema": "local", "archive": "local",
+    "login": "session", "logout": "session", "whoami": "session", "passwd": "session", "bootstrap": "session",
+    "apply": "flows", "get": "flows", "diff": "flows", "validate": "flows", "test": "flows", "items": "flows",
+    "preview": "flows", "run": "runs", "runs": "runs", "logs": "runs", "cancel": "runs", "rejects": "runs",
+    "tenant": "table", "user": "table", "secret": "table", "flow": "table", "connection": "table", "recipient": "table",
+    "audit": "table", "system": "table",
+}  # fmt: skip
+
+_HELP = {
+    "init": "Make a home: keys, certificate, settings (--example: a first flow).",
+    "serve": "Serve the API and the UI over TLS.",
+    "trust": "Put the local CA into this machine's trust store, or take it out.",
+    "settings": "List all settings and their values.",
+    "schema": "Print the JSON Schema of a kind of document or plugin.",
+    "archive": "Make keys for archives and open archives.",
+    "login": "Sign in.",
+    "logout": "Sign out.",
+    "whoami": "Say who you are and what you may do.",
+    "passwd": "Choose a new password.",
+    "bootstrap": "Make the first SuperAdmin with the one-time code.",
+    "apply": "Save the documents in files and folders.",
+    "get": "Show definitions.",
+    "diff": "Compare documents with what is saved.",
+    "validate": "Check documents without saving them.",
+    "test": "Test whether a connection answers.",
+    "items": "List what a connection offers.",
+    "preview": "Show the first rows of a step.",
+    "run": "Run a flow; --local FILE runs it without a server.",
+    "runs": "List runs.",
+    "logs": "Show what happened in a run.",
+    "cancel": "Cancel a run.",
+    "rejects": "Show rows that a run put into quarantine.",
+    "tenant": "Create and list tenants.",
+    "user": "Create, list and deactivate users.",
+    "secret": "Set, list and delete secrets.",
+    "flow": "List, show and delete flows.",
+    "connection": "List, show, test and delete connections.",
+    "recipient": "List, show and delete recipients.",
+    "audit": "Read the audit trail.",
+    "system": "Health and version of a server.",
+    "version": "Print the version.",
+}
+
+
+class _Root(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_HELP)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "version":
+            return _version
+        place = _PLACES.get(cmd_name)
+        if place is None:
+            return None
+        found: click.Command = import_module(f"sluicegate.cli.{place}").command(cmd_name)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_HELP.items()))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _HELP:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], _HELP, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else " 'sluice --help' lists them."
+            raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.command("version", help=_HELP["version"])
+@click.option("--json", "as_json", is_flag=True)
+def _version(*, as_json: bool) -> None:
+    from sluicegate import __version__
+
+    print(f'{{"version": "{__version__}"}}' if as_json else f"sluice {__version__}")
+
+
+def root() -> click.Group:
+    """Return the tree of commands."""
+    return _Root(
+        "sluice",
+        help="Sluicegate moves data between systems, securely. SLUICE_HOME names the home directory (~/.sluicegate).",
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )
+
+
+def json_option(function: Any) -> Any:
+    """Add ``--json``: the answer as JSON."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")(function)

@@ -1,0 +1,165 @@
+"""Definitions from files: apply, get, diff, validate; and a look into connections and steps."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sluicegate.base.errors import Missing, Usage
+from sluicegate.cli import show
+from sluicegate.cli.commands import json_option
+from sluicegate.cli.remote import Server, call, operation
+
+_KINDS = ("flow", "connection", "recipient")
+_paths = click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+
+
+def command(name: str) -> click.Command:
+    """Return the command called ``name``."""
+    return {"apply": apply, "get": get, "diff": diff, "validate": validate, "test": test, "items": items, "preview": preview}[name]
+
+
+def documents(paths: tuple[Path, ...]) -> Iterator[tuple[Path, str]]:
+    """Yield the YAML and JSON files in ``paths``, folders not gone into deeper."""
+    for path in paths:
+        if path.is_dir():
+            found = sorted(each for each in path.iterdir() if each.suffix in (".yaml", ".yml", ".json") and each.is_file())
+            if not found:
+                raise Usage("there is no .yaml, .yml or .json file in it", where=str(path))
+        else:
+            found = [path]
+        for each in found:
+            try:
+                yield each, each.read_text(encoding="utf-8")
+            except UnicodeDecodeError:
+                raise Usage("this is not UTF-8 text", where=str(each)) from None
+
+
+def read(paths: tuple[Path, ...]) -> list[Any]:
+    """Return the documents in ``paths``, checked here so that an error names its file and line."""
+    from sluicegate.kit import document
+
+    return [each for path, text in documents(paths) for each in document.read(text, where=str(path))]
+
+
+def _source(paths: tuple[Path, ...]) -> str:
+    return "---\n".join(each.source for each in read(paths))
+
+
+@click.command()
+@_paths
+@json_option
+def apply(*, paths: tuple[Path, ...], as_json: bool) -> None:
+    """Save the documents in PATHS: all of them, or none when one is wrong."""
+    found = call("definition.apply", source=_source(paths))
+    if as_json:
+        show.answer(found, as_json=True)
+        return
+    for each in found["items"]:
+        print(f"{each['kind']} {each['name']}: version {each['version']}{'' if each['changed'] else ' (unchanged)'}")
+        for name in each["cleared"]:
+            print(f"  the connection leads elsewhere now, so its secret {name!r} was cleared; set it again")
+
+
+@click.command()
+@_paths
+@json_option
+def validate(*, paths: tuple[Path, ...], as_json: bool) -> None:
+    """Check the documents in PATHS without saving them. Needs no server."""
+    found = [{"kind": each.definition.kind, "name": each.definition.name, "where": each.where} for each in read(paths)]
+    show.answer({"items": found}, as_json=as_json)
+
+
+@click.command()
+@_paths
+@json_option
+def diff(*, paths: tuple[Path, ...], as_json: bool) -> int:
+    """Compare the documents in PATHS with what is saved. Exits 1 when they differ."""
+    server = Server()
+    found = []
+    for each in read(paths):
+        kind, name = each.definition.kind, each.definition.name
+        try:
+            saved = server.call(operation(f"{kind}.get"), {"name": name})
+            lines = list(
+                difflib.unified_diff(
+                    saved["source"].splitlines(), each.source.splitlines(), f"{kind}/{name} version {saved['version']}", each.where, lineterm=""
+                )
+            ) if saved["body"] != json.loads(json.dumps(each.body)) else []
+        except Missing:
+            lines = [f"+ {kind} {name} is new"]
+        found.append({"kind": kind, "name": name, "changed": bool(lines), "diff": lines})
+    if as_json:
+        show.answer({"items": found}, as_json=True)
+    else:
+        for item in found:
+            print("\n".join(show.clean(line) for line in item["diff"]) or f"{item['kind']} {item['name']}: no difference")
+    return 1 if any(item["changed"] for item in found) else 0
+
+
+@click.command()
+@click.argument("kind", type=click.Choice([*_KINDS, *(f"{each}s" for each in _KINDS)]))
+@click.argument("name", required=False)
+@click.option("--version", type=int, help="A version; the newest when left out.")
+@json_option
+def get(*, kind: str, name: str | None, version: int | None, as_json: bool) -> None:
+    """Show a definition as it was written, or list all of a kind."""
+    kind = kind.removesuffix("s")
+    if name is None:
+        show.answer(call(f"{kind}.list"), as_json=as_json)
+        return
+    found = call(f"{kind}.get", name=name, version=version)
+    if as_json:
+        show.answer(found, as_json=True)
+    else:
+        print("".join(letter for letter in found["source"] if letter.isprintable() or letter in "\n\t"), end="")
+
+
+@click.command()
+@click.argument("connection")
+@json_option
+def test(*, connection: str, as_json: bool) -> None:
+    """Test whether a connection answers."""
+    found = call("connection.test", name=connection)
+    show.answer(found, as_json=as_json)
+
+
+@click.command()
+@click.argument("connection")
+@click.argument("under", default="")
+@json_option
+def items(*, connection: str, under: str, as_json: bool) -> None:
+    """List what a connection offers."""
+    show.answer(call("connection.items", name=connection, under=under), as_json=as_json)
+
+
+@click.command()
+@click.argument("flow")
+@click.argument("step")
+@click.option("-p", "--param", "params", multiple=True, help="A parameter, NAME=VALUE.")
+@click.option("--limit", default=20, help="At most this many rows.")
+@json_option
+def preview(*, flow: str, step: str, params: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """Show the first rows of a step. Nothing is written."""
+    found = call("flow.preview", name=flow, step=step, params=values(params), limit=limit)
+    if as_json:
+        show.answer(found, as_json=True)
+    else:
+        names = list(found["columns"])
+        show.table([dict(zip(names, row, strict=True)) for row in found["rows"]], names)
+
+
+def values(params: tuple[str, ...]) -> dict[str, str]:
+    """Return ``NAME=VALUE`` words as a map."""
+    found = {}
+    for each in params:
+        name, equals, value = each.partition("=")
+        if not equals:
+            raise Usage(f"{each!r} is not NAME=VALUE")
+        found[name] = value
+    return found

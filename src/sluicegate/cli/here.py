@@ -1,0 +1,142 @@
+"""``run --local``: the same engine in this process. No server, no store, no key file: the person here is the policy."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from sluicegate.base import clock
+from sluicegate.base.errors import Cancelled, Invalid, SluiceError, Usage
+from sluicegate.base.model import new_id
+from sluicegate.base.secret import Secret
+from sluicegate.cli import show
+from sluicegate.kit import document
+from sluicegate.kit.connection import Connection
+from sluicegate.kit.document import Recipient
+from sluicegate.kit.flow import Flow
+
+
+def run_here(file: Path, wanted: str | None, params: dict[str, str], secrets: dict[str, str], rejects: Path | None, *, as_json: bool) -> int:
+    """Run a flow of ``file`` and return the exit code."""
+    from sluicegate.cli.runs import ended
+
+    found = _documents(file)
+    flow, body = _flow(found, file, wanted)
+    job = _job(found, flow, body, file.resolve().parent, params, secrets, rejects)
+    stop = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    progress = show.Progress(quiet=as_json)
+    created = time.time()
+    record: dict[str, Any] = {
+        "id": job.run, "flow": flow.name, "state": "succeeded", "created": clock.iso(created), "params": params, "error": None,
+        "counts": {"read": 0, "written": 0, "rejected": 0, "bytes": 0, "peak": 0}, "receipts": {},
+    }  # fmt: skip
+    try:
+        _carry_out(job, flow, record, progress, stop)
+    except SluiceError as fault:
+        record["state"] = "cancelled" if isinstance(fault, Cancelled) or stop.is_set() else "failed"
+        record["error"] = fault.problem()
+    finally:
+        signal.signal(signal.SIGINT, before)
+        progress.clear()
+    record["counts"]["seconds"] = round(time.time() - created, 3)
+    return ended(record, as_json=as_json)
+
+
+def _carry_out(job: Any, flow: Flow, record: dict[str, Any], progress: show.Progress, stop: threading.Event) -> None:
+    from sluicegate.engine import stage
+    from sluicegate.engine.plan import plan, steps
+    from sluicegate.kit.step import Reading
+
+    named = steps(flow)
+    counts = record["counts"]
+
+    def report(kind: str, body: dict[str, Any]) -> None:
+        if kind != "schema":
+            progress.event(kind, body)
+
+    for segment in plan(flow):
+        done = stage.execute(job, segment.name, report, stop.is_set)
+        for name, each in done["counts"]["steps"].items():
+            if isinstance(named.get(name), Reading):
+                counts["read"] += each["rows"]
+                counts["bytes"] += each["bytes"]
+            counts["rejected"] += each["rejected"]
+        for name, receipt in done["receipts"].items():
+            record["receipts"][name] = receipt
+            counts["written"] += receipt["rows"]
+            progress.event("receipt", {"step": name, **receipt})
+        counts["peak"] = max(counts["peak"], done["counts"]["peak"])
+    if counts["rejected"]:
+        record["state"] = "finished_with_rejects"
+
+
+def _documents(file: Path) -> list[document.Document]:
+    if not file.is_file():
+        raise Usage("there is no such file", where=str(file))
+    found = _read(file)
+    own = {(each.definition.kind, each.definition.name) for each in found}
+    beside = sorted(each for each in file.resolve().parent.glob("*.y*ml") if each != file.resolve())
+    for each in beside:
+        found += [other for other in _read(each) if (other.definition.kind, other.definition.name) not in own]
+    return found
+
+
+def _read(file: Path) -> list[document.Document]:
+    try:
+        return document.read(file.read_text(encoding="utf-8"), where=str(file))
+    except UnicodeDecodeError:
+        raise Usage("this is not UTF-8 text", where=str(file)) from None
+
+
+def _flow(found: list[document.Document], file: Path, wanted: str | None) -> tuple[Flow, dict[str, Any]]:
+    flows = {
+        each.definition.name: (each.definition, each.body)
+        for each in reversed(found)
+        if isinstance(each.definition, Flow) and (wanted or each.where.startswith(f"{file}:"))
+    }
+    if wanted is None:
+        if len(flows) != 1:
+            raise Usage(f"the file holds {len(flows) or 'no'} flows", where=str(file), hint="Name one: sluice run --local FILE FLOW")
+        return next(iter(flows.values()))
+    if wanted not in flows:
+        raise Usage(f"there is no flow {wanted!r}", where=str(file), hint=f"There are: {', '.join(flows) or 'none'}.")
+    return flows[wanted]
+
+
+def _job(found: list[document.Document], flow: Flow, body: dict[str, Any], folder: Path, params: dict[str, str], secrets: dict[str, str], rejects: Path | None) -> Any:
+    from sluicegate.base.settings import load
+    from sluicegate.engine.job import Job
+
+    known = {each.definition.name: each for each in reversed(found) if isinstance(each.definition, Connection)}
+    connections: dict[str, dict[str, Any]] = {}
+    needed: dict[str, Secret] = {}
+    for name in flow.connections():
+        if name not in known:
+            raise Invalid(f"there is no connection {name!r}", where=f"flow {flow.name}", hint="Put its document into the file or beside it.")
+        connections[name] = known[name].body
+        definition = known[name].definition
+        for secret in sorted(definition.secret_names()) if isinstance(definition, Connection) else ():
+            needed[secret] = _secret(secret, secrets, name)
+    recipients = {each.definition.name: each.definition.recipient for each in reversed(found) if isinstance(each.definition, Recipient)}
+    flow.values(params)
+    return Job(
+        what="run", run=new_id(), root=folder, flow=body, params=params, connections=connections, recipients=recipients, secrets=needed,
+        local=True, jail=load().jail.model_dump(), quarantine_folder=rejects.absolute() if rejects else None,
+    )  # fmt: skip
+
+
+def _secret(name: str, files: dict[str, str], connection: str) -> Secret:
+    if name in files:
+        try:
+            return Secret(Path(files[name]).read_text(encoding="utf-8").rstrip("\n"))
+        except OSError as fault:
+            raise Usage(f"the file of the secret {name!r} cannot be read: {fault.strerror}", where=files[name]) from None
+    variable = "SLUICE_SECRET_" + name.upper().replace("-", "_")
+    if variable not in os.environ:
+        raise Invalid(f"the secret {name!r} is not given", where=f"connection {connection}", hint=f"Add --secret {name}=FILE, or set {variable}.")
+    return Secret(os.environ[variable])

@@ -1,0 +1,138 @@
+"""Commands that need no server: make a home, serve, trust, settings, schemas, archives."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sluicegate.base import settings as settings_
+from sluicegate.base.errors import Invalid, Usage
+from sluicegate.cli import show
+from sluicegate.cli.commands import json_option
+
+
+def command(name: str) -> click.Command:
+    """Return the command called ``name``."""
+    return {"init": init, "serve": serve, "trust": trust, "settings": settings, "schema": schema, "archive": archive}[name]
+
+
+@click.command()
+@click.option("--example", is_flag=True, help="Also write a first flow into this folder (sluice-example/).")
+@click.option("--name", "names", multiple=True, help="A name or address of this server, for its certificate (several allowed).")
+@click.option("--certificate", type=click.Path(exists=True, path_type=Path), help="Your own certificate chain (PEM) instead of a local CA.")
+@click.option("--key", type=click.Path(exists=True, path_type=Path), help="Its private key (PEM, mode 0600).")
+@json_option
+def init(*, example: bool, names: tuple[str, ...], certificate: Path | None, key: Path | None, as_json: bool) -> None:
+    """Make a home: root key, certificate, settings. What is there already stays as it is."""
+    from sluicegate.app import make_home
+
+    if bool(certificate) != bool(key):
+        raise Usage("--certificate and --key go together")
+    made = make_home(settings_.home(), names, certificate, key)
+    if example:
+        made.append(str(_example(Path("sluice-example"))))
+    show.answer({"home": str(settings_.home()), "made": made}, as_json=as_json)
+    if not as_json:
+        print("\nNext: sluice serve" + ("      and: sluice run --local sluice-example/flow.yaml" if example else ""))
+
+
+def _example(folder: Path) -> Path:
+    source = Path(__file__).parent / "example"
+    if folder.exists():
+        raise Usage("this folder exists already", where=str(folder))
+    shutil.copytree(source, folder)
+    return folder
+
+
+@click.command()
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=int, help="Port to listen on; 0 takes a free one.")
+def serve(*, host: str | None, port: int | None) -> None:
+    """Serve the API and the UI over TLS 1.3, with a worker in the same process."""
+    from sluicegate.web.listener import listen
+
+    found = settings_.load()
+    server = found.server.model_copy(update={key: value for key, value in (("host", host), ("port", port)) if value is not None})
+    listen(found.model_copy(update={"server": server}))
+
+
+@click.command()
+@click.option("--remove", is_flag=True, help="Take it out again.")
+def trust(*, remove: bool) -> None:
+    """Put the local CA into this machine's trust store, or take it out (needs root)."""
+    from sluicegate.app import trust_authority
+
+    print(trust_authority(settings_.home(), remove=remove))
+
+
+@click.command()
+@json_option
+def settings(*, as_json: bool) -> None:
+    """List all settings: name, value, meaning. They stand in SLUICE_HOME/sluice.toml or in SLUICE_… variables."""
+    found = settings_.load()
+    rows = []
+    for name, default, text in settings_.describe():
+        value: Any = found
+        for part in name.split("."):
+            value = getattr(value, part)
+        rows.append({"setting": name, "value": str(value), "default": default, "meaning": text})
+    if as_json:
+        show.answer({"home": str(found.home), "items": rows}, as_json=True)
+        return
+    print(f"home {found.home}\n")
+    for row in rows:
+        changed = "" if row["value"] == row["default"] else f"   (default {row['default']})"
+        print(f"{row['setting']} = {row['value']}{changed}\n    {row['meaning']}")
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["flow", "connection", "format", "step", "recipient"]))
+@click.argument("type_", metavar="TYPE", required=False)
+def schema(*, kind: str, type_: str | None) -> None:
+    """Print the JSON Schema of a kind of document; for connections, formats and steps, of one TYPE."""
+    from sluicegate.kit import document, registry
+    from sluicegate.kit.flow import Flow
+
+    whole: dict[str, Any] = {"flow": Flow, "recipient": document.Recipient}
+    if kind in whole:
+        model = whole[kind]
+    elif type_ is None:
+        print(json.dumps({"kind": kind, "types": list(registry.types(kind))}))  # type: ignore[arg-type]
+        return
+    else:
+        model = registry.find(kind, type_)  # type: ignore[arg-type]
+    print(json.dumps(model.model_json_schema(by_alias=True), indent=2 if sys.stdout.isatty() else None))
+
+
+@click.group()
+def archive() -> None:
+    """Make keys for archives and open archives."""
+
+
+@archive.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option
+def keygen(*, file: Path, as_json: bool) -> None:
+    """Make an age identity, keep it in FILE (mode 0600), and print the recipient to seal for."""
+    from sluicegate.engine.archive import make_identity
+
+    show.answer({"recipient": make_identity(file), "identity": str(file)}, as_json=as_json)
+
+
+@archive.command("open")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--identity", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File with the age identity.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Where to put what is in it; must not exist.")
+@json_option
+def open_(*, file: Path, identity: Path, output: Path, as_json: bool) -> None:
+    """Open an archive. An archive that was tampered with leaves nothing behind."""
+    from sluicegate.engine.archive import open_archive
+
+    if output.exists():
+        raise Invalid("this file exists already", where=str(output))
+    show.answer({"output": str(output), "bytes": open_archive(file, identity, output)}, as_json=as_json)

@@ -1,0 +1,82 @@
+"""``sluice``: finds the command, turns errors into one sentence and an exit code. Loads nothing that a command doesn't need."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from sluicegate import __version__
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit: 0 green, 1 failed, 2 usage, 3 finished with rejects, 4 denied, 130 cancelled."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given in (["version"], ["--version"]):
+        print(f"sluice {__version__}")
+        return
+    debug = "--debug" in given or bool(os.environ.get("SLUICE_DEBUG"))
+    given = [each for each in given if each != "--debug"]
+    as_json = "--json" in given
+    from sluicegate.base.errors import SluiceError
+
+    try:
+        code = _dispatch(given)
+    except SluiceError as fault:
+        if debug:
+            raise
+        _tell(fault, as_json=as_json)
+        code = fault.exit
+    except KeyboardInterrupt:
+        print("sluice: interrupted", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except Exception as fault:
+        if debug:
+            raise
+        print(f"sluice: something unexpected happened ({type(fault).__name__}). Add --debug for more.", file=sys.stderr)
+        code = 1
+    sys.exit(code)
+
+
+def _dispatch(given: list[str]) -> int:
+    import click
+
+    from sluicegate.cli.commands import root
+
+    try:
+        found = root().main(args=given, prog_name="sluice", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as fault:
+        print(fault.format_message())
+        return 2
+    except click.exceptions.Exit as fault:
+        return fault.exit_code
+    except click.exceptions.Abort:
+        print("sluice: interrupted", file=sys.stderr)
+        return 130
+    except click.ClickException as fault:
+        fault.show()
+        return 2
+    return found if isinstance(found, int) else 0
+
+
+def _tell(fault: object, *, as_json: bool) -> None:
+    import json
+
+    from sluicegate.base.errors import SluiceError
+
+    if not isinstance(fault, SluiceError):
+        return
+    if as_json:
+        print(json.dumps({"error": fault.problem()}))
+        return
+    place = f"{fault.where}: " if fault.where else ""
+    print(f"sluice: {place}{fault.message}", file=sys.stderr)
+    if fault.hint:
+        print(f"        {fault.hint}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""Calls of a server: one kept-alive TLS connection, tokens in a file that only you can read."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from sluicegate import __version__
+from sluicegate.base.errors import Unauthenticated, rebuild
+from sluicegate.base.settings import home
+from sluicegate.guard.operation import Operation
+
+PREFIX = "/api/v1"
+_EARLY = 20
+
+
+class Server:
+    """A server, and who we are there."""
+
+    def __init__(self, url: str | None = None, ca: Path | None = None) -> None:
+        """``url`` and ``ca`` come from the last sign-in unless given."""
+        self._file = home() / "login.json"
+        self._state: dict[str, Any] = self._load()
+        self.url = url or os.environ.get("SLUICE_URL") or self._state.get("url") or "https://localhost:8443"
+        known = ca or (Path(self._state["ca"]) if self._state.get("ca") else None)
+        own = home() / "tls" / "ca.pem"
+        self._ca = known or (own if own.exists() else None)
+        self._client: Any = None
+
+    def call(self, operation: Operation, ask: Mapping[str, Any] | None = None) -> Any:
+        """Call an operation and return its answer as plain values; raises what the server says."""
+        from sluicegate.base.permission import Public
+
+        told = {key: value for key, value in (ask or {}).items() if value is not None}
+        path = PREFIX + operation.http.path
+        for place in operation.http.places:
+            path = path.replace(f"{{{place}}}", quote(str(told.pop(place)), safe=""))
+        body = None
+        if operation.http.method in ("POST", "PUT"):
+            body = json.dumps(told).encode()
+        elif told:
+            path += "?" + urlencode(told)
+        token = None if isinstance(operation.permission, Public) else self._access()
+        return self._send(operation.http.method, path, body, token)
+
+    def keep(self, tokens: Mapping[str, Any]) -> None:
+        """Keep the tokens of a sign-in."""
+        self._state = {
+            "url": self.url,
+            "ca": str(self._ca.absolute()) if self._ca else None,
+            "access": tokens["access"],
+            "refresh": tokens["refresh"],
+            "until": time.time() + tokens["expires_in"],
+        }
+        self._save()
+
+    def forget(self) -> str | None:
+        """Forget the tokens and return the refresh token."""
+        refresh = self._state.get("refresh")
+        self._file.unlink(missing_ok=True)
+        return refresh
+
+    @property
+    def refresh_token(self) -> str | None:
+        """The refresh token, if there is one."""
+        return self._state.get("refresh")
+
+    def _access(self) -> str:
+        if not self._state.get("access"):
+            raise Unauthenticated("You are not signed in.", hint="Run: sluice login")
+        if self._state["until"] - time.time() > _EARLY:
+            return str(self._state["access"])
+        with self._locked():
+            self._state = self._load()  # another command may have refreshed meanwhile
+            if self._state["until"] - time.time() <= _EARLY:
+                try:
+                    raw = json.dumps({"refresh": self._state["refresh"]}).encode()
+                    self.keep(self._send("POST", PREFIX + "/session/refresh", raw, None))
+                except Unauthenticated:
+                    raise Unauthenticated("Your sign-in is over.", hint="Run: sluice login") from None
+        return str(self._state["access"])
+
+    def _send(self, method: str, path: str, body: bytes | None, token: str | None) -> Any:
+        from sluicegate.kit.net import HttpsClient
+
+        if self._client is None:
+            self._client = HttpsClient(self.url, self._ca, timeout=90)
+        headers = {"user-agent": f"sluice/{__version__}", "accept": "application/json"}
+        if body is not None:
+            headers["content-type"] = "application/json"
+        if token:
+            headers["authorization"] = f"Bearer {token}"
+        reply = self._client.request(method, path, body, headers)
+        try:
+            found = json.loads(reply.body) if reply.body else {}
+        except ValueError:
+            found = {}
+        if reply.status >= 400:  # noqa: PLR2004
+            fallback = {"code": "failed", "title": f"The server answered {reply.status}."}
+            raise rebuild(found if isinstance(found, dict) and "title" in found else fallback)
+        return found
+
+    def _load(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self._file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _save(self) -> None:
+        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = self._file.with_suffix(".tmp")
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+            json.dump(self._state, out)
+        draft.replace(self._file)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (home() / "login.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def operation(name: str) -> Operation:
+    """Return an operation of the table by name."""
+    from sluicegate.operations import OPERATIONS
+
+    return next(each for each in OPERATIONS if each.name == name)
+
+
+def call(name: str, **ask: Any) -> Any:
+    """Call an operation of the server that we are signed in to."""
+    return Server().call(operation(name), ask)

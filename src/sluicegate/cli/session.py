@@ -1,0 +1,108 @@
+"""Sign in and out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sluicegate.base.errors import Usage
+from sluicegate.cli import show
+from sluicegate.cli.commands import json_option
+from sluicegate.cli.remote import Server, call, operation
+from sluicegate.cli.table import read_secret
+
+
+def command(name: str) -> click.Command:
+    """Return the command called ``name``."""
+    return {"login": login, "logout": logout, "whoami": whoami, "passwd": passwd, "bootstrap": bootstrap}[name]
+
+
+def _password(file: str | None, label: str = "password") -> str:
+    if file is None and os.environ.get("SLUICE_PASSWORD"):
+        return os.environ["SLUICE_PASSWORD"]
+    return read_secret(label, file)
+
+
+@click.command()
+@click.option("--url", help="Address of the server, https://… (default: https://localhost:8443)")
+@click.option("--ca", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="CA certificate to trust for this server (PEM).")
+@click.option("--tenant", help="Tenant to work in.")
+@click.option("--email", help="E-mail address.")
+@click.option("--password-file", help="File that holds the password; '-' reads standard input. SLUICE_PASSWORD does, too.")
+@click.option("--new-password-file", help="File with the password to choose when the server asks for a new one.")
+@json_option
+def login(*, url: str | None, ca: Path | None, tenant: str | None, email: str | None, password_file: str | None, new_password_file: str | None, as_json: bool) -> None:
+    """Sign in. The tokens are kept in SLUICE_HOME, readable by you alone."""
+    server = Server(url, ca)
+    if email is None:
+        if not sys.stdin.isatty():
+            raise Usage("--email is needed")
+        email = click.prompt("Email")
+    password = _password(password_file)
+    told: dict[str, Any] = {"tenant": tenant, "email": email, "password": password}
+    tokens = server.call(operation("session.login"), told)
+    server.keep(tokens)
+    if tokens["must_change"]:
+        if new_password_file is None and not sys.stdin.isatty():
+            server.forget()
+            raise Usage("a new password must be chosen", hint="Add --new-password-file FILE, or sign in on a terminal.")
+        new = read_secret("new password", new_password_file)
+        server.call(operation("session.password"), {"old": password, "new": new})
+        server.keep(server.call(operation("session.login"), told | {"password": new}))
+    me = server.call(operation("session.whoami"))
+    if as_json:
+        show.answer(me, as_json=True)
+    else:
+        print(f"Signed in to {server.url} as {show.clean(me['email'])} ({me['role']}{', tenant ' + me['tenant_name'] if me['tenant_name'] else ''}).")
+
+
+@click.command()
+@json_option
+def logout(*, as_json: bool) -> None:
+    """Sign out, here and on the server."""
+    server = Server()
+    refresh = server.refresh_token
+    if refresh:
+        try:
+            server.call(operation("session.logout"), {"refresh": refresh})
+        finally:
+            server.forget()
+    show.answer({"signed_out": True}, as_json=as_json)
+
+
+@click.command()
+@json_option
+def whoami(*, as_json: bool) -> None:
+    """Say who you are and what you may do."""
+    show.answer(call("session.whoami"), as_json=as_json)
+
+
+@click.command()
+@click.option("--old-file", help="File that holds the password until now.")
+@click.option("--new-file", help="File that holds the new password.")
+@json_option
+def passwd(*, old_file: str | None, new_file: str | None, as_json: bool) -> None:
+    """Choose a new password."""
+    old, new = read_secret("old password", old_file), read_secret("new password", new_file)
+    call("session.password", old=old, new=new)
+    show.answer({"changed": True}, as_json=as_json)
+
+
+@click.command()
+@click.option("--url", help="Address of the server.")
+@click.option("--ca", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="CA certificate to trust (PEM).")
+@click.option("--code-file", help="File that holds the one-time code.")
+@click.option("--email", required=True, help="E-mail address of the first SuperAdmin.")
+@click.option("--name", required=True, help="Full name.")
+@click.option("--password-file", help="File that holds the password to choose.")
+@json_option
+def bootstrap(*, url: str | None, ca: Path | None, code_file: str | None, email: str, name: str, password_file: str | None, as_json: bool) -> None:
+    """Make the first SuperAdmin with the one-time code that the first start of the server prints."""
+    server = Server(url, ca)
+    told = {"code": read_secret("code", code_file), "email": email, "name": name, "password": _password(password_file)}
+    server.keep(server.call(operation("session.bootstrap"), told))
+    show.answer(server.call(operation("session.whoami")), as_json=as_json)

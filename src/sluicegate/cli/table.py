@@ -1,0 +1,74 @@
+"""Commands made from the operations table: ``noun.verb`` is ``sluice noun verb``.
+
+Fields in the path are arguments, the others options; a secret field is asked for, or read from a file or standard input.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import SecretStr
+
+from sluicegate.cli import show
+from sluicegate.cli.commands import json_option
+from sluicegate.cli.remote import Server
+from sluicegate.guard.operation import Operation
+from sluicegate.operations import OPERATIONS
+
+_ARGUMENTS = {"tenant.create": ("name",), "user.create": ("email",), "secret.set": ("name",)}
+
+
+def command(noun: str) -> click.Group:
+    """Return the group of commands for one noun."""
+    group = click.Group(noun, no_args_is_help=True)
+    for each in OPERATIONS:
+        if each.name.startswith(f"{noun}."):
+            group.add_command(_command(each))
+    return group
+
+
+def _command(operation: Operation) -> click.Command:
+    arguments = _ARGUMENTS.get(operation.name, operation.http.places)
+    secrets = [name for name, field in operation.takes.model_fields.items() if field.annotation is SecretStr]
+    parameters: list[click.Parameter] = [click.Argument([name]) for name in arguments]
+    for name, field in operation.takes.model_fields.items():
+        if name in arguments:
+            continue
+        if name in secrets:
+            parameters.append(
+                click.Option([f"--{name}-file", f"{name}_file"], help="File that holds it; '-' reads standard input. Asked for when left out.")
+            )
+            continue
+        kind: Any = str
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Enum):
+            kind = click.Choice([each.value for each in field.annotation])
+        elif "int" in str(field.annotation):
+            kind = int
+        needed = field.is_required()
+        parameters.append(click.Option([f"--{name.replace('_', '-')}", name], type=kind, required=needed, help=field.description))
+
+    def run(*, as_json: bool, **given: Any) -> None:
+        for name in secrets:
+            given[name] = read_secret(name, given.pop(f"{name}_file"))
+        show.answer(Server().call(operation, given), as_json=as_json)
+
+    made = click.Command(operation.name.partition(".")[2], params=parameters, callback=run, help=operation.summary)
+    decorated: click.Command = json_option(made)
+    return decorated
+
+
+def read_secret(name: str, file: str | None, ask: Callable[..., str] = click.prompt) -> str:
+    """Return a secret from a file, standard input or a prompt; never from an argument, which others could see."""
+    if file == "-" or (file is None and not sys.stdin.isatty()):
+        return sys.stdin.read().rstrip("\n")
+    if file is not None:
+        try:
+            return Path(file).read_text(encoding="utf-8").rstrip("\n")
+        except OSError as fault:
+            raise click.UsageError(f"The file {file!r} cannot be read: {fault.strerror}.") from None
+    return str(ask(name.capitalize(), hide_input=True))

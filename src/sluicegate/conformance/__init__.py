@@ -1,0 +1,1 @@
+"""Test suites that every plugin passes, shipped so that authors outside can run them too."""

@@ -1,0 +1,1 @@
+"""Connections, one file each; the file's name is the type."""

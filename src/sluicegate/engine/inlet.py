@@ -1,0 +1,241 @@
+"""Where a segment's rows come from: opens connections, reads, transforms in the jail, checks, and keeps rejects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from sluicegate.base.errors import Cancelled, Failed, Invalid, SluiceError
+from sluicegate.engine.meter import Counted, Meter, Report
+from sluicegate.engine.plan import steps
+from sluicegate.engine.rejects import Rejects
+from sluicegate.kit import connection as kinds
+from sluicegate.kit import registry
+from sluicegate.kit.context import Context
+from sluicegate.kit.document import parse_definition
+from sluicegate.kit.flow import Flow, fill
+from sluicegate.kit.format import Decoding, Format
+from sluicegate.kit.step import Check, Reading, Transform
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from sluicegate.engine.job import Job
+
+
+class Inlet:
+    """Opens what is needed when it is needed; a context manager that closes all of it."""
+
+    def __init__(
+        self, job: Job, flow: Flow, meter: Meter, report: Report, cancelled: Callable[[], bool], *, limit: int | None = None
+    ) -> None:
+        """``limit``: rows that will be looked at (previews)."""
+        from sluicegate.kit.net import Egress, Net
+        from sluicegate.kit.paths import Root
+
+        self._job, self._flow, self._meter, self._report = job, flow, meter, report
+        self._cancelled, self._limit = cancelled, limit
+        self._named = steps(flow)
+        self._values = flow.values(job.params)
+        self._stack = ExitStack()
+        self._net = Net(Egress.local() if job.local else Egress(allow=job.egress))
+        self._files = self._stack.enter_context(Root(job.root))
+        self.rejects = Rejects(job, report, meter)
+
+    def __enter__(self) -> Inlet:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close all sessions; rejects that were not committed are gone."""
+        self.rejects.abort()
+        self._stack.close()
+
+    def commit(self) -> None:
+        """Keep the rejects for good."""
+        self.rejects.commit()
+
+    def session(self, name: str) -> Any:
+        """Open a session on a connection. Each step has its own: sessions are not shared between threads."""
+        if name not in self._job.connections:
+            raise Invalid(f"there is no connection {name!r}")
+        found = parse_definition(self._job.connections[name])
+        if not isinstance(found, kinds.Connection):
+            raise Invalid(f"{name!r} is not a connection")
+        wanted = found.secret_names()
+        secrets = {key: value for key, value in self._job.secrets.items() if key in wanted}
+        ctx = Context(self._net, self._files, secrets, self._say, self._cancelled)
+        try:
+            return self._stack.enter_context(found.open(ctx))
+        except SluiceError as fault:
+            raise fault.at(f"connection {name}") from None
+
+    def item(self, item: str, name: str) -> str:
+        """Return an item with its parameters filled in."""
+        return fill(item, self._values, where=f"step {name}, item")
+
+    def pull(self, name: str) -> pa.RecordBatchReader:
+        """Return the rows of a step, lazily."""
+        step = self._named.get(name)
+        if step is None:
+            raise Invalid(f"the flow has no step {name[:64]!r}", hint=f"It has: {', '.join(self._named)}.")
+        try:
+            if isinstance(step, Reading):
+                return self._counted(name, self._read(name, step))
+            if isinstance(step, Transform):
+                return self._counted(name, self._transform(name))
+            if isinstance(step, Check):
+                return self._check(name, step)
+        except SluiceError as fault:
+            if not fault.where.startswith("step "):
+                fault.where = f"step {name}" + (f", {fault.where}" if fault.where else "")
+            raise
+        raise Invalid(f"step {name} gives no rows", where=f"step {name}")
+
+    def _say(self, message: str, /, **fields: object) -> None:
+        self._report("log", {"level": "info", "message": message, **{key: str(value) for key, value in fields.items()}})
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def _read(self, name: str, step: Any) -> pa.RecordBatchReader:
+        session = self.session(step.connection)
+        item = self.item(step.item, name)
+        if isinstance(session, kinds.ReadsRows):
+            return session.read(kinds.Read(item=item, columns=step.columns, limit=self._limit))
+        if not isinstance(session, kinds.ReadsFiles):
+            raise Invalid(f"the connection {step.connection!r} cannot be read from")
+        format_ = step.format or format_for(item)
+        count = self._meter.step(name)
+        count.total_bytes = session.size(item)
+        raw = self._stack.enter_context(session.fetch(item))
+        how = Decoding(
+            item=item,
+            columns=self._job.snapshot.get(name),
+            on_reject=self.rejects.taker(name, step.on_reject, step.max_rejects),
+            max_bytes=self._job.input_max,
+            limit=self._limit,
+        )
+        rows = format_.decode(Counted(raw, count), how)  # type: ignore[arg-type]
+        self._tell_schema(name, rows.schema)
+        return _chosen(rows, step.columns, name)
+
+    def _tell_schema(self, name: str, schema: pa.Schema) -> None:
+        from sluicegate.kit.types import to_name
+
+        self._report("schema", {"step": name, "columns": {field.name: to_name(field.type) for field in schema}})
+
+    # -- transforming --------------------------------------------------------------------------------------------------
+
+    def _transform(self, name: str) -> pa.RecordBatchReader:
+        """Put the whole tree of transforms that ends in ``name`` into one query, and run it in the jail."""
+        from sluicegate.engine import jail
+        from sluicegate.kit.expression import quote
+
+        order: list[str] = []
+        leaves: dict[str, pa.RecordBatchReader] = {}
+        uses: dict[str, int] = {}
+
+        def visit(each: str) -> None:
+            uses[each] = uses.get(each, 0) + 1
+            if each in order or each in leaves:
+                return
+            step = self._named[each]
+            if isinstance(step, Transform):
+                for wanted in step.inputs:
+                    visit(wanted)
+                order.append(each)
+            else:
+                leaves[each] = self.pull(each)
+
+        visit(name)
+        schemas: dict[str, tuple[str, ...]] = {each: tuple(rows.schema.names) for each, rows in leaves.items()}
+        parts = []
+        inputs = {}
+        for each, rows in leaves.items():
+            inputs[f"in_{each}"] = rows
+            if uses[each] > 1:  # a stream can be read once: hold it (DuckDB spills) when two steps take it
+                parts.append(f"{quote(each)} AS MATERIALIZED (SELECT * FROM {quote('in_' + each)})")
+            else:
+                parts.append(f"{quote(each)} AS (SELECT * FROM {quote('in_' + each)})")
+        params: dict[str, Any] = {}
+        for each in order:
+            step = self._named[each]
+            if not isinstance(step, Transform):
+                raise TypeError(each)
+            parts.append(f"{quote(each)} AS ({step.query(schemas)})")
+            schemas[each] = step.outputs(schemas)
+            for wanted in step.params():
+                if wanted not in self._values:
+                    raise Invalid(f"the flow has no parameter {wanted!r}", where=f"step {each}")
+                params[wanted] = self._values[wanted]
+        sql = f"WITH {', '.join(parts)} SELECT * FROM {quote(name)}"  # noqa: S608 - built from checked, quoted parts
+        told = self._job.jail
+        bounds = jail.Bounds(memory_mb=int(told.get("memory", 128)), seconds=float(told.get("seconds", 86400)))
+        program = jail.Program(sql=sql, params=params, inputs=inputs, where=name)
+        running = jail.run(program, bounds=bounds, fallback=bool(told.get("fallback")), cancelled=self._cancelled)
+        return self._stack.enter_context(running)
+
+    # -- checking ------------------------------------------------------------------------------------------------------
+
+    def _check(self, name: str, step: Check) -> pa.RecordBatchReader:
+        import pyarrow as pa
+
+        rows = self.pull(step.inputs[0])
+        step.check_columns(rows.schema.names)
+        take = self.rejects.taker(name, step.on_fail, step.max_rejects)  # type: ignore[attr-defined]
+        count = self._meter.step(name)
+
+        def passing() -> Iterator[pa.RecordBatch]:
+            seen = 0
+            for batch in rows:
+                good, bad = step.split(batch, seen + 1)
+                for reject in bad:
+                    take(reject)
+                seen += batch.num_rows
+                count.rows += good.num_rows
+                yield good
+
+        return pa.RecordBatchReader.from_batches(rows.schema, passing())
+
+    def _counted(self, name: str, rows: pa.RecordBatchReader) -> pa.RecordBatchReader:
+        import pyarrow as pa
+
+        count = self._meter.step(name)
+
+        def counting() -> Iterator[pa.RecordBatch]:
+            for batch in rows:
+                if self._cancelled():
+                    raise Cancelled("The run was cancelled; nothing of it has landed.")
+                count.rows += batch.num_rows
+                if count.total_bytes is None:
+                    count.bytes += batch.nbytes
+                yield batch
+
+        return pa.RecordBatchReader.from_batches(rows.schema, counting())
+
+
+def _chosen(rows: pa.RecordBatchReader, columns: tuple[str, ...] | None, name: str) -> pa.RecordBatchReader:
+    import pyarrow as pa
+
+    if columns is None:
+        return rows
+    lost = [each for each in columns if each not in rows.schema.names]
+    if lost:
+        raise Failed(f"there is no column {lost[0]!r}", where=f"step {name}, columns", hint=f"There are: {', '.join(rows.schema.names[:40])}.")
+    schema = pa.schema([rows.schema.field(each) for each in columns])
+    return pa.RecordBatchReader.from_batches(schema, (batch.select(list(columns)) for batch in rows))
+
+
+def format_for(item: str) -> Format:
+    """Return the format that the item's suffix means; ``Invalid`` when it means none."""
+    lower = item.lower()
+    best: tuple[int, type[Format]] | None = None
+    for type_ in registry.types("format"):
+        plugin: type[Format] = registry.find("format", type_)
+        for suffix in plugin.suffixes:
+            if lower.endswith(suffix) and (best is None or len(suffix) > best[0]):
+                best = (len(suffix), plugin)
+    if best is None:
+        raise Invalid(f"the name {item!r} does not tell a format", hint="Name it: format: { type: csv }")
+    return best[1].model_validate({"type": best[1].model_fields["type"].default})

@@ -1,0 +1,55 @@
+"""What a task is told: one job, handed over a pipe. It holds secrets in clear, so it is never stored, logged or shown."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from sluicegate.base.secret import Secret
+
+What = Literal["run", "test", "items", "preview"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything one task needs, and nothing else: it sees no store, no vault, no settings."""
+
+    what: What
+    run: str
+    root: Path
+    """Directory that ``files`` and file databases are confined to."""
+    flow: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
+    connections: dict[str, dict[str, Any]] = field(default_factory=dict)
+    recipients: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, Secret] = field(default_factory=dict, repr=False)
+    snapshot: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Column types by reading step, from an earlier run."""
+    egress: tuple[dict[str, Any], ...] = ()
+    local: bool = False
+    """True for ``run --local``: the person at the keyboard is the policy."""
+    jail: dict[str, Any] = field(default_factory=dict)
+    input_max: int = 1 << 40
+    quarantine: str = ""
+    """age recipient that quarantined rows are sealed for."""
+    quarantine_folder: Path | None = None
+    """Where they are kept."""
+    ask: dict[str, Any] = field(default_factory=dict)
+    """What a short question is about (test, items, preview)."""
+
+    def pack(self) -> bytes:
+        """Return the job as bytes for the pipe."""
+        body = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        body["secrets"] = {name: value.reveal() for name, value in self.secrets.items()}
+        return json.dumps(body, default=str).encode()
+
+    @classmethod
+    def unpack(cls, raw: bytes) -> Job:
+        """Return the job that ``pack`` packed."""
+        body = json.loads(raw)
+        body["secrets"] = {name: Secret(value) for name, value in body["secrets"].items()}
+        body["root"] = Path(body["root"])
+        body["quarantine_folder"] = Path(body["quarantine_folder"]) if body["quarantine_folder"] else None
+        return cls(**body)

@@ -1,0 +1,90 @@
+"""Rows to a file: format, then seal, then a staged file that appears at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
+
+from sluicegate.base.errors import Invalid
+from sluicegate.engine.inlet import format_for
+from sluicegate.kit.rows import Marker, Receipt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+
+    from sluicegate.kit.connection import WritesFiles
+    from sluicegate.kit.step import Writing
+
+
+class Outlet:
+    """A ``Stage`` over a file."""
+
+    def __init__(self, file: Any, encoder: Any, sealer: BinaryIO | None) -> None:
+        """Encode into ``sealer`` when there is one, else into the file."""
+        self._file, self._encoder, self._sealer = file, encoder, sealer
+        self._rows = 0
+        self._over = file.done is not None
+        self.done: Receipt | None = file.done
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Abort unless committed."""
+        if self._over:
+            return
+        self._over = True
+        abort = getattr(self._sealer, "abort", None)
+        if abort is not None:
+            abort()
+        self._file.abort()
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Encode one batch."""
+        self._encoder.write(batch)
+        self._rows += batch.num_rows
+
+    def commit(self) -> Receipt:
+        """Finish the format, then the seal, then publish the file."""
+        self._encoder.close()
+        if self._sealer is not None:
+            self._sealer.close()
+        receipt: Receipt = self._file.commit(self._rows)
+        self._over = True
+        return receipt
+
+
+def open_outlet(
+    session: WritesFiles, step: Writing, item: str, schema: pa.Schema, marker: Marker, recipients: Mapping[str, str]
+) -> Outlet:
+    """Begin a file. Raises ``Invalid`` for a mode that files do not have or a recipient that is not known."""
+    mode = getattr(step, "mode", None)
+    if mode is not None and mode.type != "replace":
+        raise Invalid(
+            f"a file cannot be written with mode {mode.type!r}", hint="Use mode: replace, or a {param} in the item for one file a run."
+        )
+    seal = getattr(step, "seal", None)
+    inner = item.removesuffix(".age") if seal else item
+    format_ = getattr(step, "format", None) or format_for(inner)
+    to = [_recipient(each, recipients) for each in seal.to] if seal else []
+    file = session.put(item, marker)
+    try:
+        sealer: BinaryIO | None = None
+        if to:
+            from sluicegate.crypto.seal import seal_to
+
+            sealer = seal_to(to, file.out)
+        return Outlet(file, format_.encoder(schema, sealer or file.out, inner), sealer)
+    except BaseException:
+        file.abort()
+        raise
+
+
+def _recipient(named: str, known: Mapping[str, str]) -> str:
+    if named.startswith("age1"):
+        return named
+    if named not in known:
+        raise Invalid(f"there is no recipient {named!r}", hint="Apply a document of kind recipient, or write the age1… key itself.")
+    return known[named]

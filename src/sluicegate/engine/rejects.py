@@ -1,0 +1,91 @@
+"""What happens to rows that cannot be taken: stop, leave out with a limit, or quarantine (sealed, with retention)."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from sluicegate.base.errors import DataError
+from sluicegate.kit.rows import OnReject, Reject
+
+if TYPE_CHECKING:
+    from sluicegate.engine.job import Job
+    from sluicegate.engine.meter import Meter, Report
+
+_SHOWN = 5
+
+
+class Rejects:
+    """Counts rejects by step, shows the first few reasons, and seals quarantined rows for the tenant's key."""
+
+    def __init__(self, job: Job, report: Report, meter: Meter) -> None:
+        """Nothing rejected yet."""
+        self._job, self._report, self._meter = job, report, meter
+        self._lock = threading.Lock()
+        self._draft: Any = None
+        self._out: BinaryIO | None = None
+
+    def taker(self, name: str, policy: str, limit: int) -> OnReject:
+        """Return what to call with each reject of a step."""
+        count = self._meter.step(name)
+
+        def take(reject: Reject) -> None:
+            place = ", ".join(
+                filter(None, (f"step {name}", f"line {reject.line}" if reject.line else "", f"column {reject.column}" if reject.column else ""))
+            )
+            if policy == "stop":
+                raise DataError(reject.reason, where=place, hint="Mend the row, or let the step skip or quarantine such rows.")
+            with self._lock:
+                count.rejected += 1
+                if count.rejected > limit:
+                    raise DataError(f"more than {limit} rows were rejected; the last: {reject.reason}", where=place)
+                if count.rejected <= _SHOWN:
+                    self._report("reject", {"step": name, "line": reject.line, "column": reject.column, "reason": reject.reason})
+                if policy == "quarantine":
+                    self._keep(name, reject)
+
+        return take
+
+    def commit(self) -> None:
+        """Publish what is in quarantine."""
+        if self._draft is not None and self._out is not None:
+            self._out.close()
+            self._draft.commit()
+            self._draft = self._out = None
+
+    def abort(self) -> None:
+        """Forget what has not been committed."""
+        if self._draft is not None:
+            abort = getattr(self._out, "abort", None)
+            if abort is not None:
+                abort()
+            self._draft.abort()
+            self._draft = self._out = None
+
+    def _keep(self, name: str, reject: Reject) -> None:
+        if self._job.quarantine_folder is None:
+            return
+        if self._out is None:
+            from sluicegate.crypto import seal
+            from sluicegate.kit.paths import Root
+
+            self._draft = Root(self._job.quarantine_folder, create=True).create(f"{self._job.run}.ndjson" + (".age" if self._job.quarantine else ""))
+            self._out = seal.seal_to([self._job.quarantine], self._draft.out) if self._job.quarantine else _Plain(self._draft.out)
+        line: dict[str, Any] = {"step": name, "line": reject.line, "column": reject.column, "reason": reject.reason, "raw": reject.raw}
+        self._out.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+
+
+class _Plain(io.RawIOBase):
+    """Writes through without closing what is below: ``run --local --rejects`` asks for plain rows."""
+
+    def __init__(self, below: BinaryIO) -> None:
+        super().__init__()
+        self._below = below
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return self._below.write(data)

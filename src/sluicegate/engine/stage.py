@@ -1,0 +1,260 @@
+"""One segment, carried out: read → transform → check → write, batch by batch, in the task process.
+
+Nothing is visible in any destination before every writing step has staged all its rows; then they commit in order.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from typing import TYPE_CHECKING, Any
+
+from sluicegate.base.errors import Cancelled, Failed, Invalid, NoSpace, SluiceError
+from sluicegate.engine.conveyor import Conveyor, Stopped
+from sluicegate.engine.inlet import Inlet
+from sluicegate.engine.meter import Count, Meter, Report
+from sluicegate.engine.outlet import open_outlet
+from sluicegate.engine.plan import Segment, plan, steps
+from sluicegate.kit.connection import WritesFiles, WritesRows
+from sluicegate.kit.document import parse_definition
+from sluicegate.kit.flow import Flow
+from sluicegate.kit.rows import Marker, Receipt, Stage
+from sluicegate.kit.step import Writing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pyarrow as pa
+
+    from sluicegate.engine.job import Job
+
+_QUEUE_BYTES = 8 << 20
+
+
+def read_flow(job: Job) -> Flow:
+    """Return the job's flow."""
+    found = parse_definition(job.flow)
+    if not isinstance(found, Flow):
+        raise Invalid("this is not a flow")
+    return found
+
+
+def execute(job: Job, name: str, report: Report, cancelled: Callable[[], bool]) -> dict[str, Any]:
+    """Carry out the segment called ``name`` and return its receipts and counts.
+
+    Raises a ``SluiceError`` that names the step; the destinations are then as they were.
+    """
+    flow = read_flow(job)
+    segment = next((each for each in plan(flow) if each.name == name), None)
+    if segment is None:
+        raise Invalid(f"the flow has no segment {name[:64]!r}")
+    with ExitStack() as stack, Meter(report) as meter:
+        inlet = stack.enter_context(Inlet(job, flow, meter, report, cancelled))
+        receipts = _carry(job, flow, segment, inlet, meter, cancelled, stack)
+        inlet.commit()
+    body = meter.body()
+    return {"receipts": {step: receipt.model_dump(mode="json") for step, receipt in receipts.items()}, "counts": body}
+
+
+def _carry(
+    job: Job, flow: Flow, segment: Segment, inlet: Inlet, meter: Meter, cancelled: Callable[[], bool], stack: ExitStack
+) -> dict[str, Receipt]:
+    named = steps(flow)
+    rows = inlet.pull(segment.source)
+    sinks = []
+    for name in segment.writes:
+        step = named[name]
+        if not isinstance(step, Writing):
+            raise TypeError(name)
+        stage = _placed(name, lambda step=step, name=name: _open(job, inlet, step, name, rows.schema, stack))  # type: ignore[misc]
+        sinks.append(Sink(name, stage, meter.step(name)))
+    if all(sink.stage.done for sink in sinks):
+        return {sink.name: sink.stage.done for sink in sinks if sink.stage.done}
+    _pump(rows, [sink for sink in sinks if not sink.stage.done], cancelled)
+    if cancelled():
+        raise Cancelled("The run was cancelled; nothing of it has landed.")
+    return {sink.name: _placed(sink.name, sink.commit) for sink in sinks}
+
+
+def _open(job: Job, inlet: Inlet, step: Writing, name: str, schema: pa.Schema, stack: ExitStack) -> Stage:
+    session = inlet.session(step.connection)
+    item = inlet.item(step.item, name)
+    marker = Marker(job.run, name)
+    stage: AbstractContextManager[Stage]
+    seal = getattr(step, "seal", None)
+    if isinstance(session, WritesRows) and seal is None:
+        from sluicegate.kit.mode import Append
+
+        stage = session.stage(item, schema, getattr(step, "mode", None) or Append(), marker)  # type: ignore[assignment]
+    elif isinstance(session, WritesFiles):
+        stage = open_outlet(session, step, item, schema, marker, job.recipients)  # type: ignore[assignment]
+    else:
+        takes = "files" if seal is not None else "rows"
+        raise Invalid(f"the connection {step.connection!r} does not take {takes}")
+    return stack.enter_context(stage)
+
+
+def _pump(rows: pa.RecordBatchReader, sinks: list[Sink], cancelled: Callable[[], bool]) -> None:
+    for sink in sinks:
+        sink.start()
+    try:
+        for batch in rows:
+            if cancelled():
+                raise Cancelled("The run was cancelled; nothing of it has landed.")
+            if batch.num_rows == 0:
+                continue
+            for sink in sinks:
+                sink.put(batch)
+        for sink in sinks:
+            sink.finish()
+    except Stopped:
+        for sink in sinks:
+            sink.stop()
+        for sink in sinks:
+            sink.check()
+        raise
+    except BaseException:
+        for sink in sinks:
+            sink.stop()
+        raise
+
+
+class Sink:
+    """One writing step: a thread of its own behind a queue of bounded bytes."""
+
+    def __init__(self, name: str, stage: Stage, count: Count) -> None:
+        """Stage rows into ``stage``."""
+        self.name = name
+        self.stage = stage
+        self._count = count
+        self._queue = Conveyor(_QUEUE_BYTES)
+        self._fault: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name=f"sink-{name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to take batches."""
+        self._thread.start()
+
+    def put(self, batch: pa.RecordBatch) -> None:
+        """Hand over a batch; waits while the queue is full."""
+        self._queue.put(batch)
+
+    def finish(self) -> None:
+        """Wait until all is staged; raises what went wrong there."""
+        self._queue.close()
+        self._thread.join()
+        self.check()
+
+    def stop(self) -> None:
+        """Give up and wait for the thread."""
+        self._queue.stop()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def check(self) -> None:
+        """Raise what went wrong in the thread."""
+        if self._fault is not None and not isinstance(self._fault, Stopped):
+            raise _at(self._fault, self.name)
+
+    def commit(self) -> Receipt:
+        """Commit, and reconcile what the destination confirms with what was handed over."""
+        if self.stage.done:
+            return self.stage.done
+        receipt = self.stage.commit()
+        if receipt.rows != self._count.rows:
+            raise Failed(
+                f"the destination confirms {receipt.rows} rows, but {self._count.rows} were sent",
+                hint="The source and the target do not reconcile: look at the target before the next run.",
+            )
+        self._count.bytes = receipt.bytes or self._count.bytes
+        return receipt
+
+    def _work(self) -> None:
+        try:
+            for batch in self._queue:
+                self.stage.write(batch)
+                self._count.rows += batch.num_rows
+                self._count.bytes += batch.nbytes
+        except BaseException as fault:  # noqa: BLE001 - handed to the main thread
+            self._fault = fault
+            self._queue.stop()
+
+
+def _at(fault: BaseException, name: str) -> BaseException:
+    import errno
+
+    if isinstance(fault, OSError) and fault.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpace("The disk is full.", where=f"step {name}", hint="Free some space and run the flow again.")
+    if isinstance(fault, SluiceError):
+        if not fault.where.startswith("step "):
+            fault.where = f"step {name}" + (f", {fault.where}" if fault.where else "")
+        return fault
+    return fault
+
+
+def _placed(name: str, do: Callable[[], Any]) -> Any:
+    try:
+        return do()
+    except (SluiceError, OSError) as fault:
+        raise _at(fault, name) from None
+
+
+def preview(job: Job, report: Report, cancelled: Callable[[], bool]) -> dict[str, Any]:
+    """Return the first rows of a step as JSON values. Nothing is written."""
+    from sluicegate.kit.types import to_name
+
+    flow = read_flow(job)
+    limit = int(job.ask["limit"])
+    with Meter(report) as meter, Inlet(job, flow, meter, report, cancelled, limit=limit) as inlet:
+        rows = inlet.pull(str(job.ask["step"]))
+        found: list[list[Any]] = []
+        for batch in _first(rows, limit):
+            found += [[_shown(value) for value in row.values()] for row in batch.to_pylist()]
+        return {"columns": {field.name: to_name(field.type) for field in rows.schema}, "rows": found}
+
+
+def _first(rows: pa.RecordBatchReader, limit: int) -> Iterator[pa.RecordBatch]:
+    for batch in rows:
+        if limit <= 0:
+            return
+        yield batch.slice(0, limit)
+        limit -= batch.num_rows
+
+
+_EXACT = 1 << 53
+
+
+def _shown(value: object) -> object:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < _EXACT else str(value)
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else str(value)  # noqa: PLR0124 - NaN
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Mapping):
+        return {str(key): _shown(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(each) for each in value]
+    return str(value)
+
+
+def explore(job: Job, report: Report, cancelled: Callable[[], bool]) -> dict[str, Any]:
+    """Test a connection, or list its items."""
+    name = str(job.ask["connection"])
+    flow = Flow(name="explore", steps=())
+    with Meter(report) as meter, Inlet(job, flow, meter, report, cancelled) as inlet:
+        session = inlet.session(name)
+        if job.what == "test":
+            return {"answer": session.test()}
+        found = []
+        for entry in session.items(str(job.ask.get("under", ""))):
+            found.append({"name": entry.name, "type": entry.type, "bytes": entry.bytes, "rows": entry.rows})
+            if len(found) >= _ITEMS_MAX:
+                break
+        return {"items": found}
+
+
+_ITEMS_MAX = 5000

@@ -1,0 +1,1 @@
+"""Formats, one file each; the file's name is the type."""

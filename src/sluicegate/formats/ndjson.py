@@ -1,0 +1,67 @@
+"""``ndjson``: one JSON object a line (also called JSON Lines)."""
+
+from __future__ import annotations
+
+import codecs
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Literal
+
+from sluicegate.base.errors import DataError
+from sluicegate.kit import records
+from sluicegate.kit.format import Decoding, Encoder, Format
+from sluicegate.kit.inflate import Deflated, Inflated
+from sluicegate.kit.rows import BATCH_BYTES
+from sluicegate.kit.types import TypeName
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+
+class Ndjson(Format):
+    """One JSON object a line, plain or gzip."""
+
+    type: Literal["ndjson"] = "ndjson"
+    columns: dict[str, TypeName] | None = None
+    """Types by key. With this, and without a snapshot, these are all the columns there are."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
+
+    def decode(self, data: BinaryIO, how: Decoding) -> pa.RecordBatchReader:
+        """Return the rows lazily; each object that does not fit is rejected with its line."""
+        return records.decode(_lines(data, how), self.columns, how)
+
+    def encoder(self, schema: pa.Schema, out: BinaryIO, item: str = "") -> Encoder:
+        """Begin an output."""
+        return _Writing(schema, out, item)
+
+
+def _lines(data: BinaryIO, how: Decoding) -> Iterator[records.Found]:
+    source, rest, line = Inflated(data, how.item, how.max_bytes), b"", 0
+    while part := source.read(BATCH_BYTES):
+        if not line and not rest:
+            part = part.removeprefix(codecs.BOM_UTF8)
+        whole = (rest + part).split(b"\n")
+        rest = whole.pop()
+        if len(rest) > records.MAX_OBJECT:
+            raise DataError("The line is too long.", where=f"{how.item}: line {line + len(whole) + 1}")
+        for text in whole:
+            line += 1
+            if not text.isspace() and text:
+                yield records.Found(line, text)
+    if rest.strip():
+        yield records.Found(line + 1, rest)
+
+
+class _Writing:
+    def __init__(self, schema: pa.Schema, out: BinaryIO, item: str) -> None:
+        self._out, self._lines = Deflated(out, item), records.Lines(schema, item)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Encode one batch."""
+        if batch.num_rows:
+            self._out.write(b"\n".join(self._lines(batch)) + b"\n")
+
+    def close(self) -> None:
+        """Write what must stand at the end."""
+        self._out.close()

@@ -1,0 +1,69 @@
+"""What an operation is handed beside its question: the caller, the tenant's Scope, and the services behind the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sluicegate.base.errors import Denied, Invalid
+from sluicegate.base.principal import Peer, Principal
+
+if TYPE_CHECKING:
+    from sluicegate.base.settings import Settings
+    from sluicegate.guard.audit import Audit
+    from sluicegate.guard.login import Login
+    from sluicegate.guard.vault import Vault
+    from sluicegate.store.scope import Scope, System
+
+
+class Engine(Protocol):
+    """What operations ask of the floor that runs things."""
+
+    def start(self, run: str, scope: Scope) -> None:
+        """Begin a run that the store holds as queued."""
+
+    def cancel(self, run: str) -> None:
+        """Ask a run to end soon."""
+
+    def ask(self, scope: Scope, what: str, ask: Mapping[str, Any]) -> Any:
+        """Have a task process do something short (test a connection, list items, preview) and return its answer."""
+
+    def health(self) -> Mapping[str, Any]:
+        """Say how the engine and the jail are."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """What stands behind the gate, wired once in ``app.build``."""
+
+    settings: Settings
+    system: System
+    login: Login
+    vault: Vault
+    audit: Audit
+    engine: Engine
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One call's share of the services."""
+
+    services: Services
+    peer: Peer
+    principal: Principal | None
+    inside: Scope | None
+
+    @property
+    def who(self) -> Principal:
+        """Who asks; only public operations have nobody."""
+        if self.principal is None:
+            raise Denied("This needs somebody who has signed in.")
+        return self.principal
+
+    @property
+    def scope(self) -> Scope:
+        """The tenant's Scope."""
+        if self.inside is None:
+            raise Invalid("no tenant is chosen", hint="Sign in with --tenant NAME.")
+        return self.inside

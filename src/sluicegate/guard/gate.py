@@ -1,0 +1,129 @@
+"""The one way in. API, command line, schedules and listeners all pass here, in a fixed order:
+
+limit → authenticate → decode → authorise → open Scope → audit → call → audit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from sluicegate.base.errors import Denied, Invalid, SluiceError, Unauthenticated, from_validation
+from sluicegate.base.permission import Public
+from sluicegate.base.principal import Credentials, Peer, Principal
+from sluicegate.guard import policy
+from sluicegate.guard.desk import Desk, Services
+from sluicegate.guard.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sluicegate.base.model import Model
+    from sluicegate.guard.operation import Operation
+
+
+class Gate:
+    """Lets an operation be called, or says why not."""
+
+    def __init__(self, services: Services, limits: Limits) -> None:
+        """Stand before ``services``."""
+        self._services = services
+        self._limits = limits
+
+    def call(self, operation: Operation, ask: Mapping[str, Any], credentials: Credentials, peer: Peer) -> Model:
+        """Call ``operation`` with the question ``ask`` (plain JSON values) and return its answer.
+
+        Raises ``Throttled``, ``Unauthenticated``, ``Invalid``, ``Denied``, or what the operation raises. A failed audit
+        write fails the call.
+        """
+        services = self._services
+        knocks = isinstance(operation.permission, Public) and operation.http.method != "GET"
+        self._limits.admit(peer, knocks=knocks)
+        who = self._authenticate(operation, credentials, peer)
+        try:
+            question = operation.takes.model_validate(ask)
+        except ValidationError as fault:
+            raise from_validation(fault) from None
+        if not isinstance(operation.permission, Public):
+            self._authorise(operation, who, question, peer)
+        inside = services.system.scope(who.tenant, who) if who and who.tenant else None
+        desk = Desk(services, peer, who, inside)
+        if operation.tenant and not isinstance(operation.permission, Public):
+            _ = desk.scope  # refuses when no tenant is chosen
+        if not operation.audited:
+            return operation.call(question, desk)
+        record = services.audit.begin(operation.name, who, peer, about(question))
+        try:
+            answer = operation.call(question, desk)
+        except SluiceError as fault:
+            services.audit.end(record, fault.code)
+            raise
+        except BaseException:
+            services.audit.end(record, "error")
+            raise
+        services.audit.end(record, "ok", about(answer))
+        return answer
+
+    def _authenticate(self, operation: Operation, credentials: Credentials, peer: Peer) -> Principal | None:
+        if isinstance(operation.permission, Public):
+            return None
+        try:
+            return self._services.login.authenticate(credentials, pending=operation.pending)
+        except Unauthenticated:
+            self._limits.failed(peer)
+            raise
+
+    def _authorise(self, operation: Operation, who: Principal | None, question: Model, peer: Peer) -> None:
+        if isinstance(operation.permission, Public):
+            raise TypeError("public operations are not authorised")
+        if who is None:
+            raise Unauthenticated
+        if policy.allowed(who, operation.permission):
+            return
+        self._services.audit.denied(operation.name, who, peer, about(question))
+        raise Denied(
+            f"The role {who.role.value} may not do this: {operation.name} needs {operation.permission.value}.",
+            hint="Ask an administrator of your tenant.",
+        )
+
+
+_SHOWN = ("id", "name", "email", "role", "tenant", "flow", "connection", "run", "version", "kind", "step")
+
+
+def about(value: Model) -> dict[str, Any]:
+    """Return what the audit trail says of a question or answer: names and ids from a fixed list, never content."""
+    found = {key: getattr(value, key) for key in _SHOWN if isinstance(getattr(value, key, None), str | int)}
+    items = getattr(value, "items", None)
+    if isinstance(items, tuple):
+        found["items"] = [
+            f"{each.kind}/{each.name}" for each in items[:50] if hasattr(each, "kind") and hasattr(each, "name")
+        ]
+    return {key: each for key, each in found.items() if each not in (None, [], "")}
+
+
+def check(operations: tuple[Operation, ...]) -> None:
+    """Refuse a table that is not sound: run at start, so that a server with a hole does not start.
+
+    Raises ``Invalid`` for two operations with one name or route, one without permission or reason, a permission that no
+    role has, or a field in a path that the question lacks.
+    """
+    names: set[str] = set()
+    routes: set[tuple[str, str]] = set()
+    granted = set().union(*policy.GRANTS.values())
+    for each in operations:
+        route = (each.http.method, each.http.path)
+        if each.name in names or route in routes:
+            raise Invalid(f"two operations are called {each.name!r} or share a route")
+        names.add(each.name)
+        routes.add(route)
+        if isinstance(each.permission, Public):
+            if not each.permission.reason.strip():
+                raise Invalid(f"{each.name} is public without a reason")
+        elif each.permission not in granted:
+            raise Invalid(f"no role has the permission of {each.name}")
+        lost = [place for place in each.http.places if place not in each.takes.model_fields]
+        if lost:
+            raise Invalid(f"{each.name}: the path names {lost[0]!r}, the question does not")
+        if not each.summary:
+            raise Invalid(f"{each.name} has no docstring")

@@ -1,0 +1,209 @@
+"""Who is there: first administrator, password, access token, rotating refresh token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sluicegate.base import clock
+from sluicegate.base.errors import Denied, Invalid, Unauthenticated
+from sluicegate.base.model import new_id
+from sluicegate.base.principal import Credentials, Peer, Principal, Role, Via
+from sluicegate.base.secret import Secret
+from sluicegate.crypto import opaque, password
+from sluicegate.crypto.keys import Key, derive
+from sluicegate.crypto.token import TokenRing
+
+if TYPE_CHECKING:
+    from sluicegate.base.settings import Settings
+    from sluicegate.guard.audit import Audit
+    from sluicegate.guard.limits import Limits
+    from sluicegate.store.scope import System
+
+ISSUER = "sluicegate"
+AUDIENCE = "sluicegate-api"
+PENDING_AUDIENCE = "sluicegate-password"
+PASSWORD_MIN, PASSWORD_MAX = 15, 256
+BOOTSTRAP = "bootstrap"
+_WRONG = "Wrong tenant, email or password."
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a sign-in gives."""
+
+    access: Secret
+    expires_in: int
+    refresh: Secret
+    must_change: bool
+
+
+class Login:
+    """Turns proofs into principals and tokens."""
+
+    def __init__(
+        self, root: Key, settings: Settings, system: System, audit: Audit, limits: Limits, now: Callable[[], float] = clock.system
+    ) -> None:
+        """Derive one key per purpose from ``root``."""
+        self._system, self._audit, self._limits, self._now = system, audit, limits, now
+        self._settings = settings
+        self._pepper = derive(root, "password-pepper")
+        self._refresh = derive(root, "refresh-token")
+        self._codes = derive(root, "bootstrap-code")
+        self._cost = password.Cost(memory_kib=settings.passwords.memory, rounds=settings.passwords.rounds)
+        self._ring = TokenRing(
+            {"1": derive(root, "access-token")}, "1", issuer=ISSUER, audience=AUDIENCE, ttl=settings.tokens.access, clock=now
+        )
+        self._pending = TokenRing(
+            {"1": derive(root, "password-pending-token")}, "1", issuer=ISSUER, audience=PENDING_AUDIENCE, typ="pending+jwt",
+            ttl=settings.tokens.access, clock=now,
+        )  # fmt: skip
+
+    def authenticate(self, credentials: Credentials, *, pending: bool = False) -> Principal:
+        """Return who holds the access token; ``Unauthenticated`` says nothing about why not.
+
+        ``pending``: the token of somebody who must first choose a password will do, too.
+        """
+        if credentials.token is None:
+            raise Unauthenticated
+        text = credentials.token.reveal()
+        try:
+            claims = self._ring.verify(text)
+        except Unauthenticated:
+            if not pending:
+                raise
+            claims = self._pending.verify(text)
+        return Principal(claims.sub, claims.tid or None, Role(claims.role), Via.PASSWORD, None, claims.jti, claims.sid)
+
+    # -- the first administrator ---------------------------------------------------------------------------------------
+
+    def bootstrap_code(self) -> Secret | None:
+        """Return a fresh one-time code when there is no user at all, else ``None``. A code before it is dead."""
+        if self._system.count_users() > 0:
+            return None
+        code = opaque.new_bootstrap_code()
+        self._system.put_blob(BOOTSTRAP, opaque.digest(self._codes, code))
+        return code
+
+    @property
+    def bootstrapping(self) -> bool:
+        """Whether there is no user at all yet."""
+        return self._system.count_users() == 0
+
+    def bootstrap(self, code: Secret, email: str, name: str, chosen: Secret, peer: Peer) -> Grant:
+        """Make the first SuperAdmin. The code works once and only while there is no user."""
+        self._limits.account_admit(BOOTSTRAP)
+        self._check_password(chosen, email, name)
+        held = self._system.get_blob(BOOTSTRAP)
+        if held is None or not opaque.same(held, opaque.digest(self._codes, code)) or not self.bootstrapping:
+            self._limits.account_failed(BOOTSTRAP)
+            self._audit.event("session.bootstrap", None, peer, "denied", {})
+            raise Unauthenticated("The code is wrong or has been used.")
+        if self._system.take_blob(BOOTSTRAP) is None:
+            raise Unauthenticated("The code is wrong or has been used.")
+        id_ = self._system.create_user(None, email, name, Role.SUPERADMIN, self._hash(chosen), must_change=False)
+        self._audit.event("session.bootstrap", None, peer, "ok", {"id": id_, "email": email})
+        return self._begin(Principal(id_, None, Role.SUPERADMIN), peer, must_change=False)
+
+    # -- password ------------------------------------------------------------------------------------------------------
+
+    def sign_in(self, tenant: str | None, email: str, given: Secret, peer: Peer) -> Grant:
+        """Check a password. Unknown people cost the same time and give the same answer as wrong passwords."""
+        account = f"{tenant or ''}/{email.lower()}/{peer.address}"
+        self._limits.account_admit(account)
+        user = self._system.find_user(email, tenant)
+        if user is None or user.state != "active":
+            password.burn(given, self._pepper, self._cost)
+            fits = False
+        else:
+            fits = password.verify_password(user.password, given, self._pepper)
+        if user is None or not fits:
+            self._limits.account_failed(account)
+            self._limits.failed(peer)
+            self._audit.event("session.login", None, peer, "denied", {"email": email[:254]}, tenant=user.tenant if user else None)
+            raise Unauthenticated(_WRONG)
+        tenant_id = user.tenant
+        if user.tenant is None and tenant:
+            tenant_id = self._system.tenant_by_name(tenant).id
+        who = Principal(user.id, tenant_id, Role(user.role))
+        if password.needs_rehash(user.password, self._cost):
+            self._system.set_password(user.id, self._hash(given), must_change=user.must_change)
+        self._system.touch_sign_in(user.id)
+        self._audit.event("session.login", who, peer, "ok", {"email": email, **({"tenant": tenant} if tenant else {})})
+        return self._begin(who, peer, must_change=user.must_change)
+
+    def change_password(self, who: Principal, old: Secret, new: Secret) -> None:
+        """Replace one's own password and end all other sign-ins."""
+        user = self._system.get_user(who.id)
+        account = f"change/{who.id}"
+        self._limits.account_admit(account)
+        if not password.verify_password(user.password, old, self._pepper):
+            self._limits.account_failed(account)
+            raise Denied("The old password is wrong.")
+        if old.reveal() == new.reveal():
+            raise Invalid("the new password is the old one", where="new")
+        self._check_password(new, user.email, user.name)
+        self._system.set_password(who.id, self._hash(new), must_change=False)
+        self._system.kill_grants(who.id, keep=who.grant)
+
+    def new_password(self) -> tuple[Secret, str]:
+        """Return a one-time password and its hash."""
+        made = password.new_password()
+        return made, self._hash(made)
+
+    def _hash(self, given: Secret) -> str:
+        return password.hash_password(given, self._pepper, self._cost)
+
+    @staticmethod
+    def _check_password(given: Secret, *context: str) -> None:
+        text = given.reveal()
+        if not PASSWORD_MIN <= len(text) <= PASSWORD_MAX:
+            raise Invalid(f"a password has {PASSWORD_MIN} to {PASSWORD_MAX} characters", hint="A few words in a row do well.")
+        folded = text.lower()
+        if len(set(folded)) < 5:  # noqa: PLR2004 - fewer different letters than any word list would give
+            raise Invalid("this password repeats too few characters")
+        for word in context:
+            part = word.lower().split("@")[0]
+            if len(part) > 3 and len(folded.replace(part, "")) < PASSWORD_MIN // 2:  # noqa: PLR2004
+                raise Invalid("this password is mostly your own name or address")
+
+    # -- refresh -------------------------------------------------------------------------------------------------------
+
+    def refresh(self, given: Secret, peer: Peer) -> Grant:
+        """Rotate a refresh token. One that has been used before ends its whole family."""
+        now = self._now()
+        child = opaque.new_refresh()
+        outcome = self._system.rotate_grant(
+            opaque.digest(self._refresh, given), new_id(), opaque.digest(self._refresh, child), now, peer.client, peer.address
+        )
+        if outcome.state == "reused":
+            self._audit.event("session.refresh", None, peer, "refresh_reuse", {"id": outcome.user}, tenant=outcome.tenant)
+        if outcome.state != "rotated":
+            raise Unauthenticated("Sign in again.")
+        user = self._system.get_user(outcome.user)
+        if user.state != "active":
+            raise Unauthenticated("Sign in again.")
+        who = Principal(user.id, outcome.tenant or None, Role(user.role), grant=outcome.family)
+        return self._grant(who, child, must_change=user.must_change)
+
+    def sign_out(self, given: Secret) -> None:
+        """End the family of a refresh token."""
+        self._system.kill_family_of(opaque.digest(self._refresh, given))
+
+    def _begin(self, who: Principal, peer: Peer, *, must_change: bool) -> Grant:
+        now = self._now()
+        token, family = opaque.new_refresh(), new_id()
+        self._system.add_grant(
+            new_id(), family, who.id, who.tenant, opaque.digest(self._refresh, token), now, now + self._settings.tokens.refresh,
+            peer.client, peer.address,
+        )  # fmt: skip
+        return self._grant(Principal(who.id, who.tenant, who.role, grant=family), token, must_change=must_change)
+
+    def _grant(self, who: Principal, refresh: Secret, *, must_change: bool) -> Grant:
+        ring = self._pending if must_change else self._ring
+        access, expires = ring.mint(who.id, who.tenant, who.role.value, new_id(), who.grant)
+        return Grant(access, int(expires - self._now()), refresh, must_change)
+
+
+__all__ = ["Grant", "Login"]

@@ -1,0 +1,64 @@
+"""An operation is the unit of the product: one frozen value per use case. Everything outside is a projection of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from sluicegate.base.model import Model
+from sluicegate.base.permission import Permission, Public
+
+if TYPE_CHECKING:
+    from sluicegate.guard.desk import Desk
+
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+class Nothing(Model):
+    """Neither question nor answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """The HTTP shape of an operation. Fields of the question that the path names come from it, for GET and DELETE the
+    others come from the query string, else from the JSON body."""
+
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str
+    """Below ``/api/v1``; ``{field}`` stands for a field of the question."""
+    status: int = 200
+    body_max: int = 64 * 1024
+    """The largest body taken, in bytes."""
+    waits: bool = False
+    """The answer may be held back while there is nothing new (field ``wait``, in seconds)."""
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Names of the fields in the path."""
+        return tuple(_PLACE.findall(self.path))
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One use case. ``permission`` has no default: an operation that names none cannot exist."""
+
+    name: str
+    """``noun.verb``; the noun and verb of the CLI, and the action in the audit trail."""
+    permission: Permission | Public
+    http: Http
+    takes: type[Model]
+    gives: type[Model]
+    call: Callable[[Any, Desk], Model]
+    audited: bool = field(kw_only=True)
+    """Whether each call leaves a record even when it is allowed. Denials always do."""
+    tenant: bool = field(default=True, kw_only=True)
+    """Whether it works inside a tenant. Without one, it is refused."""
+    pending: bool = field(default=False, kw_only=True)
+    """Whether somebody who must first choose a password may call it."""
+
+    @property
+    def summary(self) -> str:
+        """First line of the function's docstring."""
+        return (self.call.__doc__ or "").strip().partition("\n")[0]

@@ -1,0 +1,142 @@
+"""How to reach one outside system: the first of the three plugin shapes.
+
+A connection class is its configuration, its JSON Schema, its form and its behaviour, in one file whose name is its type.
+``open`` gives a session; what the session can do is told by the protocols below and nothing else.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager  # noqa: TC003 - read by pydantic
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
+
+from pydantic import Field
+
+from sluicegate.base.model import Model, Name
+from sluicegate.kit.mode import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+    from sluicegate.kit.context import Context
+    from sluicegate.kit.rows import Marker, Receipt, Stage
+
+
+class SecretName(Model):
+    """A reference to a secret by name. Definitions hold references, never secrets."""
+
+    secret: Name
+    """Name of the secret, as given to ``sluice secret set NAME``."""
+
+
+Tls = Literal["verify-full", "verify-ca", "require", "disable"]
+
+
+class Connection(Model):
+    """How to reach one outside system. Immutable; holds names of secrets, never secrets."""
+
+    kind: Literal["connection"] = "connection"
+    name: Name
+    """Name of this connection."""
+    description: str = Field(default="", max_length=2000)
+    """What this connection is for."""
+    type: str
+    """Which connector."""
+
+    destination: ClassVar[frozenset[str]] = frozenset()
+    """Fields that say where the connection leads. Changing one clears the secrets it uses (SEC-V08)."""
+
+    def open(self, ctx: Context) -> AbstractContextManager[Any]:
+        """Open a session. Raises ``Unreachable``, ``Egress`` or ``Failed``."""
+        raise NotImplementedError
+
+    def secret_names(self) -> frozenset[str]:
+        """Return the names of all secrets this connection refers to."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        return frozenset(value.secret for value in values if isinstance(value, SecretName))
+
+
+class Entry(NamedTuple):
+    """One item that a connection offers: a table, view or file."""
+
+    name: str
+    type: Literal["table", "view", "file", "folder"]
+    bytes: int | None = None
+    rows: int | None = None
+    modified: float | None = None
+
+
+class Read(Model):
+    """What to read."""
+
+    item: str
+    """Table, view or file."""
+    columns: tuple[str, ...] | None = None
+    """Only these columns, in this order; all when absent."""
+    limit: int | None = None
+    """At most this many rows (previews)."""
+
+
+@runtime_checkable
+class Tests(Protocol):
+    """Can say quickly whether it works."""
+
+    def test(self) -> str:
+        """Reach the system and return one line about it (product and version), or raise."""
+
+
+@runtime_checkable
+class Lists(Protocol):
+    """Can list its items."""
+
+    def items(self, under: str = "") -> Iterator[Entry]:
+        """Yield the items, sorted by name."""
+
+
+@runtime_checkable
+class ReadsRows(Protocol):
+    """Gives rows with types."""
+
+    def read(self, ask: Read) -> pa.RecordBatchReader:
+        """Return the rows lazily, in batches of about ``BATCH_BYTES``."""
+
+
+@runtime_checkable
+class WritesRows(Protocol):
+    """Takes rows with types."""
+
+    def stage(self, item: str, schema: pa.Schema, mode: Mode, marker: Marker) -> Stage:
+        """Begin a load into table ``item``, made from ``schema`` when it does not exist."""
+
+
+@runtime_checkable
+class ReadsFiles(Protocol):
+    """Gives bytes."""
+
+    def fetch(self, path: str) -> BinaryIO:
+        """Open the file for reading; ``Failed`` names a missing file."""
+
+    def size(self, path: str) -> int | None:
+        """Return its size in bytes, for progress."""
+
+
+class FileStage(Protocol):
+    """A file in the making: nothing appears under its name before ``commit``."""
+
+    done: Receipt | None
+    out: BinaryIO
+
+    def commit(self, rows: int) -> Receipt:
+        """Flush, publish under the final name by an atomic rename, and say what landed."""
+
+    def abort(self) -> None:
+        """Remove what was staged."""
+
+
+@runtime_checkable
+class WritesFiles(Protocol):
+    """Takes bytes."""
+
+    def put(self, path: str, marker: Marker) -> FileStage:
+        """Begin a file."""

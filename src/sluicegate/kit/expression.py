@@ -1,0 +1,177 @@
+"""SQL expressions of people: parsed, checked against an allowlist, and written out again from the tree.
+
+The dialect is DuckDB's. The allowlist is over the sqlglot tree: a node or function that is not listed is refused, so a new
+syntax or function is closed until someone opens it. This is the first wall; the jail is the second.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from sluicegate.base.errors import Invalid, UnknownColumn
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+_LENGTH_MAX = 10_000
+_NODES_MAX = 2_000
+_DEPTH_MAX = 100
+
+NODES = frozenset(
+    """
+    Abs Add Alias And Anonymous Array Between Boolean Bracket Case Cast Ceil Coalesce Column Concat ConcatWs Contains
+    CurrentDate CurrentTimestamp DataType DataTypeParam Date DateDiff DatePart DateTrunc Day DayOfMonth DayOfWeek
+    DayOfYear Div Distance Dot EQ Exp Extract False Floor From GT GTE Greatest Hex Hour ILike Identifier If In Initcap
+    IntDiv Interval Is JSONExtract JSONExtractScalar JSONPath JSONPathKey JSONPathRoot JSONPathSubscript LT LTE Least
+    Left Length Like List Literal Ln Log Lower MD5 Map Minute Mod Month Mul NEQ Neg Not Null NullIf Or Pad Paren
+    Placeholder Parameter Pow Quarter RegexpExtract RegexpILike RegexpLike RegexpReplace Replace Reverse Right Round
+    SHA SHA2 SafeDivide Second Sign SplitPart Sqrt StartsWith EndsWith StrPosition StrToDate StrToTime Sub Substring
+    TimeToStr TimestampTrunc Trim True TryCast TsOrDsToDate Upper Var Week Xor Year DateFromParts TimeFromParts
+    TimestampFromParts DPipe SafeDPipe BitwiseAnd BitwiseOr BitwiseXor BitwiseNot BitwiseLeftShift BitwiseRightShift
+    AtTimeZone DateAdd DateSub Ascii Chr Unicode Translate Split Interval IntervalSpan NullSafeEQ NullSafeNEQ
+    Pi IsNan IsInf Cbrt Cos Sin Tan Acos Asin Atan Atan2 Degrees Radians Trunc Escape RPad LPad ToBase64
+    FromBase64 Unhex MD5Digest SHA1Digest SHA2Digest DayOfWeekIso WeekOfYear LastDay UnixToTime TimeToUnix MakeInterval
+    """.split()
+)
+"""sqlglot node classes that may stand in an expression."""
+
+FUNCTIONS = frozenset(
+    """
+    make_date make_time make_timestamp date_part date_trunc strftime strptime try_strptime epoch epoch_ms to_timestamp
+    regexp_full_match regexp_matches regexp_extract regexp_replace lpad rpad ltrim rtrim trim strip_accents left right
+    printf format nullif ifnull isnan isinf isfinite even gcd lcm trunc round_even bround bar prefix suffix
+    starts_with ends_with contains instr strpos position levenshtein hamming jaccard jaro_winkler_similarity
+    damerau_levenshtein list_value array_length len list_contains list_extract array_extract hash md5 sha1 sha256 hex
+    unhex base64 from_base64 to_base64 monthname dayname isodow isoyear weekday weekofyear yearweek century decade
+    millennium era julian last_day json_extract json_extract_string json_array_length json_valid json_type concat_ws
+    concat upper lower ucase lcase reverse replace translate split_part string_split ascii chr unicode
+    make_timestamptz to_days to_hours to_minutes to_seconds to_milliseconds to_months to_years age date_diff date_sub
+    datediff datesub abs ceil ceiling floor round sign sqrt cbrt ln log log2 log10 exp pow power greatest least coalesce
+    bit_count xor mod fmod divide try_cast initcap length strlen char_length character_length octet_length bit_length
+    substring substr typeof
+    """.split()
+)
+"""Functions by name that sqlglot has no class of its own for."""
+
+_REFUSED = "is not allowed in an expression"
+
+
+def quote(name: str) -> str:
+    """Return ``name`` as a quoted SQL identifier."""
+    if "\0" in name:
+        raise Invalid("a name cannot hold a NUL")
+    return '"' + name.replace('"', '""') + '"'
+
+
+class Expression:
+    """One checked expression."""
+
+    def __init__(self, tree: exp.Expression) -> None:
+        """Hold a tree that has passed the allowlist."""
+        self._tree = tree
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns it reads."""
+        from sqlglot import exp
+
+        return tuple(dict.fromkeys(each.name for each in self._tree.find_all(exp.Column)))
+
+    @property
+    def params(self) -> tuple[str, ...]:
+        """Names of the parameters it uses (``:name``)."""
+        from sqlglot import exp
+
+        return tuple(dict.fromkeys(each.name for each in self._tree.find_all(exp.Placeholder)))
+
+    def sql(self, known: Sequence[str]) -> str:
+        """Return DuckDB SQL with every column quoted; ``UnknownColumn`` names the first that is not ``known``.
+
+        Names are matched exactly first, then without regard to case, as SQL does.
+        """
+        from sqlglot import exp
+
+        folded = {each.lower(): each for each in known}
+        tree = exp.Paren(this=self._tree.copy())  # a root, so that every node can be replaced
+        for column in list(tree.find_all(exp.Column)):
+            real = column.name if column.name in known else folded.get(column.name.lower())
+            if real is None:
+                near = difflib.get_close_matches(column.name, list(known), n=1)
+                hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known[:40])}."
+                raise UnknownColumn(f"there is no column {column.name!r}", hint=hint)
+            column.replace(exp.column(exp.to_identifier(real, quoted=True)))
+        for place in list(tree.find_all(exp.Placeholder)):
+            place.replace(exp.Parameter(this=exp.Var(this=place.name)))
+        return str(tree.sql(dialect="duckdb"))
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str) -> Expression:
+    """Return the checked expression; ``Invalid`` says what is not allowed. Nothing of it has been run."""
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    if len(text) > _LENGTH_MAX:
+        raise Invalid(f"an expression has at most {_LENGTH_MAX} characters")
+    if _nesting(text) > _DEPTH_MAX:
+        raise Invalid("the expression is nested too deeply")
+    try:
+        found: list[Any] = sqlglot.parse(f"SELECT {text}", dialect="duckdb")
+    except SqlglotError as fault:
+        said = fault.errors[0] if getattr(fault, "errors", None) else {}
+        place = f" near {said['highlight']!r}" if said.get("highlight") else ""
+        raise Invalid(f"this is not an SQL expression{place}") from None
+    except RecursionError:
+        raise Invalid("the expression is nested too deeply") from None
+    tree = found[0] if len(found) == 1 else None
+    if not isinstance(tree, exp.Select) or len(tree.expressions) != 1:
+        raise Invalid("one expression is expected")
+    if any(value for key, value in tree.args.items() if key not in {"expressions", "kind", "hint"} and value):
+        raise Invalid("one expression is expected, not a query")
+    root = tree.expressions[0]
+    if isinstance(root, exp.Alias):
+        raise Invalid(f"'as' {_REFUSED}; the key is the column's name")
+    _check(root)
+    return Expression(root)
+
+
+def _nesting(text: str) -> int:
+    depth = deepest = 0
+    for letter in text:
+        depth += (letter in "([{") - (letter in ")]}")
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _check(root: exp.Expression) -> None:
+    from sqlglot import exp
+
+    for count, node in enumerate(root.walk()):
+        if count > _NODES_MAX:
+            raise Invalid("the expression is too long")
+        kind = type(node).__name__
+        if isinstance(node, exp.Anonymous):
+            if node.name.lower() not in FUNCTIONS:
+                raise Invalid(f"the function {node.name[:64]!r} {_REFUSED}")
+        elif isinstance(node, exp.Column):
+            if node.table:
+                raise Invalid("columns are named without a table")
+        elif isinstance(node, exp.Placeholder):
+            if not node.name or node.name == "?":
+                raise Invalid("parameters are written :name")
+        elif isinstance(node, exp.Parameter):
+            raise Invalid("parameters are written :name")
+        elif isinstance(node, exp.Star):
+            raise Invalid(f"'*' {_REFUSED}; name each column")
+        elif isinstance(node, exp.AggFunc | exp.Window):
+            raise Invalid(f"the aggregate or window function {node.sql_name() if isinstance(node, exp.Func) else ''} {_REFUSED}")
+        elif isinstance(node, exp.Query | exp.Subquery):
+            raise Invalid(f"a query {_REFUSED}")
+        elif kind not in NODES:
+            word = node.sql_name().lower() if isinstance(node, exp.Func) else kind
+            if word not in FUNCTIONS:
+                raise Invalid(f"{word!r} {_REFUSED}")

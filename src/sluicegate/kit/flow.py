@@ -1,0 +1,190 @@
+"""A flow: named steps that form a graph without cycles, and what a run may be told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import Field, SerializeAsAny, TypeAdapter, ValidationError, field_serializer, field_validator, model_validator
+
+from sluicegate.base.errors import Invalid, SluiceError, from_validation
+from sluicegate.base.model import Model, Name
+from sluicegate.kit import registry
+from sluicegate.kit.step import Check, Reading, Step, Transform, Writing
+
+Value = bool | int | Decimal | date | datetime | str | float | None
+_SEGMENT_MAX = 200
+
+_TYPES: dict[str, Any] = {
+    "bool": bool, "int64": int, "float64": float, "text": str, "date": date, "timestamp": datetime, "decimal": Decimal,
+}  # fmt: skip
+
+
+class Param(Model):
+    """One value that a run may be told."""
+
+    type: Literal["bool", "int64", "float64", "text", "date", "timestamp", "decimal"] = "text"
+    """Its type."""
+    default: bool | int | float | date | datetime | str | None = None
+    """What it is when nothing is said; a run must say it when there is no default."""
+    description: str = Field(default="", max_length=1000)
+    """What it means."""
+
+    def read(self, value: Any) -> Value:
+        """Return ``value`` in this parameter's type; ``ValidationError`` when it does not fit."""
+        result: Value = TypeAdapter(_TYPES[self.type]).validate_python(value)
+        return result
+
+
+class Flow(Model):
+    """Steps that bring rows from anywhere to anywhere."""
+
+    kind: Literal["flow"] = "flow"
+    name: Name
+    """Name of this flow."""
+    description: str = Field(default="", max_length=2000)
+    """What this flow is for."""
+    params: dict[Name, Param] = {}
+    """What a run may be told."""
+    steps: tuple[SerializeAsAny[Step], ...] = Field(max_length=200)
+    """The steps, each a map with one key: its type."""
+
+    @field_validator("steps", mode="before")
+    @classmethod
+    def _parse(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            raise ValueError("steps is a list")  # noqa: TRY004 - pydantic wants ValueError
+        return tuple(_step(each, place) for place, each in enumerate(value))
+
+    @field_serializer("steps")
+    def _write(self, steps: tuple[Step, ...]) -> list[dict[str, Any]]:
+        return [{each.type: each.model_dump(mode="json", by_alias=True, exclude_defaults=True)} for each in steps]
+
+    @model_validator(mode="after")
+    def _sound(self) -> Flow:
+        seen: set[str] = set()
+        for each in self.steps:
+            if each.name is not None and each.name in seen:
+                raise ValueError(f"two steps are called {each.name!r}")
+            seen.update([each.name] if each.name else [])
+        self.order()
+        for each in self.steps:
+            if isinstance(each, Transform):
+                _told(each.check_text)
+        return self
+
+    def step_name(self, step: Step) -> str:
+        """Return the step's name; a writing step without one is called after its type and place."""
+        return step.name or f"{step.type}-{self.steps.index(step) + 1}"
+
+    def order(self) -> tuple[Step, ...]:
+        """Return the steps so that each comes after its inputs; ``ValueError`` for a cycle or an unknown name."""
+        named = {each.name: each for each in self.steps if each.name}
+        done: dict[int, Step] = {}
+        open_: set[int] = set()
+
+        def visit(step: Step) -> None:
+            if id(step) in done:
+                return
+            if id(step) in open_:
+                raise ValueError(f"step {self.step_name(step)} takes its own rows: the steps form a cycle")
+            open_.add(id(step))
+            for wanted in step.inputs:
+                if wanted not in named:
+                    raise ValueError(
+                        f"step {self.step_name(step)} takes rows from {wanted!r}, but no step is called that"
+                    )
+                if isinstance(named[wanted], Writing):
+                    raise ValueError(f"step {self.step_name(step)} takes rows from {wanted!r}, which only writes")
+                visit(named[wanted])
+            done[id(step)] = step
+
+        for each in self.steps:
+            visit(each)
+        return tuple(done.values())
+
+    def connections(self) -> tuple[str, ...]:
+        """Return the names of the connections it uses, in order."""
+        used = (each.connection for each in self.steps if isinstance(each, Reading | Writing))
+        return tuple(dict.fromkeys(used))
+
+    def values(self, given: Mapping[str, Any]) -> dict[str, Value]:
+        """Return every parameter's value for a run; ``Invalid`` names one that is missing, unknown or does not fit."""
+        for name in given:
+            if name not in self.params:
+                known = ", ".join(self.params) or "none"
+                raise Invalid(f"the flow has no parameter {name[:64]!r}", hint=f"It has: {known}.")
+        told: dict[str, Value] = {}
+        for name, param in self.params.items():
+            value = given.get(name, param.default)
+            if value is None:
+                raise Invalid(f"the parameter {name!r} must be given", hint=f"Add -p {name}=VALUE.")
+            try:
+                told[name] = param.read(value)
+            except ValidationError:
+                raise Invalid(f"the parameter {name!r} must be of type {param.type}") from None
+        return told
+
+
+def _told(check: Any) -> None:
+    try:
+        check()
+    except SluiceError as fault:
+        raise ValueError(str(fault)) from None
+
+
+def _step(value: Any, place: int) -> Step:
+    if isinstance(value, Step):
+        return value
+    if not isinstance(value, dict) or len(value) != 1:
+        raise ValueError(f"step {place + 1} must be a map with one key, its type: {', '.join(registry.types('step'))}")
+    type_, body = next(iter(value.items()))
+    if type_ not in registry.types("step"):
+        raise ValueError(f"step {place + 1}: unknown step type {str(type_)[:64]!r}; there are: "
+                         + ", ".join(registry.types("step")))
+    if not isinstance(body, dict):
+        raise ValueError(f"step {place + 1} ({type_}): its value must be a map")
+    try:
+        step: Step = registry.find("step", type_).model_validate(body)  # type: ignore[attr-defined]
+    except ValidationError as fault:
+        named = body.get("name") or f"{type_}-{place + 1}"
+        raise ValueError(f"step {named}: {from_validation(fault).message}") from None
+    return step
+
+
+def fill(item: str, values: Mapping[str, Value], *, where: str) -> str:
+    """Return ``item`` with each ``{param}`` filled in; a value must be one plain path segment (SEC-F06)."""
+    import string
+
+    parts = []
+    try:
+        pieces = list(string.Formatter().parse(item))
+    except ValueError:
+        raise Invalid("a brace is not closed", where=where, hint="Write {param}, or {{ for a brace.") from None
+    for literal, field, spec, conversion in pieces:
+        parts.append(literal)
+        if field is None:
+            continue
+        if spec or conversion or field not in values:
+            raise Invalid(f"{{{field}}} is not a parameter of the flow", where=where)
+        text = str(values[field])
+        if not text or len(text) > _SEGMENT_MAX or text in {".", ".."} or any(bad in text for bad in "/\\\0%{}") or not text.isprintable():
+            raise Invalid(f"the value of {field!r} cannot be part of a name", where=where)
+        parts.append(text)
+    return "".join(parts)
+
+
+def digest(body: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a definition's body in canonical form."""
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def unused(flow: Flow) -> Iterable[str]:
+    """Yield the names of steps whose rows nobody takes: a warning, not an error."""
+    taken = {wanted for each in flow.steps for wanted in each.inputs}
+    return (each.name for each in flow.steps if isinstance(each, Reading | Transform | Check) and each.name and each.name not in taken)

@@ -1,0 +1,77 @@
+"""Rows on their way: a ``pyarrow.RecordBatchReader`` between any source and any destination, plus what goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, runtime_checkable
+
+from sluicegate.base.model import Model
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    import pyarrow as pa
+
+BATCH_BYTES = 1 << 20
+"""The size a reader aims at for one batch: about 1 MiB of Arrow memory, whatever the number of rows."""
+
+
+class Reject(NamedTuple):
+    """One row that could not be taken, with enough to find and mend it."""
+
+    line: int | None
+    """Line in the source (1-based, the header counts) or ordinal of the row."""
+    column: str | None
+    reason: str
+    raw: str
+    """The row as it came, as text."""
+
+
+OnReject = Callable[[Reject], None]
+"""Called for each row that cannot be taken. It raises when the flow says stop or a limit is reached."""
+
+
+class Marker(NamedTuple):
+    """What a destination remembers of a load, so that the same load never lands twice."""
+
+    run: str
+    segment: str
+    """Name of the writing step: unique within the run."""
+
+
+class Receipt(Model):
+    """What a destination says has landed."""
+
+    rows: int
+    """Rows the destination confirms, counted there."""
+    bytes: int = 0
+    sha256: str | None = None
+    guarantee: Literal["exactly-once", "at-least-once"] = "exactly-once"
+    repeated: bool = False
+    """True when an earlier attempt of the same run had landed already, and nothing was done now."""
+
+
+@runtime_checkable
+class Stage(Protocol):
+    """A load in the making: nothing is visible in the destination before ``commit``.
+
+    A context manager: leaving it without ``commit`` aborts and removes what was staged.
+    """
+
+    done: Receipt | None
+    """Set when this marker has landed before: the caller writes nothing and takes this receipt."""
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Stage one batch. Raises ``DataError`` or ``Constraint`` naming the column and value."""
+
+    def commit(self) -> Receipt:
+        """Make all staged rows visible at once, together with the marker, and say what landed."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Abort unless committed."""

@@ -1,0 +1,120 @@
+"""What a flow is made of: the third plugin shape.
+
+Four sorts of step, told apart by class: a ``Reading`` brings rows in, a ``Transform`` is one SQL query over its inputs
+(it runs in the jail when it holds a person's text), a ``Check`` splits rows into good and bad, a ``Writing`` lets rows out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field, SerializeAsAny, field_validator
+
+from sluicegate.base.model import Model, Name
+from sluicegate.kit.format import Format
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+
+ITEM_MAX = 1024
+
+
+class Step(Model):
+    """One step of a flow."""
+
+    type: ClassVar[str]
+    name: Name | None = None
+    """Name of this step, for the steps after it; a writing step is named after what it writes when it has none."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the steps whose rows this one takes."""
+        return ()
+
+
+class Reading(Step):
+    """Brings rows in from a connection."""
+
+    connection: Name
+    """Name of the connection to read from."""
+    item: str = Field(min_length=1, max_length=ITEM_MAX)
+    """Table, view or file; ``{param}`` is filled in, its value checked as one path segment."""
+
+
+class Transform(Step):
+    """One query over its inputs: pure, without Context."""
+
+    def query(self, schemas: Mapping[str, Sequence[str]]) -> str:
+        """Return one SELECT (DuckDB dialect) over tables named like the inputs.
+
+        ``schemas`` gives the columns of each input. Raises ``UnknownColumn`` or ``Invalid``, placed at the column.
+        """
+        raise NotImplementedError
+
+    def check_text(self) -> None:
+        """Check all that can be checked without knowing the columns; ``Invalid`` says what is wrong."""
+        raise NotImplementedError
+
+    def params(self) -> tuple[str, ...]:
+        """Return the names of the parameters that its expressions use."""
+        return ()
+
+    def outputs(self, schemas: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+        """Return the names of the output columns, in order."""
+        raise NotImplementedError
+
+
+class Check(Step):
+    """Splits rows into those that pass and those that do not."""
+
+    def split(self, batch: pa.RecordBatch, first_row: int) -> tuple[pa.RecordBatch, list[Any]]:
+        """Return the rows that pass, and a ``Reject`` for each that does not. ``first_row``: ordinal of the first row."""
+        raise NotImplementedError
+
+    def check_columns(self, columns: Sequence[str]) -> None:
+        """Raise ``UnknownColumn`` when a rule names a column that is not there."""
+        raise NotImplementedError
+
+
+class Writing(Step):
+    """Lets rows out to a connection."""
+
+    from_: Name = Field(alias="from")
+    """Name of the step whose rows are written."""
+    connection: Name
+    """Name of the connection to write to."""
+    item: str = Field(min_length=1, max_length=ITEM_MAX)
+    """Table or file; ``{param}`` is filled in, its value checked as one path segment."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The one input."""
+        return (self.from_,)
+
+
+def parse_format(value: Any) -> Any:
+    """Turn the ``format:`` of a document into its plugin. A bare word is a format type without options."""
+    from sluicegate.kit import registry  # the registry knows this module's classes
+
+    if value is None or isinstance(value, Format):
+        return value
+    if isinstance(value, str):
+        value = {"type": value}
+    if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+        msg = "a format is a word, or a map with a 'type'"
+        raise ValueError(msg)
+    if value["type"] not in registry.types("format"):
+        msg = "unknown format type; there are: " + ", ".join(registry.types("format"))
+        raise ValueError(msg)
+    return registry.find("format", value["type"]).model_validate(value)  # type: ignore[attr-defined]
+
+
+class Formatted(Step):
+    """A step that may name a format; when it names none, the item's suffix tells."""
+
+    format: SerializeAsAny[Format] | None = None
+    """How the bytes are read or written; told by the item's suffix when absent."""
+
+    _parse = field_validator("format", mode="before")(parse_format)

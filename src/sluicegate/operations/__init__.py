@@ -1,0 +1,13 @@
+"""The use cases, as one table. HTTP routes, OpenAPI, the command line and the security matrix are projections of it."""
+
+from sluicegate.operations import definitions, explore, people, runs, secrets, session, system
+
+OPERATIONS = (
+    *session.OPERATIONS,
+    *people.OPERATIONS,
+    *definitions.OPERATIONS,
+    *explore.OPERATIONS,
+    *runs.OPERATIONS,
+    *secrets.OPERATIONS,
+    *system.OPERATIONS,
+)

@@ -1,0 +1,258 @@
+"""Connections, flows and recipients: versioned documents, the same verbs for every kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from sluicegate.base import clock
+from sluicegate.base.errors import Invalid, Missing
+from sluicegate.base.model import Model, Name
+from sluicegate.base.permission import Permission
+from sluicegate.guard.desk import Desk
+from sluicegate.guard.operation import Http, Nothing, Operation
+from sluicegate.kit import document
+from sluicegate.kit.connection import Connection
+from sluicegate.kit.flow import Flow, digest
+
+
+class ApplyAsk(Model):
+    """Documents as text."""
+
+    source: str = Field(max_length=document.BYTES_MAX)
+    """YAML or JSON; several documents are divided by ``---``."""
+
+
+class Applied(Model):
+    """What became of one document."""
+
+    kind: str
+    name: str
+    version: int
+    changed: bool
+    cleared: tuple[str, ...] = ()
+    """Secrets that were cleared because the connection leads elsewhere now."""
+
+
+class AppliedAll(Model):
+    """What became of all documents, in their order."""
+
+    items: tuple[Applied, ...]
+
+
+class Checked(Model):
+    """One document that is sound."""
+
+    kind: str
+    name: str
+    digest: str
+
+
+class CheckedAll(Model):
+    """All documents, in their order."""
+
+    items: tuple[Checked, ...]
+
+
+class DefinitionOf(Model):
+    """One definition by name."""
+
+    name: Name
+    """Its name."""
+    version: int | None = Field(default=None, ge=1)
+    """A version; the newest when absent."""
+
+
+class NameOf(Model):
+    """One definition by name."""
+
+    name: Name
+    """Its name."""
+
+
+class LastRun(Model):
+    """The newest run of a flow."""
+
+    id: str
+    state: str
+    created: str
+
+
+class Listed(Model):
+    """One definition in a list."""
+
+    name: str
+    version: int
+    digest: str
+    author: str
+    created: str
+    last_run: LastRun | None = None
+
+
+class ListedAll(Model):
+    """All definitions of a kind."""
+
+    items: tuple[Listed, ...]
+
+
+class Shown(Model):
+    """One definition whole. Definitions hold names of secrets, never secrets."""
+
+    kind: str
+    name: str
+    version: int
+    digest: str
+    author: str
+    created: str
+    source: str
+    body: dict[str, Any]
+
+
+class Version(Model):
+    """One version of a definition."""
+
+    version: int
+    digest: str
+    author: str
+    created: str
+
+
+class Versions(Model):
+    """All versions, newest first."""
+
+    items: tuple[Version, ...]
+
+
+def _refers(desk: Desk, documents: list[document.Document]) -> None:
+    own = {(each.definition.kind, each.definition.name) for each in documents}
+    for kind, name, where in document.names_used(documents):
+        if (kind, name) in own:
+            continue
+        try:
+            desk.scope.definitions().get(kind, name)
+        except Missing:
+            raise Invalid(
+                f"there is no {kind} {name!r}", where=where, hint="Apply it first, or put its document into the same call."
+            ) from None
+
+
+def apply(ask: ApplyAsk, desk: Desk) -> AppliedAll:
+    """Save documents: all of them, or none when one is wrong."""
+    documents = document.read(ask.source)
+    if not documents:
+        raise Invalid("there is no document in it")
+    with desk.scope.transaction():
+        _refers(desk, documents)
+        items = []
+        for each in documents:
+            cleared = _clear_moved(desk, each.definition)
+            version, changed = desk.scope.definitions().put(
+                each.definition.kind, each.definition.name, each.body, each.source, digest(each.body)
+            )
+            items.append(Applied(kind=each.definition.kind, name=each.definition.name, version=version, changed=changed, cleared=cleared))
+    return AppliedAll(items=tuple(items))
+
+
+def _clear_moved(desk: Desk, new: document.Definition) -> tuple[str, ...]:
+    """Clear the secrets of a connection whose destination changes, so that nobody can have them sent to their own server."""
+    if not isinstance(new, Connection):
+        return ()
+    try:
+        old = document.parse_definition(desk.scope.definitions().get("connection", new.name).body)
+    except Missing:
+        return ()
+    if not isinstance(old, Connection):
+        return ()
+    same = old.type == new.type and all(getattr(old, field) == getattr(new, field) for field in new.destination)
+    return () if same else desk.services.vault.clear(desk.scope, old.secret_names() | new.secret_names())
+
+
+def validate(ask: ApplyAsk, desk: Desk) -> CheckedAll:
+    """Check documents without saving them."""
+    documents = document.read(ask.source)
+    _refers(desk, documents)
+    return CheckedAll(
+        items=tuple(Checked(kind=each.definition.kind, name=each.definition.name, digest=digest(each.body)) for each in documents)
+    )
+
+
+def _operations(kind: str, permission: Permission) -> tuple[Operation, ...]:
+    plural = f"/{kind}s"
+
+    def list_(_ask: Nothing, desk: Desk) -> ListedAll:
+        last = desk.scope.runs().last_by_flow() if kind == "flow" else {}
+        return ListedAll(
+            items=tuple(
+                Listed(
+                    name=each.name,
+                    version=each.version,
+                    digest=each.digest,
+                    author=each.author,
+                    created=clock.iso(each.created),
+                    last_run=LastRun(id=found.id, state=found.state, created=clock.iso(found.created))
+                    if (found := last.get(each.name))
+                    else None,
+                )
+                for each in desk.scope.definitions().list(kind)
+            )
+        )
+
+    def get(ask: DefinitionOf, desk: Desk) -> Shown:
+        each = desk.scope.definitions().get(kind, ask.name, ask.version)
+        return Shown(
+            kind=kind, name=each.name, version=each.version, digest=each.digest, author=each.author,
+            created=clock.iso(each.created), source=each.source, body=each.body,
+        )  # fmt: skip
+
+    def versions(ask: NameOf, desk: Desk) -> Versions:
+        found = desk.scope.definitions().versions(kind, ask.name)
+        return Versions(
+            items=tuple(
+                Version(version=each.version, digest=each.digest, author=each.author, created=clock.iso(each.created))
+                for each in found
+            )
+        )
+
+    def delete(ask: NameOf, desk: Desk) -> Nothing:
+        with desk.scope.transaction():
+            _unused(desk, kind, ask.name)
+            desk.scope.definitions().delete(kind, ask.name)
+        return Nothing()
+
+    list_.__doc__ = f"List the {kind}s."
+    get.__doc__ = f"Show a {kind}."
+    versions.__doc__ = f"List the versions of a {kind}."
+    delete.__doc__ = f"Delete a {kind}. Its versions and runs stay on record."
+    return (
+        Operation(f"{kind}.list", permission, Http("GET", plural), Nothing, ListedAll, list_, audited=False),
+        Operation(f"{kind}.get", permission, Http("GET", f"{plural}/{{name}}"), DefinitionOf, Shown, get, audited=False),
+        Operation(f"{kind}.versions", permission, Http("GET", f"{plural}/{{name}}/versions"), NameOf, Versions, versions,
+                  audited=False),
+        Operation(f"{kind}.delete", Permission.DEFINITION_WRITE, Http("DELETE", f"{plural}/{{name}}"), NameOf, Nothing, delete,
+                  audited=True),
+    )  # fmt: skip
+
+
+def _unused(desk: Desk, kind: str, name: str) -> None:
+    if kind == "flow":
+        return
+    for brief in desk.scope.definitions().list("flow"):
+        stored = desk.scope.definitions().get("flow", brief.name)
+        flow = document.parse_definition(stored.body)
+        if not isinstance(flow, Flow):
+            continue
+        used = document.names_used([document.Document(flow, stored.body, "", "")])
+        if any((kind, name) == (each, called) for each, called, _ in used):
+            raise Invalid(f"the flow {brief.name!r} uses it", where=f"{kind} {name}", hint="Change or delete the flow first.")
+
+
+OPERATIONS = (
+    Operation("definition.apply", Permission.DEFINITION_WRITE, Http("POST", "/definitions", body_max=2 * document.BYTES_MAX),
+              ApplyAsk, AppliedAll, apply, audited=True),
+    Operation("definition.validate", Permission.DEFINITION_WRITE,
+              Http("POST", "/definitions/validate", body_max=2 * document.BYTES_MAX), ApplyAsk, CheckedAll, validate, audited=False),
+    *_operations("flow", Permission.FLOW_READ),
+    *_operations("connection", Permission.CONNECTION_READ),
+    *_operations("recipient", Permission.CONNECTION_READ),
+)  # fmt: skip

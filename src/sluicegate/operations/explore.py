@@ -1,0 +1,123 @@
+"""Look into connections and flows: does it answer, what is there, what would come out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from sluicegate.base.model import Id, Model, Name
+from sluicegate.base.permission import Permission
+from sluicegate.guard.desk import Desk
+from sluicegate.guard.operation import Http, Operation
+
+ROWS_MAX = 500
+
+
+class ConnectionOf(Model):
+    """One connection by name."""
+
+    name: Name
+    """Name of the connection."""
+
+
+class ItemsAsk(Model):
+    """Where to look."""
+
+    name: Name
+    """Name of the connection."""
+    under: str = Field(default="", max_length=1024)
+    """Only items below this folder or schema."""
+
+
+class PreviewAsk(Model):
+    """Which step."""
+
+    name: Name
+    """Name of the flow."""
+    step: Name
+    """The step whose rows to show."""
+    params: dict[str, Any] = Field(default={}, max_length=100)
+    """Values of the flow's parameters."""
+    limit: int = Field(default=20, ge=1, le=ROWS_MAX)
+    """At most this many rows."""
+
+
+class RejectsAsk(Model):
+    """Which run."""
+
+    id: Id
+    """Id of the run."""
+    limit: int = Field(default=50, ge=1, le=ROWS_MAX)
+    """At most this many rows."""
+
+
+class Answer(Model):
+    """How a connection answered."""
+
+    name: str
+    answer: str
+
+
+class Item(Model):
+    """One item of a connection."""
+
+    name: str
+    type: str
+    bytes: int | None = None
+    rows: int | None = None
+
+
+class Items(Model):
+    """What a connection offers."""
+
+    items: tuple[Item, ...]
+
+
+class Rows(Model):
+    """A few rows."""
+
+    columns: dict[str, str]
+    """Types by column."""
+    rows: tuple[tuple[Any, ...], ...]
+    """Values; what JSON cannot carry exactly is text."""
+
+
+class Rejects(Model):
+    """Rows in quarantine."""
+
+    items: tuple[dict[str, Any], ...]
+    total: int
+
+
+def test(ask: ConnectionOf, desk: Desk) -> Answer:
+    """Test whether a connection answers."""
+    return Answer(name=ask.name, answer=desk.services.engine.ask(desk.scope, "test", {"connection": ask.name}))
+
+
+def items(ask: ItemsAsk, desk: Desk) -> Items:
+    """List what a connection offers."""
+    found = desk.services.engine.ask(desk.scope, "items", {"connection": ask.name, "under": ask.under})
+    return Items(items=tuple(Item(**each) for each in found))
+
+
+def preview(ask: PreviewAsk, desk: Desk) -> Rows:
+    """Show the first rows of a step. Nothing is written."""
+    told = {"flow": ask.name, "step": ask.step, "params": ask.params, "limit": ask.limit}
+    return Rows(**desk.services.engine.ask(desk.scope, "preview", told))
+
+
+def rejects(ask: RejectsAsk, desk: Desk) -> Rejects:
+    """Show rows that a run put into quarantine."""
+    desk.scope.runs().get(ask.id)
+    return Rejects(**desk.services.engine.ask(desk.scope, "rejects", {"run": ask.id, "limit": ask.limit}))
+
+
+OPERATIONS = (
+    Operation("connection.test", Permission.DATA_READ, Http("POST", "/connections/{name}/test"), ConnectionOf, Answer, test,
+              audited=True),
+    Operation("connection.items", Permission.DATA_READ, Http("GET", "/connections/{name}/items"), ItemsAsk, Items, items,
+              audited=True),
+    Operation("flow.preview", Permission.DATA_READ, Http("POST", "/flows/{name}/preview"), PreviewAsk, Rows, preview, audited=True),
+    Operation("run.rejects", Permission.DATA_READ, Http("GET", "/runs/{id}/rejects"), RejectsAsk, Rejects, rejects, audited=True),
+)  # fmt: skip

@@ -1,0 +1,148 @@
+"""Tenants and users."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from sluicegate.base import clock
+from sluicegate.base.errors import Denied, Invalid
+from sluicegate.base.model import Id, Model, Name
+from sluicegate.base.permission import Permission
+from sluicegate.base.principal import Role
+from sluicegate.guard import policy
+from sluicegate.guard.desk import Desk
+from sluicegate.guard.operation import Http, Nothing, Operation
+
+
+class TenantAsk(Model):
+    """A new tenant."""
+
+    name: Name
+    """Name of the tenant."""
+
+
+class Tenant(Model):
+    """One tenant."""
+
+    id: str
+    name: str
+    state: str
+    created: str
+
+
+class Tenants(Model):
+    """All tenants."""
+
+    items: tuple[Tenant, ...]
+
+
+class UserAsk(Model):
+    """A new user."""
+
+    email: str = Field(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")
+    """E-mail address."""
+    name: str = Field(default="", max_length=200)
+    """Full name."""
+    role: Role
+    """One of the six roles."""
+
+
+class UserMade(Model):
+    """A user has been made. The password is shown this once."""
+
+    id: str
+    email: str
+    role: str
+    password: str
+
+
+class UserOf(Model):
+    """One user."""
+
+    id: Id
+    """Id of the user."""
+
+
+class User(Model):
+    """One user, without anything secret."""
+
+    id: str
+    email: str
+    name: str
+    role: str
+    state: str
+    created: str
+    last_sign_in: str | None
+
+
+class Users(Model):
+    """All users of the tenant."""
+
+    items: tuple[User, ...]
+
+
+def create_tenant(ask: TenantAsk, desk: Desk) -> Tenant:
+    """Create a tenant."""
+    made = desk.services.system.create_tenant(ask.name)
+    return Tenant(id=made.id, name=made.name, state=made.state, created=clock.iso(made.created))
+
+
+def list_tenants(_ask: Nothing, desk: Desk) -> Tenants:
+    """List all tenants."""
+    found = desk.services.system.tenants()
+    return Tenants(
+        items=tuple(Tenant(id=each.id, name=each.name, state=each.state, created=clock.iso(each.created)) for each in found)
+    )
+
+
+def create_user(ask: UserAsk, desk: Desk) -> UserMade:
+    """Create a user with a one-time password, shown once."""
+    if not policy.may_give(desk.who, ask.role):
+        raise Denied("Nobody gives a role above their own.", where="role")
+    if ask.role is Role.SUPERADMIN:
+        raise Invalid("a SuperAdmin belongs to no tenant and is not made here", where="role")
+    password, stored = desk.services.login.new_password()
+    id_ = desk.scope.people().create(ask.email, ask.name or ask.email.partition("@")[0], ask.role, stored, must_change=True)
+    return UserMade(id=id_, email=ask.email, role=ask.role.value, password=password.reveal())
+
+
+def list_users(_ask: Nothing, desk: Desk) -> Users:
+    """List the users of the tenant."""
+    return Users(
+        items=tuple(
+            User(
+                id=each.id,
+                email=each.email,
+                name=each.name,
+                role=each.role,
+                state=each.state,
+                created=clock.iso(each.created),
+                last_sign_in=clock.iso(each.last_sign_in) if each.last_sign_in else None,
+            )
+            for each in desk.scope.people().list()
+        )
+    )
+
+
+def deactivate_user(ask: UserOf, desk: Desk) -> Nothing:
+    """Deactivate a user: no sign-in, no refresh; their runs stop at the next step."""
+    if ask.id == desk.who.id:
+        raise Denied("Nobody deactivates themselves.")
+    user = desk.scope.people().get(ask.id)
+    if not policy.may_give(desk.who, Role(user.role)):
+        raise Denied("Nobody deactivates a role above their own.")
+    desk.scope.people().set_state(ask.id, "inactive")
+    desk.services.system.kill_grants(ask.id)
+    return Nothing()
+
+
+OPERATIONS = (
+    Operation("tenant.create", Permission.TENANT_MANAGE, Http("POST", "/tenants", 201), TenantAsk, Tenant, create_tenant,
+              audited=True, tenant=False),
+    Operation("tenant.list", Permission.TENANT_MANAGE, Http("GET", "/tenants"), Nothing, Tenants, list_tenants,
+              audited=False, tenant=False),
+    Operation("user.create", Permission.USER_MANAGE, Http("POST", "/users", 201), UserAsk, UserMade, create_user, audited=True),
+    Operation("user.list", Permission.USER_MANAGE, Http("GET", "/users"), Nothing, Users, list_users, audited=False),
+    Operation("user.deactivate", Permission.USER_MANAGE, Http("POST", "/users/{id}/deactivate"), UserOf, Nothing,
+              deactivate_user, audited=True),
+)  # fmt: skip

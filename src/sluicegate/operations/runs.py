@@ -1,0 +1,175 @@
+"""Runs: start, watch, cancel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from sluicegate.base import clock
+from sluicegate.base.errors import Invalid
+from sluicegate.base.model import Id, Model, Name, new_id
+from sluicegate.base.permission import Permission
+from sluicegate.guard.desk import Desk
+from sluicegate.guard.operation import Http, Operation
+from sluicegate.kit import document
+from sluicegate.kit.flow import Flow
+
+if TYPE_CHECKING:
+    from sluicegate.store.runs import Run as Stored
+
+PAGE_MAX = 500
+WAIT_MAX = 20
+
+
+class RunAsk(Model):
+    """Which flow, and what it is told."""
+
+    name: Name
+    """Name of the flow."""
+    params: dict[str, Any] = Field(default={}, max_length=100)
+    """Values of its parameters."""
+
+
+class Started(Model):
+    """A run has been put in the queue."""
+
+    id: str
+    flow: str
+    version: int
+
+
+class RunsAsk(Model):
+    """Which runs."""
+
+    flow: Name | None = None
+    """Only runs of this flow."""
+    limit: int = Field(default=50, ge=1, le=PAGE_MAX)
+    """At most this many, the newest first."""
+    before: Id | None = None
+    """Only runs older than this one (paging)."""
+
+
+class RunOf(Model):
+    """One run by id."""
+
+    id: Id
+    """Id of the run."""
+
+
+class EventsAsk(Model):
+    """Which events."""
+
+    id: Id
+    """Id of the run."""
+    after: int = Field(default=0, ge=0)
+    """Only events after this number."""
+    limit: int = Field(default=PAGE_MAX, ge=1, le=PAGE_MAX)
+    """At most this many."""
+    wait: int = Field(default=0, ge=0, le=WAIT_MAX)
+    """Hold the answer back this many seconds while there is nothing new."""
+
+
+class Run(Model):
+    """One run."""
+
+    id: str
+    flow: str
+    flow_version: int
+    state: str
+    by: str
+    created: str
+    started: str | None
+    finished: str | None
+    params: dict[str, Any]
+    counts: dict[str, Any]
+    error: dict[str, Any] | None
+    receipts: dict[str, dict[str, Any]] = {}
+
+
+class Runs(Model):
+    """Runs, the newest first."""
+
+    items: tuple[Run, ...]
+
+
+class Event(Model):
+    """Something that happened in a run."""
+
+    seq: int
+    at: str
+    kind: str
+    body: dict[str, Any]
+
+
+class Events(Model):
+    """Events in order."""
+
+    items: tuple[Event, ...]
+    done: bool = False
+    """True when the run is over and these are its last events."""
+
+
+ENDED = frozenset({"succeeded", "finished_with_rejects", "failed", "cancelled"})
+
+
+def _shown(run: Stored, receipts: dict[str, dict[str, Any]] | None = None) -> Run:
+    def when(at: float | None) -> str | None:
+        return clock.iso(at) if at else None
+
+    return Run(
+        id=run.id, flow=run.flow, flow_version=run.flow_version, state=run.state, by=run.by, created=clock.iso(run.created),
+        started=when(run.started), finished=when(run.finished), params=run.params, counts=run.counts, error=run.error,
+        receipts=receipts or {},
+    )  # fmt: skip
+
+
+def start(ask: RunAsk, desk: Desk) -> Started:
+    """Run a flow."""
+    stored = desk.scope.definitions().get("flow", ask.name)
+    flow = document.parse_definition(stored.body)
+    if not isinstance(flow, Flow):
+        raise Invalid("this is not a flow", where=ask.name)
+    values = flow.values(ask.params)
+    run = new_id()
+    shown = {name: value if isinstance(value, bool | int | float) else str(value) for name, value in values.items()}
+    desk.scope.runs().add(run, flow=ask.name, flow_version=stored.version, digest=stored.digest, params=shown)
+    desk.services.engine.start(run, desk.scope)
+    return Started(id=run, flow=ask.name, version=stored.version)
+
+
+def list_(ask: RunsAsk, desk: Desk) -> Runs:
+    """List runs."""
+    return Runs(items=tuple(_shown(each) for each in desk.scope.runs().list(ask.limit, ask.flow, ask.before)))
+
+
+def get(ask: RunOf, desk: Desk) -> Run:
+    """Show a run."""
+    runs = desk.scope.runs()
+    return _shown(runs.get(ask.id), runs.receipts(ask.id))
+
+
+def events(ask: EventsAsk, desk: Desk) -> Events:
+    """Show what has happened in a run: progress, log lines, receipts."""
+    runs = desk.scope.runs()
+    state = runs.get(ask.id).state  # before the events: an ended run has no later ones
+    found = runs.events(ask.id, ask.after, ask.limit)
+    items = tuple(Event(seq=each.seq, at=clock.iso(each.at), kind=each.kind, body=each.body) for each in found)
+    return Events(items=items, done=state in ENDED and len(items) < ask.limit)
+
+
+def cancel(ask: RunOf, desk: Desk) -> Run:
+    """Ask a run to end soon. What it has not committed is undone."""
+    desk.scope.runs().request_cancel(ask.id)
+    desk.services.engine.cancel(ask.id)
+    return get(ask, desk)
+
+
+OPERATIONS = (
+    Operation("run.start", Permission.RUN_CONTROL, Http("POST", "/flows/{name}/runs", 202), RunAsk, Started, start, audited=True),
+    Operation("run.list", Permission.RUN_READ, Http("GET", "/runs"), RunsAsk, Runs, list_, audited=False),
+    Operation("run.get", Permission.RUN_READ, Http("GET", "/runs/{id}"), RunOf, Run, get, audited=False),
+    Operation("run.events", Permission.RUN_READ, Http("GET", "/runs/{id}/events", waits=True), EventsAsk, Events, events,
+              audited=False),
+    Operation("run.cancel", Permission.RUN_CONTROL, Http("POST", "/runs/{id}/cancel"), RunOf, Run, cancel, audited=True),
+)  # fmt: skip

@@ -1,0 +1,98 @@
+"""Secrets: put, never read back."""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr
+
+from sluicegate.base import clock
+from sluicegate.base.errors import Invalid
+from sluicegate.base.model import Model, Name
+from sluicegate.base.permission import Permission
+from sluicegate.base.secret import Secret
+from sluicegate.guard.desk import Desk
+from sluicegate.guard.operation import Http, Nothing, Operation
+from sluicegate.guard.vault import SECRET_MAX
+from sluicegate.kit import document
+from sluicegate.kit.connection import Connection
+
+
+class SecretAsk(Model):
+    """A secret to keep."""
+
+    name: Name
+    """Its name; definitions refer to it by this."""
+    value: SecretStr = Field(min_length=1, max_length=SECRET_MAX)
+    """The secret itself. It is never shown again."""
+
+
+class SecretOf(Model):
+    """One secret by name."""
+
+    name: Name
+    """Its name."""
+
+
+class Kept(Model):
+    """A secret that is kept, without the secret."""
+
+    name: str
+    version: int
+    fingerprint: str
+    """Changes when the secret does; says nothing about it."""
+    set_at: str
+    set_by: str
+    used_by: tuple[str, ...] = ()
+    """Connections that name it."""
+
+
+class KeptAll(Model):
+    """All secrets, without the secrets."""
+
+    items: tuple[Kept, ...]
+
+
+def _used_by(desk: Desk) -> dict[str, list[str]]:
+    used: dict[str, list[str]] = {}
+    for brief in desk.scope.definitions().list("connection"):
+        found = document.parse_definition(desk.scope.definitions().get("connection", brief.name).body)
+        if isinstance(found, Connection):
+            for name in found.secret_names():
+                used.setdefault(name, []).append(brief.name)
+    return used
+
+
+def set_(ask: SecretAsk, desk: Desk) -> Kept:
+    """Keep a secret. The value before is gone; nobody can read it back."""
+    value = ask.value.get_secret_value()
+    if "\0" in value:
+        raise Invalid("a secret cannot hold a NUL", where="value")
+    desk.services.vault.put(desk.scope, ask.name, Secret(value))
+    return next(each for each in list_(Nothing(), desk).items if each.name == ask.name)
+
+
+def list_(_ask: Nothing, desk: Desk) -> KeptAll:
+    """List the names of the secrets."""
+    used = _used_by(desk)
+    return KeptAll(
+        items=tuple(
+            Kept(
+                name=each.name, version=each.version, fingerprint=each.fingerprint, set_at=clock.iso(each.set_at),
+                set_by=each.set_by, used_by=tuple(used.get(each.name, ())),
+            )
+            for each in desk.scope.secrets().list()
+        )
+    )  # fmt: skip
+
+
+def delete(ask: SecretOf, desk: Desk) -> Nothing:
+    """Delete a secret."""
+    desk.scope.secrets().delete(ask.name)
+    return Nothing()
+
+
+OPERATIONS = (
+    Operation("secret.set", Permission.SECRET_WRITE, Http("PUT", "/secrets/{name}", body_max=2 * SECRET_MAX), SecretAsk, Kept, set_,
+              audited=True),
+    Operation("secret.list", Permission.CONNECTION_READ, Http("GET", "/secrets"), Nothing, KeptAll, list_, audited=False),
+    Operation("secret.delete", Permission.SECRET_WRITE, Http("DELETE", "/secrets/{name}"), SecretOf, Nothing, delete, audited=True),
+)  # fmt: skip

@@ -1,0 +1,153 @@
+"""Sign in and out."""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr
+
+from sluicegate.base.errors import Invalid
+from sluicegate.base.model import Model
+from sluicegate.base.permission import Permission, Public
+from sluicegate.base.secret import Secret
+from sluicegate.guard import policy
+from sluicegate.guard.desk import Desk
+from sluicegate.guard.login import Grant
+from sluicegate.guard.operation import Http, Nothing, Operation
+
+_TEXT = 4096
+
+
+class LoginAsk(Model):
+    """Who, and the proof."""
+
+    tenant: str | None = Field(default=None, max_length=64)
+    """Name of the tenant; a SuperAdmin may leave it out, or name the tenant to work in."""
+    email: str = Field(min_length=1, max_length=254)
+    """E-mail address."""
+    password: SecretStr = Field(max_length=_TEXT)
+    """Password."""
+
+
+class BootstrapAsk(Model):
+    """The first administrator."""
+
+    code: SecretStr = Field(max_length=_TEXT)
+    """The one-time code that the first start of the server prints."""
+    email: str = Field(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")
+    """E-mail address."""
+    name: str = Field(min_length=1, max_length=200)
+    """Full name."""
+    password: SecretStr = Field(max_length=_TEXT)
+    """A password of 15 characters or more."""
+
+
+class RefreshAsk(Model):
+    """A refresh token."""
+
+    refresh: SecretStr = Field(max_length=_TEXT)
+    """The refresh token."""
+
+
+class PasswordAsk(Model):
+    """Old and new."""
+
+    old: SecretStr = Field(max_length=_TEXT)
+    """The password until now."""
+    new: SecretStr = Field(max_length=_TEXT)
+    """A password of 15 characters or more."""
+
+
+class Tokens(Model):
+    """What a sign-in gives. Keep both in memory."""
+
+    access: str
+    """Access token (JWT), for the Authorization header."""
+    expires_in: int
+    """Seconds it is good for."""
+    refresh: str
+    """Refresh token: good once."""
+    must_change: bool = False
+    """True when a password must be chosen before anything else."""
+
+
+class Whoami(Model):
+    """Who you are."""
+
+    id: str
+    email: str
+    name: str
+    role: str
+    tenant: str | None
+    tenant_name: str | None
+    permissions: tuple[str, ...]
+
+
+def _tokens(grant: Grant) -> Tokens:
+    return Tokens(
+        access=grant.access.reveal(), expires_in=grant.expires_in, refresh=grant.refresh.reveal(), must_change=grant.must_change
+    )
+
+
+def _secret(value: SecretStr) -> Secret:
+    return Secret(value.get_secret_value())
+
+
+def login(ask: LoginAsk, desk: Desk) -> Tokens:
+    """Sign in with a password."""
+    return _tokens(desk.services.login.sign_in(ask.tenant, ask.email, _secret(ask.password), desk.peer))
+
+
+def bootstrap(ask: BootstrapAsk, desk: Desk) -> Tokens:
+    """Make the first SuperAdmin with the one-time code."""
+    made = desk.services.login.bootstrap(_secret(ask.code), ask.email, ask.name, _secret(ask.password), desk.peer)
+    return _tokens(made)
+
+
+def refresh(ask: RefreshAsk, desk: Desk) -> Tokens:
+    """Trade a refresh token for new tokens."""
+    return _tokens(desk.services.login.refresh(_secret(ask.refresh), desk.peer))
+
+
+def logout(ask: RefreshAsk, desk: Desk) -> Nothing:
+    """Sign out: end the refresh token and all its kin."""
+    desk.services.login.sign_out(_secret(ask.refresh))
+    return Nothing()
+
+
+def change_password(ask: PasswordAsk, desk: Desk) -> Nothing:
+    """Choose a new password for yourself."""
+    if not ask.new.get_secret_value():
+        raise Invalid("is required", where="new")
+    desk.services.login.change_password(desk.who, _secret(ask.old), _secret(ask.new))
+    return Nothing()
+
+
+def whoami(_ask: Nothing, desk: Desk) -> Whoami:
+    """Say who you are and what you may do."""
+    who = desk.who
+    user = desk.services.system.get_user(who.id)
+    tenant = desk.services.system.tenant(who.tenant) if who.tenant else None
+    return Whoami(
+        id=user.id,
+        email=user.email,
+        name=user.name,
+        role=who.role.value,
+        tenant=who.tenant,
+        tenant_name=tenant.name if tenant else None,
+        permissions=policy.permissions(who),
+    )
+
+
+OPERATIONS = (
+    Operation("session.login", Public("sign-in precedes identity; the password is the proof"),
+              Http("POST", "/session/login"), LoginAsk, Tokens, login, audited=False, tenant=False),
+    Operation("session.bootstrap", Public("there is no user yet; the one-time code is the proof"),
+              Http("POST", "/session/bootstrap"), BootstrapAsk, Tokens, bootstrap, audited=False, tenant=False),
+    Operation("session.refresh", Public("the access token may be over; the refresh token is the proof"),
+              Http("POST", "/session/refresh"), RefreshAsk, Tokens, refresh, audited=False, tenant=False),
+    Operation("session.logout", Permission.SELF,
+              Http("POST", "/session/logout"), RefreshAsk, Nothing, logout, audited=True, tenant=False, pending=True),
+    Operation("session.password", Permission.SELF,
+              Http("POST", "/session/password"), PasswordAsk, Nothing, change_password, audited=True, tenant=False, pending=True),
+    Operation("session.whoami", Permission.SELF,
+              Http("GET", "/session/whoami"), Nothing, Whoami, whoami, audited=False, tenant=False),
+)  # fmt: skip

@@ -1,0 +1,87 @@
+"""The installation itself: health, schemas, the audit trail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from sluicegate import __version__
+from sluicegate.base.model import Model
+from sluicegate.base.permission import Permission, Public
+from sluicegate.guard.desk import Desk
+from sluicegate.guard.operation import Http, Nothing, Operation
+
+
+class Health(Model):
+    """Whether it works. Says nothing that helps an attacker."""
+
+    status: str
+    bootstrap: bool
+    """True while there is no user at all."""
+    jail: str
+    """``full``, ``fallback`` (weaker, by setting) or ``none`` (flows with expressions refuse)."""
+
+
+class About(Model):
+    """What is installed."""
+
+    version: str
+    engine: dict[str, Any]
+
+
+class AuditAsk(Model):
+    """Which records."""
+
+    limit: int = Field(default=100, ge=1, le=500)
+    """At most this many, the newest first."""
+    before: int | None = Field(default=None, ge=1)
+    """Only records before this number (paging)."""
+    action: str | None = Field(default=None, max_length=100)
+    """Only this action, such as ``run.start``."""
+
+
+class AuditRecord(Model):
+    """One record."""
+
+    seq: int
+    at: str
+    action: str
+    result: str
+    who: str | None = None
+    role: str | None = None
+    via: str | None = None
+    address: str | None = None
+    client: str | None = None
+    request: str | None = None
+    about: dict[str, Any] = {}
+
+
+class AuditRecords(Model):
+    """Records, the newest first."""
+
+    items: tuple[AuditRecord, ...]
+
+
+def health(_ask: Nothing, desk: Desk) -> Health:
+    """Say whether the server works."""
+    return Health(status="ok", bootstrap=desk.services.login.bootstrapping, jail=desk.services.engine.health()["jail"])
+
+
+def about(_ask: Nothing, desk: Desk) -> About:
+    """Say what is installed and how it runs."""
+    return About(version=__version__, engine=dict(desk.services.engine.health()))
+
+
+def audit(ask: AuditAsk, desk: Desk) -> AuditRecords:
+    """List the audit trail of the tenant."""
+    found = desk.scope.ledger().list(ask.limit, ask.before, ask.action)
+    return AuditRecords(items=tuple(AuditRecord(seq=seq, **body) for seq, body, _ in found))
+
+
+OPERATIONS = (
+    Operation("system.health", Public("load balancers and the sign-in page ask before there is a token"), Http("GET", "/health"),
+              Nothing, Health, health, audited=False, tenant=False),
+    Operation("system.about", Permission.SELF, Http("GET", "/about"), Nothing, About, about, audited=False, tenant=False),
+    Operation("audit.list", Permission.AUDIT_READ, Http("GET", "/audit"), AuditAsk, AuditRecords, audit, audited=False),
+)  # fmt: skip

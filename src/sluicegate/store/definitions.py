@@ -1,0 +1,159 @@
+"""Definitions: connections, formats, flows, schedules … as people wrote them. A version never changes; the newest one counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from sluicegate.base.errors import Missing
+from sluicegate.store.database import pack, unpack
+from sluicegate.store.tables import definitions as d
+from sluicegate.store.tables import latest
+
+if TYPE_CHECKING:
+    from sluicegate.store.scope import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One version: ``body`` is the validated document, ``source`` the text as it was written."""
+
+    kind: str
+    name: str
+    version: int
+    digest: str
+    body: dict[str, Any]
+    source: str
+    author: str
+    created: float
+
+
+class Brief(NamedTuple):
+    """A definition as lists show it."""
+
+    kind: str
+    name: str
+    version: int
+    digest: str
+    author: str
+    created: float
+
+
+class Draft(NamedTuple):
+    """A definition to be put."""
+
+    kind: str
+    name: str
+    body: dict[str, Any]
+    source: str
+    digest: str
+
+
+_TENANT, _KIND, _NAME = bindparam("tenant"), bindparam("kind"), bindparam("name")
+_THIS = (d.c.tenant_id == _TENANT, d.c.kind == _KIND, d.c.name == _NAME)
+_BRIEF = (d.c.kind, d.c.name, d.c.version, d.c.digest, d.c.author, d.c.created)
+_WHOLE = (d.c.kind, d.c.name, d.c.version, d.c.digest, d.c.body, d.c.source, d.c.author, d.c.created)
+_IS_LATEST = (
+    (latest.c.tenant_id == d.c.tenant_id)
+    & (latest.c.kind == d.c.kind)
+    & (latest.c.name == d.c.name)
+    & (latest.c.version == d.c.version)
+)
+_GET_LATEST = select(*_WHOLE).join(latest, _IS_LATEST).where(*_THIS)
+_GET_VERSION = select(*_WHOLE).where(*_THIS, d.c.version == bindparam("version"))
+_LIST = select(*_BRIEF).join(latest, _IS_LATEST).where(d.c.tenant_id == _TENANT).order_by(d.c.kind, d.c.name)
+_LIST_KIND = _LIST.where(d.c.kind == _KIND)
+_VERSIONS = select(*_BRIEF).where(*_THIS).order_by(d.c.version.desc())
+_NEWEST = select(func.max(d.c.version)).where(*_THIS)
+_POINTED = (latest.c.tenant_id == _TENANT, latest.c.kind == _KIND, latest.c.name == _NAME)
+_DIGEST = select(d.c.digest, d.c.version).join(latest, _IS_LATEST).where(*_THIS)
+_POINT = update(latest).where(*_POINTED).values(version=bindparam("to_version"))
+_UNPOINT = delete(latest).where(*_POINTED)
+
+
+class Definitions:
+    """The definitions of one tenant."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def put(self, kind: str, name: str, body: dict[str, Any], source: str, digest: str) -> tuple[int, bool]:
+        """Add a version and return its number and ``True``; the same ``digest`` as the newest is ``(its number, False)``."""
+        return self.put_many([Draft(kind, name, body, source, digest)])[0]
+
+    def put_many(self, drafts: Iterable[Draft | tuple[str, str, dict[str, Any], str, str]]) -> list[tuple[int, bool]]:
+        """Put all of them, or none, in this order; return what ``put`` returns for each."""
+        with self._scope.writing() as connection:
+            self._lock(connection)
+            return [self._put(connection, Draft(*draft)) for draft in drafts]
+
+    def get(self, kind: str, name: str, version: int | None = None) -> Definition:
+        """Return the newest version, or the one asked for, even of a definition deleted since. Raises ``Missing``."""
+        asked: dict[str, Any] = self._keys(kind, name)
+        with self._scope.reading() as connection:
+            if version is None:
+                row = connection.execute(_GET_LATEST, asked).first()
+            else:
+                row = connection.execute(_GET_VERSION, {**asked, "version": version}).first()
+        if row is None:
+            raise _missing(kind, name)
+        return Definition(row.kind, row.name, row.version, row.digest, unpack(row.body), row.source, row.author,
+                          row.created)  # fmt: skip
+
+    def list(self, kind: str | None = None) -> list[Brief]:
+        """Return the newest version of each definition of ``kind`` (or of all), by kind and name."""
+        with self._scope.reading() as connection:
+            if kind is None:
+                rows = connection.execute(_LIST, {"tenant": self._scope.tenant})
+            else:
+                rows = connection.execute(_LIST_KIND, {"tenant": self._scope.tenant, "kind": kind})
+            return [Brief(*row) for row in rows]
+
+    def versions(self, kind: str, name: str) -> list[Brief]:
+        """Return every version, newest first, also those of a deleted definition. Raises ``Missing`` when there is none."""
+        with self._scope.reading() as connection:
+            found = [Brief(*row) for row in connection.execute(_VERSIONS, self._keys(kind, name))]
+        if not found:
+            raise _missing(kind, name)
+        return found
+
+    def delete(self, kind: str, name: str) -> None:
+        """Take the definition away; its versions stay for the runs that used them. Raises ``Missing``."""
+        with self._scope.writing() as connection:
+            self._lock(connection)
+            if not connection.execute(_UNPOINT, self._keys(kind, name)).rowcount:
+                raise _missing(kind, name)
+
+    def _lock(self, connection: Connection) -> None:
+        self._scope.database.lock(connection, f"definitions:{self._scope.tenant}")
+
+    def _keys(self, kind: str, name: str) -> dict[str, str]:
+        return {"tenant": self._scope.tenant, "kind": kind, "name": name}
+
+    def _put(self, connection: Connection, draft: Draft) -> tuple[int, bool]:
+        keys = self._keys(draft.kind, draft.name)
+        current = connection.execute(_DIGEST, keys).first()
+        if current is not None and current.digest == draft.digest:
+            return current.version, False
+        version = (connection.scalar(_NEWEST, keys) or 0) + 1
+        place = {"tenant_id": self._scope.tenant, "kind": draft.kind, "name": draft.name, "version": version}
+        made = {
+            "digest": draft.digest,
+            "body": pack(draft.body),
+            "source": draft.source,
+            "author": self._scope.author,
+            "created": self._scope.database.clock(),
+        }
+        connection.execute(insert(d), {**place, **made})
+        if current is None:
+            connection.execute(insert(latest), place)
+        else:
+            connection.execute(_POINT, {**keys, "to_version": version})
+        return version, True
+
+
+def _missing(kind: str, name: str) -> Missing:
+    return Missing(f"There is no {kind} named {name}.")

@@ -1,0 +1,330 @@
+"""Refresh tokens, and the marks that make access tokens void before they expire. Only digests of tokens are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, true, update
+
+from sluicegate.base.errors import Missing
+from sluicegate.base.model import new_id
+from sluicegate.store.tables import grants as g
+from sluicegate.store.tables import marks as m
+from sluicegate.store.tables import tenants, users
+
+if TYPE_CHECKING:
+    from sluicegate.store.database import Database
+    from sluicegate.store.scope import System
+
+LEEWAY = 10.0
+"""Seconds in which the same client may present a parent again and receive the same child (``security.md`` §3.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One refresh token. ``absolute`` is when its whole family ends, ``expires`` when it does if it is not used."""
+
+    id: str
+    family: str
+    parent: str | None
+    user: str
+    tenant: str | None
+    thumbprint: str
+    issued: float
+    expires: float
+    absolute: float
+    consumed_at: float | None
+    client: str
+    address: str
+
+
+class Outcome(StrEnum):
+    """What became of a refresh."""
+
+    ROTATED = "rotated"
+    """The child has been added; the parent is used up."""
+    RACE = "race"
+    """The same client asked twice within the leeway: here is the child of the first time. Nothing changed."""
+    REUSED = "reused"
+    """Somebody used a parent again: the whole family is dead. Raise an alert."""
+    UNKNOWN = "unknown"
+    """No such token, expired, dead, or bound to another key. Nothing changed."""
+
+
+class Rotation(NamedTuple):
+    """The outcome, and the grant it is about: the child (rotated, race), the parent (reused) or none (unknown)."""
+
+    outcome: Outcome
+    grant: Grant | None
+
+
+_GRANT = (
+    g.c.id, g.c.family, g.c.parent, g.c.user_id, g.c.tenant_id, g.c.thumbprint, g.c.issued, g.c.expires, g.c.absolute,
+    g.c.consumed_at, g.c.client, g.c.address,
+)  # fmt: skip
+_NOW = bindparam("now")
+_ALIVE = (g.c.killed_at.is_(None), g.c.expires > _NOW, g.c.absolute > _NOW)
+_CONSUME = (
+    update(g)
+    .where(g.c.digest == bindparam("token"), g.c.thumbprint == bindparam("key"), g.c.consumed_at.is_(None), *_ALIVE)
+    .values(consumed_at=_NOW)
+    .returning(*_GRANT)
+)
+_FIND = select(*_GRANT, g.c.killed_at).where(g.c.digest == bindparam("token"))
+_CHILD = select(*_GRANT, g.c.killed_at).where(g.c.parent == bindparam("parent_id"))
+
+
+class Grants:
+    """All refresh tokens."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    def open(
+        self,
+        user: str,
+        tenant: str | None,
+        digest: bytes,
+        thumbprint: str,
+        *,
+        expires: float,
+        absolute: float,
+        client: str = "",
+        address: str = "",
+    ) -> Grant:
+        """Add the first token of a new family, whose id is the ``sid`` of its access tokens."""
+        now = self._system.database.clock()
+        made = Grant(new_id(), new_id(), None, user, tenant, thumbprint, now, min(expires, absolute), absolute, None,
+                     client, address)  # fmt: skip
+        with self._system.writing() as connection:
+            _add(connection, made, digest)
+        return made
+
+    def rotate(
+        self,
+        digest: bytes,
+        child: bytes,
+        thumbprint: str,
+        *,
+        expires: float,
+        client: str = "",
+        address: str = "",
+        leeway: float = LEEWAY,
+    ) -> Rotation:
+        """Use up the token ``digest`` and add the token ``child`` in its place; of many callers exactly one does.
+
+        The loser of a race is handed the first child's grant, not its token: derive the child token from the parent, so
+        that both can be given the same. The child ends at ``expires`` or with its family, whichever is first.
+        """
+        now = self._system.database.clock()
+        with self._system.writing() as connection:
+            parent = connection.execute(_CONSUME, {"token": digest, "key": thumbprint, "now": now}).first()
+            if parent is None:
+                return self._second(connection, digest, thumbprint, now, leeway)
+            absolute = parent.absolute
+            made = Grant(new_id(), parent.family, parent.id, parent.user_id, parent.tenant_id, thumbprint, now,
+                         min(expires, absolute), absolute, None, client, address)  # fmt: skip
+            _add(connection, made, child)
+            return Rotation(Outcome.ROTATED, made)
+
+    def _second(self, connection: Connection, digest: bytes, thumbprint: str, now: float, leeway: float) -> Rotation:
+        row = connection.execute(_FIND, {"token": digest}).first()
+        if row is None or row.killed_at is not None or row.consumed_at is None or row.absolute <= now:
+            return Rotation(Outcome.UNKNOWN, None)
+        child = connection.execute(_CHILD, {"parent_id": row.id}).first()
+        prompt = row.thumbprint == thumbprint and now - row.consumed_at <= leeway
+        if prompt and child is not None and child.consumed_at is None and child.expires > now:
+            return Rotation(Outcome.RACE, Grant(*child[:-1]))
+        self.kill(row.family)
+        return Rotation(Outcome.REUSED, Grant(*row[:-1]))
+
+    def find(self, digest: bytes) -> Grant | None:
+        """Return the live token with this digest, used up or not; ``None`` when there is none."""
+        with self._system.reading() as connection:
+            row = connection.execute(_FIND, {"token": digest}).first()
+        if row is None or row.killed_at is not None or row.absolute <= self._system.database.clock():
+            return None
+        return Grant(*row[:-1])
+
+    def of(self, user: str) -> list[Grant]:
+        """Return the tokens a user can still use, newest first: one per family, that is per client."""
+        asked = select(*_GRANT).where(g.c.user_id == user, g.c.consumed_at.is_(None), *_ALIVE)
+        with self._system.reading() as connection:
+            rows = connection.execute(asked.order_by(g.c.id.desc()), {"now": self._system.database.clock()})
+            return [Grant(*row) for row in rows]
+
+    def kill(self, family: str) -> bool:
+        """End a family, with the access tokens it gave out; tell whether it was alive."""
+        return self._kill(g.c.family == family) > 0
+
+    def kill_user(self, user: str) -> int:
+        """End every family of a user; return how many."""
+        return self._kill(g.c.user_id == user)
+
+    def _kill(self, which: ColumnElement[bool]) -> int:
+        now = self._system.database.clock()
+        with self._system.writing() as connection:
+            dead = (
+                update(g)
+                .where(which, g.c.killed_at.is_(None))
+                .values(killed_at=now)
+                .returning(g.c.family, g.c.absolute)
+            )
+            until = {row.family: row.absolute for row in connection.execute(dead)}
+            for family in sorted(until):
+                _mark(self._system.database, connection, Kind.FAMILY, family, until[family])
+        return len(until)
+
+    def purge(self) -> int:
+        """Delete the tokens of families that have ended for good; return how many."""
+        over = delete(g).where(g.c.absolute <= self._system.database.clock())
+        with self._system.writing() as connection:
+            return connection.execute(over).rowcount
+
+
+def _add(connection: Connection, made: Grant, digest: bytes) -> None:
+    row = {column.name: value for column, value in zip(_GRANT, _values(made), strict=True)}
+    connection.execute(insert(g), {**row, "digest": digest})
+
+
+def _values(made: Grant) -> tuple[Any, ...]:
+    return tuple(getattr(made, name) for name in Grant.__slots__)
+
+
+class Kind(StrEnum):
+    """What a mark makes void."""
+
+    ALL = "all"
+    """Every token: ``value`` is the new global epoch."""
+    TENANT = "tenant"
+    """``subject`` is a tenant, ``value`` its new epoch."""
+    USER = "user"
+    """``subject`` is a user, ``value`` their new epoch."""
+    FAMILY = "family"
+    """``subject`` is a refresh family (``sid``); void until ``value``, in seconds since 1970."""
+    TOKEN = "token"  # noqa: S105 - a kind, not a password
+    """``subject`` is a ``jti``; void until ``value``, in seconds since 1970."""
+
+
+class Mark(NamedTuple):
+    """One thing made void. ``seq`` rises in the order in which marks become visible."""
+
+    seq: int
+    kind: Kind
+    subject: str
+    value: float
+    at: float
+
+
+class Epochs(NamedTuple):
+    """Counters that only rise. A token is void when any is above what it was when the token was given out."""
+
+    everyone: int
+    tenant: int
+    user: int
+
+
+_EPOCH_ALL = select(func.coalesce(func.max(m.c.value), 0)).where(m.c.kind == Kind.ALL).scalar_subquery()
+_EPOCHS = select(
+    _EPOCH_ALL,
+    func.coalesce(select(tenants.c.epoch).where(tenants.c.id == bindparam("tenant")).scalar_subquery(), 0),
+    select(users.c.epoch).where(users.c.id == bindparam("user")).scalar_subquery(),
+)
+_SINCE = select(m).where(m.c.seq > bindparam("after")).order_by(m.c.seq).limit(bindparam("limit"))
+_LAST = select(func.coalesce(func.max(m.c.seq), 0))
+_REVOKED = select(m.c.seq).where(m.c.kind == bindparam("what"), m.c.subject == bindparam("which"), m.c.value > _NOW)
+
+
+class Marks:
+    """Epochs and revocations: what every node reads each second (SEC-T09)."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    def epochs(self, user: str, tenant: str | None) -> Epochs:
+        """Return the epochs a token of ``user`` in ``tenant`` is measured by. Raises ``Missing`` for an unknown user."""
+        with self._system.reading() as connection:
+            everyone, of_tenant, of_user = connection.execute(_EPOCHS, {"user": user, "tenant": tenant}).one()
+        if of_user is None:
+            raise Missing("There is no such user.")
+        return Epochs(int(everyone), of_tenant, of_user)
+
+    def raise_all(self) -> int:
+        """Make every token void; return the new epoch."""
+        database = self._system.database
+        with self._system.writing() as connection:
+            database.lock(connection, "marks")
+            epoch = int(connection.scalar(select(_EPOCH_ALL)) or 0) + 1
+            _mark(database, connection, Kind.ALL, "", epoch)
+        return epoch
+
+    def raise_tenant(self, tenant: str) -> int:
+        """Make every token of a tenant void; return the new epoch. Raises ``Missing``."""
+        database = self._system.database
+        with self._system.writing() as connection:
+            database.lock(connection, "marks")
+            risen = update(tenants).where(tenants.c.id == tenant).values(epoch=tenants.c.epoch + 1)
+            epoch = connection.scalar(risen.returning(tenants.c.epoch))
+            if epoch is None:
+                raise Missing("There is no such tenant.")
+            _mark(database, connection, Kind.TENANT, tenant, epoch)
+        return epoch
+
+    def raise_user(self, user: str) -> int:
+        """Make every token of a user void; return the new epoch. Raises ``Missing``."""
+        return raise_user(self._system.database, user)
+
+    def revoke(self, jti: str, until: float) -> None:
+        """Make one access token void until it would have expired anyway."""
+        with self._system.writing() as connection:
+            _mark(self._system.database, connection, Kind.TOKEN, jti, until)
+
+    def revoked(self, subject: str, kind: Kind = Kind.TOKEN) -> bool:
+        """Tell whether this ``jti`` (or family) is void now."""
+        asked = {"what": kind, "which": subject, "now": self._system.database.clock()}
+        with self._system.reading() as connection:
+            return connection.execute(_REVOKED, asked).first() is not None
+
+    def since(self, seq: int, limit: int = 1000) -> list[Mark]:
+        """Return the marks after ``seq``, in order. None is ever added below one that has been seen."""
+        with self._system.reading() as connection:
+            rows = connection.execute(_SINCE, {"after": seq, "limit": limit})
+            return [Mark(row.seq, Kind(row.kind), row.subject, row.value, row.at) for row in rows]
+
+    def last(self) -> int:
+        """Return the ``seq`` of the newest mark; 0 when there is none."""
+        with self._system.reading() as connection:
+            return connection.scalar(_LAST) or 0
+
+    def purge(self) -> int:
+        """Delete the marks on what has expired; return how many. The newest stays, so that no number comes twice."""
+        now = self._system.database.clock()
+        with self._system.writing() as connection:
+            self._system.database.lock(connection, "marks")
+            over = delete(m).where(
+                m.c.kind.in_((Kind.TOKEN, Kind.FAMILY)), m.c.value <= now, m.c.seq < _LAST.scalar_subquery()
+            )
+            return connection.execute(over).rowcount
+
+
+def raise_user(database: Database, user: str, *, mine: ColumnElement[bool] | None = None) -> int:
+    """Make every token of a user void, in the caller's transaction; ``mine`` narrows whose users may be touched."""
+    with database.write(system=True) as connection:
+        database.lock(connection, "marks")
+        risen = (
+            update(users).where(users.c.id == user, true() if mine is None else mine).values(epoch=users.c.epoch + 1)
+        )
+        epoch = connection.scalar(risen.returning(users.c.epoch))
+        if epoch is None:
+            raise Missing("There is no such user.")
+        _mark(database, connection, Kind.USER, user, epoch)
+    return epoch
+
+
+def _mark(database: Database, connection: Connection, kind: Kind, subject: str, value: float) -> None:
+    """Add a mark. The lock makes the order of numbers the order of commits: a reader never skips one (SEC-T09)."""
+    database.lock(connection, "marks")
+    row = {"kind": kind, "subject": subject, "value": value, "at": database.clock()}
+    connection.execute(insert(m), {"seq": (connection.scalar(_LAST) or 0) + 1, **row})

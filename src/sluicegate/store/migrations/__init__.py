@@ -1,0 +1,1 @@
+"""Migrations of the store, applied by ``Database.migrate``. Shipped with the package."""

@@ -1,0 +1,199 @@
+"""People: the users of one tenant, and, for the system, of all tenants with what sign-in needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, insert, select, true, update
+
+from sluicegate.base.errors import Conflict, Denied, Missing
+from sluicegate.base.model import new_id
+from sluicegate.base.principal import Role
+from sluicegate.store.tables import users as u
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Row
+
+    from sluicegate.store.scope import Scope, System
+
+
+class UserState(StrEnum):
+    """Whether a user may sign in."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person as others see them. ``epoch`` rises when all their tokens become void."""
+
+    id: str
+    tenant: str | None
+    email: str
+    name: str
+    role: Role
+    must_change: bool
+    state: UserState
+    epoch: int
+    created: float
+    last_sign_in: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account(User):
+    """A person as sign-in sees them."""
+
+    password: str = field(repr=False)
+    """The password's hash, in the form that holds its own parameters."""
+
+
+_USER = (
+    u.c.id, u.c.tenant_id, u.c.email, u.c.name, u.c.role, u.c.must_change, u.c.state, u.c.epoch, u.c.created,
+    u.c.last_sign_in,
+)  # fmt: skip
+
+
+def fold(email: str) -> str:
+    """Return an address in the one form it is stored and looked up in."""
+    return email.strip().casefold()
+
+
+class People:
+    """The users of one tenant. A user of another tenant is missing, whatever is asked (SEC-Z03)."""
+
+    def __init__(self, reach: Scope | System) -> None:
+        self._reach = reach
+
+    def create(self, email: str, name: str, role: Role, password: str, *, must_change: bool = False) -> User:
+        """Add a user; ``password`` is the hash. Raises ``Conflict`` for a known address, ``Denied`` for a SuperAdmin."""
+        return self._create(self._reach.tenant, email, name, role, password, must_change=must_change)
+
+    def list(self) -> list[User]:
+        """Return all users, by address."""
+        with self._reach.reading() as connection:
+            return [_user(row) for row in connection.execute(select(*_USER).where(self._mine()).order_by(u.c.email))]
+
+    def get(self, user: str) -> User:
+        """Return the user with this id. Raises ``Missing``."""
+        with self._reach.reading() as connection:
+            row = connection.execute(select(*_USER).where(u.c.id == user, self._mine())).first()
+        if row is None:
+            raise _missing()
+        return _user(row)
+
+    def set_state(self, user: str, state: UserState) -> None:
+        """Enable or disable; either makes all tokens of this user void. Raises ``Missing``."""
+        self._change(user, {"state": UserState(state)})
+
+    def set_role(self, user: str, role: Role) -> None:
+        """Change the role, which makes all tokens void. Raises ``Missing``, ``Denied`` for a SuperAdmin."""
+        _check(self._reach.tenant, role)
+        self._change(user, {"role": Role(role)})
+
+    def set_password(self, user: str, password: str, *, must_change: bool = False) -> None:
+        """Set the password's hash, which makes all tokens void. Raises ``Missing``."""
+        self._change(user, {"password": password, "must_change": must_change})
+
+    def touch_sign_in(self, user: str) -> None:
+        """Write down that the user signed in now. Raises ``Missing``."""
+        self._change(user, {"last_sign_in": self._reach.database.clock()}, void=False)
+
+    def _mine(self) -> ColumnElement[bool]:
+        return u.c.tenant_id == self._reach.tenant
+
+    def _create(
+        self, tenant: str | None, email: str, name: str, role: Role, password: str, *, must_change: bool
+    ) -> User:
+        _check(tenant, role)
+        row = {
+            "id": new_id(),
+            "tenant_id": tenant,
+            "email": fold(email),
+            "name": name,
+            "role": Role(role),
+            "must_change": must_change,
+            "state": UserState.ACTIVE,
+            "epoch": 0,
+            "created": self._reach.database.clock(),
+            "last_sign_in": None,
+        }
+        try:
+            with self._reach.writing() as connection:
+                connection.execute(insert(u), {**row, "password": password})
+        except Conflict:
+            raise Conflict("There is a user with this address already.") from None
+        return User(*row.values())  # type: ignore[arg-type]  # the columns above are in the order of the fields
+
+    def _change(self, user: str, values: dict[str, Any], *, void: bool = True) -> None:
+        from sluicegate.store.grants import raise_user
+
+        with self._reach.writing() as connection:
+            if void:
+                raise_user(self._reach.database, user, mine=self._mine())
+            done = connection.execute(update(u).where(u.c.id == user, self._mine()).values(**values))
+            if not done.rowcount:
+                raise _missing()
+
+
+class Accounts(People):
+    """The users of all tenants, and the SuperAdmins, who belong to none."""
+
+    _reach: System
+
+    def __init__(self, system: System) -> None:
+        super().__init__(system)
+
+    def create_in(
+        self, tenant: str | None, email: str, name: str, role: Role, password: str, *, must_change: bool = False
+    ) -> User:
+        """Add a user to ``tenant``; a SuperAdmin to none. Raises ``Conflict``, ``Denied``."""
+        return self._create(tenant, email, name, role, password, must_change=must_change)
+
+    def create(self, email: str, name: str, role: Role, password: str, *, must_change: bool = False) -> User:
+        """Add a SuperAdmin; anybody else needs a tenant (``create_in``)."""
+        return self._create(None, email, name, role, password, must_change=must_change)
+
+    def find(self, email: str, tenant: str | None = None) -> list[Account]:
+        """Return who has this address: in ``tenant``, or anywhere (SuperAdmins first); empty when nobody has."""
+        asked = select(*_USER, u.c.password).where(u.c.email == fold(email))
+        if tenant is not None:
+            asked = asked.where(u.c.tenant_id == tenant)
+        with self._reach.reading() as connection:
+            found = [_account(row) for row in connection.execute(asked)]
+        return sorted(found, key=lambda account: (account.tenant or "", account.id))
+
+    def account(self, user: str) -> Account:
+        """Return the user with this id, with what sign-in needs. Raises ``Missing``."""
+        with self._reach.reading() as connection:
+            row = connection.execute(select(*_USER, u.c.password).where(u.c.id == user)).first()
+        if row is None:
+            raise _missing()
+        return _account(row)
+
+    def set_role(self, user: str, role: Role) -> None:
+        """Change the role within a tenant; nobody becomes a SuperAdmin or ceases to be one. Raises as ``People`` does."""
+        _check(self.get(user).tenant, role)
+        self._change(user, {"role": Role(role)})
+
+    def _mine(self) -> ColumnElement[bool]:
+        return true()
+
+
+def _check(tenant: str | None, role: Role) -> None:
+    if (role is Role.SUPERADMIN) != (tenant is None):
+        raise Denied("Only a SuperAdmin belongs to no tenant, and no SuperAdmin belongs to one.")
+
+
+def _user(row: Row[Any]) -> User:
+    return User(*row[:4], Role(row.role), row.must_change, UserState(row.state), *row[7:10])
+
+
+def _account(row: Row[Any]) -> Account:
+    return Account(*row[:4], Role(row.role), row.must_change, UserState(row.state), *row[7:10], row.password)
+
+
+def _missing() -> Missing:
+    return Missing("There is no such user.")

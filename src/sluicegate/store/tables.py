@@ -1,0 +1,243 @@
+"""The tables, as the newest migration leaves them (a test compares the two on both databases).
+
+Ids are UUIDv7 text, times are seconds since 1970 (UTC), documents are JSON text: kept exactly as written, because the audit
+chain is computed over it. Every row that belongs to a tenant carries ``tenant_id``, and children point at their parent together
+with it, so that a row can't belong to one tenant and hang below another.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _tenant(*, key: bool = False) -> Column[str]:
+    return Column("tenant_id", String, ForeignKey("tenants.id"), primary_key=key, nullable=False)
+
+
+def _owned(*, key: bool = False) -> Column[str]:
+    """Return the tenant of a child row: what it hangs below proves that the tenant exists."""
+    return Column("tenant_id", String, primary_key=key, nullable=False)
+
+
+def _of_run() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["tenant_id", "run_id"], ["runs.tenant_id", "runs.id"], ondelete="CASCADE")
+
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("state", String, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("created", Double, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant_id", String, ForeignKey("tenants.id")),
+    Column("email", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("password", String, nullable=False),
+    Column("must_change", Boolean, nullable=False),
+    Column("state", String, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("last_sign_in", Double),
+    # Only a SuperAdmin belongs to no tenant, and no SuperAdmin belongs to one.
+    CheckConstraint("(role = 'superadmin') = (tenant_id IS NULL)", name="tenantless"),
+)
+# NULL is never equal to NULL: without coalesce two SuperAdmins could share an address.
+Index("uq_users_tenant_email", func.coalesce(users.c.tenant_id, text("''")), users.c.email, unique=True)
+Index("ix_users_email", users.c.email)
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("family", String, nullable=False, index=True),
+    Column("parent", String, unique=True),
+    Column("user_id", String, ForeignKey("users.id"), nullable=False, index=True),
+    Column("tenant_id", String, ForeignKey("tenants.id")),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("thumbprint", String, nullable=False),
+    Column("issued", Double, nullable=False),
+    Column("expires", Double, nullable=False),
+    Column("absolute", Double, nullable=False),
+    Column("consumed_at", Double),
+    Column("killed_at", Double),
+    Column("client", String, nullable=False),
+    Column("address", String, nullable=False),
+)
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("value", Double, nullable=False),
+    Column("at", Double, nullable=False),
+    Index("ix_marks_kind_subject", "kind", "subject"),
+)
+
+blobs = Table("blobs", metadata, Column("key", String, primary_key=True), Column("value", LargeBinary, nullable=False))
+
+workers = Table(
+    "workers", metadata, Column("executor", String, primary_key=True), Column("beat", Double, nullable=False)
+)
+
+tenant_keys = Table(
+    "tenant_keys",
+    metadata,
+    _tenant(key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("state", String, nullable=False),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    _tenant(key=True),
+    Column("name", String, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("fingerprint", String, nullable=False),
+    Column("set_by", String, nullable=False),
+    Column("set_at", Double, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+)
+
+definitions = Table(
+    "definitions",
+    metadata,
+    _tenant(key=True),
+    Column("kind", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("digest", String, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("author", String, nullable=False),
+    Column("created", Double, nullable=False),
+)
+
+latest = Table(
+    "latest",
+    metadata,
+    _owned(key=True),
+    Column("kind", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("version", Integer, nullable=False),
+    ForeignKeyConstraint(
+        ["tenant_id", "kind", "name", "version"],
+        ["definitions.tenant_id", "definitions.kind", "definitions.name", "definitions.version"],
+    ),
+)
+"""The newest version of each definition that is not deleted."""
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String, primary_key=True),
+    _tenant(),
+    Column("flow", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("params", Text, nullable=False),
+    Column("state", String, nullable=False),
+    Column("by_user", String, nullable=False),
+    Column("via", String, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("started", Double),
+    Column("finished", Double),
+    Column("error", Text),
+    Column("counts", Text),
+    Column("plan", Text),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("executor", String, nullable=False),
+    UniqueConstraint("tenant_id", "id"),
+    Index("ix_runs_tenant_id_flow_id", "tenant_id", "flow", "id"),
+    Index("ix_runs_executor_state", "executor", "state"),
+)
+
+run_events = Table(
+    "run_events",
+    metadata,
+    _owned(),
+    Column("run_id", String, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("body", Text, nullable=False),
+    _of_run(),
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    _owned(),
+    Column("run_id", String, primary_key=True),
+    Column("segment", String, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    _of_run(),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    _tenant(key=True),
+    Column("flow", String, primary_key=True),
+    Column("step", String, primary_key=True),
+    Column("columns", Text, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("tenant_id", String, primary_key=True),  # '' is the system's own ledger
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+    Column("action", String, nullable=False),
+    Column("who", String, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("link", LargeBinary, nullable=False),
+    Index("ix_audit_tenant_id_action_seq", "tenant_id", "action", "seq"),
+    Index("ix_audit_tenant_id_who_seq", "tenant_id", "who", "seq"),
+)
+
+APPEND_ONLY = frozenset({"audit", "definitions", "run_events"})
+"""Tables whose rows the application may add and read, never change; nor delete."""

@@ -1,0 +1,79 @@
+"""Listens: Granian in this process, TLS 1.3 only. Nothing answers plain HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import sys
+from pathlib import Path
+
+from sluicegate.app import App, build, certificate
+from sluicegate.base.errors import Unavailable
+from sluicegate.base.settings import Settings
+from sluicegate.kit import net
+from sluicegate.web.server import build as build_asgi
+
+
+def listen(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Prints the address, and on the very first start the one-time code."""
+    cert, key = certificate(settings)
+    app = build(settings)
+    try:
+        app.worker.open()
+        asyncio.run(_serve(app, settings, cert, key))
+    finally:
+        app.close()
+
+
+async def _serve(app: App, settings: Settings, cert: Path, key: Path) -> None:
+    from granian.constants import HTTPModes, Interfaces, SSLProtocols
+    from granian.http import HTTP1Settings
+    from granian.server.embed import Server
+
+    listen_on = settings.server
+    port = listen_on.port or net.free_port()
+    names = frozenset(listen_on.names)
+    server = Server(
+        build_asgi(app),
+        address=listen_on.host,
+        port=port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.auto,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000, max_buffer_size=65_536, pipeline_flush=False),
+        websockets=False,
+        backlog=1024,
+        log_enabled=False,
+        ssl_cert=cert,
+        ssl_key=key,
+        ssl_protocol_min=SSLProtocols.tls13,
+    )
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, over.set)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    serving = asyncio.create_task(server.serve())
+    await asyncio.sleep(0)
+    shown = "localhost" if "localhost" in names and listen_on.host in ("127.0.0.1", "::1", "0.0.0.0") else listen_on.host  # noqa: S104
+    _announce(app, f"https://{shown}:{port}")
+    await asyncio.wait({serving, asyncio.create_task(over.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    if serving.done() and not over.is_set():
+        raise Unavailable(f"The server could not listen on {listen_on.host}:{port}.", hint="Is the port taken? Try --port 0.")
+    server.stop()
+    with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+        await asyncio.wait_for(serving, 5)
+
+
+def _announce(app: App, url: str) -> None:
+    code = app.services.login.bootstrap_code()
+    if code is not None:
+        sys.stdout.write(
+            f"\nThis is the first start. Make the first SuperAdmin with this one-time code:\n\n    {code.reveal()}\n\n"
+            f"in the browser, or: sluice bootstrap --url {url} --email YOU@EXAMPLE.ORG --name 'YOUR NAME'\n\n"
+        )
+    sys.stdout.write(f"Sluicegate serves at {url}\n")
+    sys.stdout.flush()

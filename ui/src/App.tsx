@@ -1,0 +1,67 @@
+import { useQuery } from "@tanstack/react-query";
+import { type ReactNode, useEffect, useSyncExternalStore } from "react";
+import { api } from "./api";
+import { drafts } from "./drafts";
+import { WhoContext } from "./may";
+import { Bootstrap } from "./pages/Bootstrap";
+import { ChangePassword } from "./pages/ChangePassword";
+import { Door } from "./pages/Door";
+import { SignIn } from "./pages/SignIn";
+import { Trouble } from "./parts/Trouble";
+import { queries } from "./queries";
+import { Rooms } from "./Rooms";
+import { session } from "./session";
+
+/** Decide which door or room to show: first administrator, sign-in, new password, or the product. */
+export function App(): ReactNode {
+  const { phase, notice } = useSyncExternalStore(session.subscribe, session.snapshot);
+  useEffect(() => {
+    // Whoever signs in next must find nothing of the person before. Drafts outlive a session that merely ran out.
+    if (phase === "out") queries.removeQueries({ predicate: (query) => query.queryKey[0] !== "health" });
+    if (phase === "out" && !notice) drafts.clear();
+  }, [phase, notice]);
+  if (phase === "in") return <Inside />;
+  if (phase === "change") return <ChangePassword forced />;
+  return <Outside notice={notice} />;
+}
+
+function Outside({ notice }: { notice: string }): ReactNode {
+  const health = useQuery({
+    queryKey: ["health"],
+    queryFn: ({ signal }) => api.health(signal),
+    refetchOnWindowFocus: false,
+  });
+  if (health.isPending) return <Door title="Sluicegate">{null}</Door>;
+  if (health.error)
+    return (
+      <Door title="No connection">
+        <Trouble fault={health.error} />
+        <button type="button" className="link" onClick={() => void health.refetch()}>
+          Try again
+        </button>
+      </Door>
+    );
+  return health.data.bootstrap ? <Bootstrap /> : <SignIn notice={notice} />;
+}
+
+function Inside(): ReactNode {
+  const who = useQuery({ queryKey: ["whoami"], queryFn: api.whoami, staleTime: 60_000 });
+  if (who.isPending) return <Door title="Signing in…">{null}</Door>;
+  if (who.error)
+    return (
+      <Door title="Signing in did not finish">
+        <Trouble fault={who.error} />
+        <button type="button" className="link" onClick={() => void who.refetch()}>
+          Try again
+        </button>
+        <button type="button" className="link" onClick={() => void session.logout().catch(() => undefined)}>
+          Sign out
+        </button>
+      </Door>
+    );
+  return (
+    <WhoContext value={who.data}>
+      <Rooms />
+    </WhoContext>
+  );
+}

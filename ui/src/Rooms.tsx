@@ -1,0 +1,182 @@
+import { type ReactNode, useState } from "react";
+import { Link, Redirect, Route, Switch, useLocation } from "wouter";
+import type { Permission, Who } from "./api";
+import { useWho } from "./may";
+import { Audit } from "./pages/Audit";
+import { ChangePassword } from "./pages/ChangePassword";
+import { DefinitionPage, NewDefinition } from "./pages/Definition";
+import { Definitions } from "./pages/Definitions";
+import { RunPage } from "./pages/Run";
+import { Runs } from "./pages/Runs";
+import { Secrets } from "./pages/Secrets";
+import { Tenants } from "./pages/Tenants";
+import { Users } from "./pages/Users";
+import { Icon, type IconName, Mark } from "./parts/Icon";
+import { Empty, Page } from "./parts/Page";
+import { roleWords } from "./roles";
+import { session } from "./session";
+
+interface Room {
+  path: string;
+  title: string;
+  icon: IconName;
+  needs: Permission;
+  /** Whether it is about one tenant's things, so that it is empty for a person in no tenant. */
+  tenant: boolean;
+}
+
+const ROOMS: readonly (readonly Room[])[] = [
+  [
+    { path: "/flows", title: "Flows", icon: "flows", needs: "flow:read", tenant: true },
+    { path: "/runs", title: "Runs", icon: "runs", needs: "run:read", tenant: true },
+  ],
+  [
+    { path: "/connections", title: "Connections", icon: "connections", needs: "connection:read", tenant: true },
+    { path: "/formats", title: "Formats", icon: "formats", needs: "flow:read", tenant: true },
+    { path: "/recipients", title: "Recipients", icon: "recipients", needs: "flow:read", tenant: true },
+    { path: "/secrets", title: "Secrets", icon: "secrets", needs: "secret:write", tenant: true },
+  ],
+  [
+    { path: "/users", title: "Users", icon: "users", needs: "user:manage", tenant: false },
+    { path: "/tenants", title: "Tenants", icon: "tenants", needs: "tenant:manage", tenant: false },
+    { path: "/audit", title: "Audit trail", icon: "audit", needs: "audit:read", tenant: false },
+  ],
+];
+
+function roomsOf(who: Who): Room[][] {
+  return ROOMS.map((group) =>
+    group.filter((room) => who.permissions.includes(room.needs) && (!room.tenant || who.tenant !== null)),
+  ).filter((group) => group.length > 0);
+}
+
+/** The product for a person who is signed in: navigation by what their role may do, and the page they are on. */
+export function Rooms(): ReactNode {
+  const who = useWho();
+  const groups = roomsOf(who);
+  const home = groups[0]?.[0]?.path;
+  const has = (path: string) => groups.some((group) => group.some((room) => room.path === path));
+  const [changing, setChanging] = useState(false);
+  if (changing) return <ChangePassword onDone={() => setChanging(false)} />;
+  return (
+    <div className="shell">
+      <a className="skip" href="#main">
+        Skip to the content
+      </a>
+      <Nav who={who} groups={groups} home={home ?? "/"} onPassword={() => setChanging(true)} />
+      <Switch>
+        {has("/flows") ? <Route path="/flows" children={() => <Definitions key="flows" shelf="flows" />} /> : null}
+        {has("/flows") ? (
+          <Route
+            path="/flows/:name"
+            children={({ name }) => <DefinitionPage key={`flows/${name}`} shelf="flows" name={name} />}
+          />
+        ) : null}
+        {has("/connections") ? (
+          <Route path="/connections" children={() => <Definitions key="connections" shelf="connections" />} />
+        ) : null}
+        {has("/connections") ? (
+          <Route
+            path="/connections/:name"
+            children={({ name }) => <DefinitionPage key={`connections/${name}`} shelf="connections" name={name} />}
+          />
+        ) : null}
+        {has("/formats") ? (
+          <Route path="/formats" children={() => <Definitions key="formats" shelf="formats" />} />
+        ) : null}
+        {has("/formats") ? (
+          <Route
+            path="/formats/:name"
+            children={({ name }) => <DefinitionPage key={`formats/${name}`} shelf="formats" name={name} />}
+          />
+        ) : null}
+        {has("/recipients") ? (
+          <Route path="/recipients" children={() => <Definitions key="recipients" shelf="recipients" />} />
+        ) : null}
+        {has("/recipients") ? (
+          <Route
+            path="/recipients/:name"
+            children={({ name }) => <DefinitionPage key={`recipients/${name}`} shelf="recipients" name={name} />}
+          />
+        ) : null}
+        {has("/flows") && who.permissions.includes("definition:write") ? (
+          <Route path="/new/:shelf" children={({ shelf }) => <NewDefinition key={shelf} shelf={shelf} />} />
+        ) : null}
+        {has("/runs") ? <Route path="/runs" component={Runs} /> : null}
+        {has("/runs") ? <Route path="/runs/:id" children={({ id }) => <RunPage key={id} id={id} />} /> : null}
+        {has("/secrets") ? <Route path="/secrets" component={Secrets} /> : null}
+        {has("/users") ? <Route path="/users" component={Users} /> : null}
+        {has("/tenants") ? <Route path="/tenants" component={Tenants} /> : null}
+        {has("/audit") ? <Route path="/audit" component={Audit} /> : null}
+        <Route path="/" children={() => (home ? <Redirect to={home} replace /> : <Nothing />)} />
+        <Route>
+          <Page title="Nothing is here">
+            <Empty title="There is no such page, or your role does not see it.">
+              {home ? <Link href={home}>Go to the start</Link> : null}
+            </Empty>
+          </Page>
+        </Route>
+      </Switch>
+    </div>
+  );
+}
+
+function Nothing(): ReactNode {
+  return (
+    <Page title="Signed in">
+      <Empty title="Your role has no pages here.">
+        It is made for programs that call the API. An administrator of your tenant can give you another role.
+      </Empty>
+    </Page>
+  );
+}
+
+interface NavShown {
+  who: Who;
+  groups: Room[][];
+  home: string;
+  onPassword: () => void;
+}
+
+function Nav({ who, groups, home, onPassword }: NavShown): ReactNode {
+  const [location] = useLocation();
+  const here = (path: string) =>
+    location === path || location.startsWith(`${path}/`) || location.startsWith(`/new${path}`);
+  return (
+    <div className="nav">
+      <Link href={home} className="brand">
+        <Mark /> Sluicegate
+      </Link>
+      <div className="nav-tenant">{who.tenant_name ?? who.tenant ?? "all tenants"}</div>
+      <nav aria-label="Main">
+        {groups.map((group) => (
+          <ul className="nav-list" key={group[0]?.path}>
+            {group.map((room) => (
+              <li key={room.path}>
+                <Link
+                  href={room.path}
+                  className="nav-link"
+                  {...(here(room.path) ? { "aria-current": "page" as const } : {})}
+                >
+                  <Icon name={room.icon} />
+                  {room.title}
+                </Link>
+              </li>
+            ))}
+          </ul>
+        ))}
+      </nav>
+      <div className="nav-foot">
+        <strong>{who.name || who.email}</strong>
+        <span>{roleWords(who.role)}</span>
+        <div className="nav-foot-acts">
+          <button type="button" className="link" onClick={onPassword}>
+            Password
+          </button>
+          <button type="button" className="link" onClick={() => void session.logout().catch(() => undefined)}>
+            Sign out
+          </button>
+        </div>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,63 @@
+import { useQuery } from "@tanstack/react-query";
+import type { ReactNode } from "react";
+import { type AuditRow, api } from "../api";
+import { inline, moment } from "../format";
+import { columnsOf } from "../parts/Grid";
+import { Listing } from "../parts/Listing";
+import { Empty, Page } from "../parts/Page";
+
+const NAMED = new Set(["seq", "at", "action", "who", "result"]);
+
+function details(row: AuditRow): string {
+  return Object.entries(row)
+    .filter(([key, value]) => !NAMED.has(key) && value !== null && value !== undefined && value !== "")
+    .map(([key, value]) => `${key}=${inline(value)}`)
+    .join("  ");
+}
+
+const good = (row: AuditRow) => row.result === "ok" || row.result === "started";
+
+const COLUMNS = columnsOf<AuditRow>([
+  { id: "seq", title: "No.", numeric: true, look: "slim", value: (row) => row.seq },
+  {
+    id: "at",
+    title: "Time",
+    look: "slim",
+    value: (row) => row.at,
+    cell: (row) => <time dateTime={row.at}>{moment(row.at)}</time>,
+  },
+  {
+    id: "who",
+    title: "Who",
+    value: (row) => row.who ?? "",
+    cell: (row) => row.who ?? <span className="dim">nobody</span>,
+  },
+  { id: "action", title: "Action", look: "main", value: (row) => row.action },
+  {
+    id: "result",
+    title: "Result",
+    value: (row) => row.result,
+    cell: (row) => <span className={good(row) ? "" : "state state-failed"}>{row.result}</span>,
+  },
+  { id: "details", title: "Details", look: "wide", cell: (row) => <code>{details(row)}</code> },
+]);
+
+const rowId = (row: AuditRow) => String(row.seq);
+const text = (row: AuditRow) => `${row.action} ${row.who ?? ""} ${row.result} ${details(row)}`;
+
+/** The audit trail, newest first. */
+export function Audit(): ReactNode {
+  const query = useQuery({ queryKey: ["audit"], queryFn: () => api.audit(500), refetchInterval: 15_000 });
+  return (
+    <Page title="Audit trail">
+      <Listing
+        label="Audit trail"
+        query={query}
+        columns={COLUMNS}
+        rowId={rowId}
+        text={text}
+        empty={<Empty title="Nothing has been recorded yet." />}
+      />
+    </Page>
+  );
+}

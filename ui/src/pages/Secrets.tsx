@@ -1,0 +1,173 @@
+import { Button, Modal, PasswordInput, TextInput } from "@mantine/core";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { type ReactNode, useMemo, useState } from "react";
+import { api, type SecretRow } from "../api";
+import { Confirm } from "../parts/Confirm";
+import { columnsOf } from "../parts/Grid";
+import { Listing } from "../parts/Listing";
+import { Empty, Page } from "../parts/Page";
+import { Trouble } from "../parts/Trouble";
+import { When } from "../parts/When";
+
+const rowId = (row: SecretRow) => row.name;
+const text = (row: SecretRow) => `${row.name} ${row.set_by} ${row.used_by.join(" ")}`;
+const SORT = [{ id: "name", desc: false }];
+
+/** Names of secrets. A value can be set and replaced; nobody can read it back. */
+export function Secrets(): ReactNode {
+  const [setting, setSetting] = useState<string | undefined>();
+  const [deleting, setDeleting] = useState<SecretRow | undefined>();
+  const query = useQuery({ queryKey: ["secrets"], queryFn: api.secrets });
+  const columns = useMemo(
+    () =>
+      columnsOf<SecretRow>([
+        { id: "name", title: "Name", look: "main", value: (row) => row.name },
+        {
+          id: "used",
+          title: "Used by",
+          look: "wide",
+          value: (row) => row.used_by.join(", "),
+          cell: (row) => row.used_by.join(", ") || <span className="dim">nothing</span>,
+        },
+        { id: "fingerprint", title: "Fingerprint", cell: (row) => <code>{row.fingerprint}</code> },
+        { id: "version", title: "Version", numeric: true, look: "slim", value: (row) => row.version },
+        { id: "set", title: "Set", value: (row) => row.set_at, cell: (row) => <When at={row.set_at} /> },
+        { id: "by", title: "By", value: (row) => row.set_by },
+        {
+          id: "acts",
+          title: "Actions",
+          look: "slim",
+          cell: (row) => (
+            <span className="page-actions">
+              <button
+                type="button"
+                className="link"
+                aria-label={`Replace ${row.name}`}
+                onClick={() => setSetting(row.name)}
+              >
+                Replace
+              </button>
+              <button type="button" className="link" aria-label={`Delete ${row.name}`} onClick={() => setDeleting(row)}>
+                Delete
+              </button>
+            </span>
+          ),
+        },
+      ]),
+    [],
+  );
+  return (
+    <Page title="Secrets" actions={<Button onClick={() => setSetting("")}>Set secret</Button>}>
+      <Listing
+        label="Secrets"
+        query={query}
+        columns={columns}
+        rowId={rowId}
+        text={text}
+        sort={SORT}
+        empty={
+          <Empty title="There are no secrets yet.">
+            A connection names its secret, for example “password: {"{"} secret: warehouse-password {"}"}”. The value is
+            set here, kept encrypted and never shown again.
+          </Empty>
+        }
+      />
+      {setting === undefined ? null : <SetSecret name={setting} onClose={() => setSetting(undefined)} />}
+      {deleting ? <DeleteSecret row={deleting} onClose={() => setDeleting(undefined)} /> : null}
+    </Page>
+  );
+}
+
+function SetSecret({ name: given, onClose }: { name: string; onClose: () => void }): ReactNode {
+  const [name, setName] = useState(given);
+  const [value, setValue] = useState("");
+  const cache = useQueryClient();
+  const set = useMutation({
+    // The value is not a variable of the mutation: those are kept in the cache.
+    mutationFn: () => api.setSecret(name.trim(), value),
+    onSuccess: () => {
+      setValue("");
+      void cache.invalidateQueries({ queryKey: ["secrets"] });
+      onClose();
+    },
+  });
+  return (
+    <Modal
+      opened
+      onClose={onClose}
+      title={given ? `Replace ${given}` : "Set a secret"}
+      closeButtonProps={{ "aria-label": "Close" }}
+    >
+      <form
+        className="form"
+        autoComplete="off"
+        onSubmit={(event) => {
+          event.preventDefault();
+          set.mutate();
+        }}
+      >
+        {given ? null : (
+          <TextInput
+            label="Name"
+            description="Lower-case letters, digits, “-” and “_”."
+            autoComplete="off"
+            spellCheck={false}
+            required
+            withAsterisk={false}
+            maxLength={64}
+            value={name}
+            onChange={(event) => setName(event.currentTarget.value)}
+            data-autofocus
+          />
+        )}
+        <PasswordInput
+          label="Value"
+          description="Nobody can read it back, you neither."
+          autoComplete="new-password"
+          required
+          withAsterisk={false}
+          value={value}
+          onChange={(event) => setValue(event.currentTarget.value)}
+          {...(given ? { "data-autofocus": true } : {})}
+        />
+        {set.error ? <Trouble fault={set.error} what="Not set" /> : null}
+        <div className="form-actions">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" loading={set.isPending}>
+            Set secret
+          </Button>
+        </div>
+      </form>
+    </Modal>
+  );
+}
+
+function DeleteSecret({ row, onClose }: { row: SecretRow; onClose: () => void }): ReactNode {
+  const cache = useQueryClient();
+  const remove = useMutation({
+    mutationFn: () => api.deleteSecret(row.name),
+    onSuccess: () => {
+      void cache.invalidateQueries({ queryKey: ["secrets"] });
+      onClose();
+    },
+  });
+  return (
+    <Confirm
+      title={`Delete ${row.name}?`}
+      act="Delete secret"
+      busy={remove.isPending}
+      fault={remove.error}
+      onAct={() => remove.mutate()}
+      onClose={onClose}
+    >
+      <p>
+        {row.used_by.length > 0
+          ? `It is used by ${row.used_by.join(", ")}. Their runs fail until it is set again.`
+          : "Nothing uses it."}{" "}
+        The value cannot be brought back.
+      </p>
+    </Confirm>
+  );
+}

@@ -1,0 +1,67 @@
+import { Button, PasswordInput, TextInput } from "@mantine/core";
+import { useMutation } from "@tanstack/react-query";
+import { type ReactNode, useState } from "react";
+import { Trouble } from "../parts/Trouble";
+import { session } from "../session";
+import { Door } from "./Door";
+
+/** Sign in with tenant (where there is one), e-mail address and password. */
+export function SignIn({ notice }: { notice: string }): ReactNode {
+  const [tenant, setTenant] = useState("");
+  const [email, setEmail] = useState("");
+  const [password, setPassword] = useState("");
+  const login = useMutation({
+    mutationFn: () =>
+      session.login({ email: email.trim(), password, ...(tenant.trim() ? { tenant: tenant.trim() } : {}) }),
+    onError: () => setPassword(""),
+  });
+  return (
+    <Door title="Sign in">
+      {notice && !login.error ? (
+        <p className="banner" role="status">
+          {notice}
+        </p>
+      ) : null}
+      <form
+        className="form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          login.mutate();
+        }}
+      >
+        <TextInput
+          label="Tenant"
+          description="Leave it empty if you belong to none."
+          name="tenant"
+          autoComplete="organization"
+          spellCheck={false}
+          value={tenant}
+          onChange={(event) => setTenant(event.currentTarget.value)}
+        />
+        <TextInput
+          label="Email"
+          name="email"
+          type="email"
+          autoComplete="username"
+          required
+          withAsterisk={false}
+          value={email}
+          onChange={(event) => setEmail(event.currentTarget.value)}
+        />
+        <PasswordInput
+          label="Password"
+          name="password"
+          autoComplete="current-password"
+          required
+          withAsterisk={false}
+          value={password}
+          onChange={(event) => setPassword(event.currentTarget.value)}
+        />
+        {login.error ? <Trouble fault={login.error} /> : null}
+        <Button type="submit" size="sm" loading={login.isPending}>
+          Sign in
+        </Button>
+      </form>
+    </Door>
+  );
+}
