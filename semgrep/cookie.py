@@ -15,4 +15,6 @@ def good(request, response):
     # ok: cookie
     response.raw.append((b"dpop-nonce", b"1"))
     # ok: cookie
+    kept = [pair for pair in response.raw if pair[0] != b"set-cookie"]
+    # ok: cookie
     return request.headers["Authorization"]

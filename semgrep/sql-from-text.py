@@ -5,7 +5,7 @@ from sluicegate.kit.expression import quote
 
 def bad(cursor, table, day):
     # ruleid: sql-from-text
-    cursor.execute(f"select count(*) from {table}")
+    cursor.execute(f'select count(*) from "{table}"')
     statement = f"select count(*) from {quote(table)} where day = '{day}'"
     # ruleid: sql-from-text
     cursor.execute(statement)
@@ -16,16 +16,16 @@ def bad(cursor, table, day):
     # ruleid: sql-from-text
     cursor.copy("copy " + table + " to stdout")
     # ruleid: sql-from-text
-    return sqlalchemy.text(f"select {day}")
+    return sqlalchemy.text(f"select '{day}'")
 
 
-def good(cursor, dialect, table, day):
+def good(cursor, table, day):
     # ok: sql-from-text
     cursor.execute("select count(*) from flights where day = %s", (day,))
     # ok: sql-from-text
     cursor.execute(f"select count(*) from {quote(table)} where day = %s", (day,))
     # ok: sql-from-text
-    cursor.execute(f"select count(*) from {dialect.quote(table)}")
+    cursor.execute(f"{quote(table)}")
     # ok: sql-from-text
     cursor.execute(sql.SQL("select count(*) from {}").format(sql.Identifier(table)))
     # ok: sql-from-text

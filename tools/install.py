@@ -64,14 +64,22 @@ def run(command: list[str], log: Path, *, cwd: Path = ROOT, env: dict[str, str] 
     for attempt in range(1, tries + 1):
         with log.open("ab") as out:
             done = subprocess.run(
-                command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False, env={**os.environ, **(env or {})}
+                command,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                check=False,
+                env={**os.environ, **(env or {})},
             )
         if done.returncode == 0:
             return
         if attempt < tries:
             time.sleep(5 * attempt)
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-    raise InstallError(f"{tail}\n`{' '.join(map(str, command[:4]))} …` failed; the whole output is in {log.relative_to(ROOT)}.")
+    raise InstallError(
+        f"{tail}\n`{' '.join(map(str, command[:4]))} …` failed; the whole output is in {log.relative_to(ROOT)}."
+    )
 
 
 def digest(*parts: str | Path) -> str:
@@ -117,7 +125,7 @@ def install_system(wanted: set[str]) -> str:
 
 
 def install_venv(part: str) -> str:
-    """Make one Python environment from its lock, byte-compiled, with the source tree and the ``sluice`` command on it."""
+    """Make one Python environment from its lock, byte-compiled, with the source tree and ``sluice`` on it."""
     lock, venv, log = ROOT / "requirements" / LOCKS[part], ROOT / VENVS[part], CACHE / f"{part}.log"
     stamp, python = venv / ".stamp", venv / "bin" / "python"
     value = digest(sys.version, sys.base_prefix, str(ROOT), Path(__file__), lock)

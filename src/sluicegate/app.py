@@ -40,7 +40,7 @@ class App:
     def close(self) -> None:
         """Let runs that are going on rest where they are, and close the store."""
         self.worker.close()
-        self.services.system.close()
+        self.services.system.database.close()
 
 
 def root_key(folder: Path) -> keys.Key:
@@ -72,8 +72,6 @@ def build(settings: Settings) -> App:
     return App(settings, services, Gate(services, limits), worker, events)
 
 
-
-
 def make_home(folder: Path, names: tuple[str, ...], certificate: Path | None, key: Path | None) -> list[str]:
     """Make an installation's directory: root key, settings, and a certificate (a local CA's, or the one given).
 
@@ -91,7 +89,11 @@ def make_home(folder: Path, names: tuple[str, ...], certificate: Path | None, ke
     hosts = tuple(dict.fromkeys((*names, "localhost", "127.0.0.1", "::1")))
     if not file.exists():
         listed = ", ".join(f'"{each}"' for each in hosts)
-        lines = ["# Settings of this installation; 'sluice settings' lists them all.", "[server]", f"names = [{listed}]"]
+        lines = [
+            "# Settings of this installation; 'sluice settings' lists them all.",
+            "[server]",
+            f"names = [{listed}]",
+        ]
         if certificate and key:
             tls.check_pair(certificate, key)
             lines += [f'certificate = "{certificate.absolute()}"', f'key = "{key.absolute()}"']
@@ -132,6 +134,8 @@ def trust_authority(folder: Path, *, remove: bool, store: Path = Path("/usr/loca
         else:
             target.write_bytes(authority.read_bytes())
     except OSError as fault:
-        raise Invalid(f"the trust store cannot be changed: {fault.strerror}", where=str(target), hint="Run it as root.") from None
+        raise Invalid(
+            f"the trust store cannot be changed: {fault.strerror}", where=str(target), hint="Run it as root."
+        ) from None
     done = "taken out" if remove else "put in"
     return f"The local CA was {done}. Now run: update-ca-certificates{' --fresh' if remove else ''}"

@@ -37,7 +37,6 @@ def test_the_key_of_zeros_is_refused():
 
 
 @pytest.mark.security
-@pytest.mark.req("SEC-V02")
 def test_a_key_does_not_show_itself():
     key = Key(b"canary-" + RAW[:57])
     shown = f"{key} {key!r} {key:>9} {[key]} %s" % key
@@ -102,6 +101,17 @@ def test_a_new_key_file_has_mode_0600_under_any_umask(tmp_path, umask):
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.security
+def test_a_new_key_file_is_ours_alone_from_its_first_moment(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fchmod", lambda *_: None)
+    before = os.umask(0)
+    try:
+        create_key_file(tmp_path / "root.key")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "root.key").stat().st_mode) == 0o600
 
 
 @pytest.mark.security

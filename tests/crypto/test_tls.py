@@ -74,14 +74,12 @@ def handshake(home, host, *, authority=None, version=ssl.TLSVersion.TLSv1_3):
 
 
 @pytest.mark.security
-@pytest.mark.req("SEC-N01")
 @pytest.mark.parametrize("host", ["localhost", "etl.example.org", "one.etl.example.org", "127.0.0.1", "::1"])
 def test_a_strict_client_that_trusts_the_authority_connects(home, host):
     assert handshake(home, host) == "TLSv1.3"
 
 
 @pytest.mark.security
-@pytest.mark.req("SEC-N03")
 @pytest.mark.parametrize("host", ["example.org", "a.b.etl.example.org", "127.0.0.2", "evil.localhost"])
 def test_another_host_is_refused(home, host):
     with pytest.raises(ssl.SSLCertVerificationError, match=r"mismatch|not valid for"):
@@ -89,7 +87,6 @@ def test_another_host_is_refused(home, host):
 
 
 @pytest.mark.security
-@pytest.mark.req("SEC-N03")
 def test_another_authority_of_the_same_name_is_refused(home, tmp_path):
     create_authority(tmp_path)
     with pytest.raises(ssl.SSLCertVerificationError):

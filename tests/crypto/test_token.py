@@ -597,6 +597,7 @@ def shapes():
     yield token.replace("e", "\u0435")  # Cyrillic
     yield token.translate({ord(c): ord(c) + 0xFEE0 for c in "0123456789"})  # full-width digits
     yield token.upper()
+    yield token[:-1] + ALPHABET[ALPHABET.index(token[-1]) + 1]  # the same bytes, if spare bits are ignored
     yield ""
     yield "."
     yield ".."
@@ -711,7 +712,6 @@ def test_whatever_is_signed_either_fits_or_is_refused(change):
 
 
 @pytest.mark.security
-@pytest.mark.req("SEC-T16")
 def test_keys_are_rotated_without_a_gap_and_retired_at_once():
     old = make()
     both = make(keys={"k1": ROOT, "k2": SPARE}, signing="k2")
@@ -724,7 +724,6 @@ def test_keys_are_rotated_without_a_gap_and_retired_at_once():
 
 
 @pytest.mark.security
-@pytest.mark.req("SEC-T16")
 def test_a_token_of_one_key_under_the_id_of_another_is_refused():
     both = make(keys={"k1": ROOT, "k2": SPARE}, signing="k2")
     refuse(forge({**HEADER, "kid": "k2"}), both)
@@ -807,6 +806,7 @@ def test_a_ring_that_makes_no_sense_is_refused(more):
         {"cnf": {"jkt": "no print"}},
         {"cnf": {"x": PRINT}},
         {"sub": "\ud800"},
+        dict.fromkeys(("sub", "tid", "jti", "sid"), "\xe9" * 256),  # longer than any ring would read
     ],
 )
 def test_unfit_claims_are_not_minted(more):

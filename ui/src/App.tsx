@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { type ReactNode, useEffect, useSyncExternalStore } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useSyncExternalStore } from "react";
 import { api } from "./api";
 import { drafts } from "./drafts";
 import { WhoContext } from "./may";
@@ -9,12 +9,18 @@ import { Door } from "./pages/Door";
 import { SignIn } from "./pages/SignIn";
 import { Trouble } from "./parts/Trouble";
 import { queries } from "./queries";
-import { Rooms } from "./Rooms";
 import { session } from "./session";
+
+const load = () => import("./Rooms");
+const Rooms = lazy(load);
 
 /** Decide which door or room to show: first administrator, sign-in, new password, or the product. */
 export function App(): ReactNode {
   const { phase, notice } = useSyncExternalStore(session.subscribe, session.snapshot);
+  useEffect(() => {
+    // Fetched while the person types, so that the product is there when they are in. A failure shows when it is needed.
+    load().catch(() => undefined);
+  }, []);
   useEffect(() => {
     // Whoever signs in next must find nothing of the person before. Drafts outlive a session that merely ran out.
     if (phase === "out") queries.removeQueries({ predicate: (query) => query.queryKey[0] !== "health" });
@@ -61,7 +67,9 @@ function Inside(): ReactNode {
     );
   return (
     <WhoContext value={who.data}>
-      <Rooms />
+      <Suspense fallback={<Door title="Signing in…">{null}</Door>}>
+        <Rooms />
+      </Suspense>
     </WhoContext>
   );
 }

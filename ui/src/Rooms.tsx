@@ -1,6 +1,6 @@
 import { type ReactNode, useState } from "react";
 import { Link, Redirect, Route, Switch, useLocation } from "wouter";
-import type { Permission, Who } from "./api";
+import type { Permission, Shelf, Who } from "./api";
 import { useWho } from "./may";
 import { Audit } from "./pages/Audit";
 import { ChangePassword } from "./pages/ChangePassword";
@@ -25,6 +25,8 @@ interface Room {
   tenant: boolean;
 }
 
+const SHELVED: readonly Shelf[] = ["flows", "connections", "recipients"];
+
 const ROOMS: readonly (readonly Room[])[] = [
   [
     { path: "/flows", title: "Flows", icon: "flows", needs: "flow:read", tenant: true },
@@ -32,14 +34,13 @@ const ROOMS: readonly (readonly Room[])[] = [
   ],
   [
     { path: "/connections", title: "Connections", icon: "connections", needs: "connection:read", tenant: true },
-    { path: "/formats", title: "Formats", icon: "formats", needs: "flow:read", tenant: true },
-    { path: "/recipients", title: "Recipients", icon: "recipients", needs: "flow:read", tenant: true },
-    { path: "/secrets", title: "Secrets", icon: "secrets", needs: "secret:write", tenant: true },
+    { path: "/recipients", title: "Recipients", icon: "recipients", needs: "connection:read", tenant: true },
+    { path: "/secrets", title: "Secrets", icon: "secrets", needs: "connection:read", tenant: true },
   ],
   [
-    { path: "/users", title: "Users", icon: "users", needs: "user:manage", tenant: false },
+    { path: "/users", title: "Users", icon: "users", needs: "user:manage", tenant: true },
     { path: "/tenants", title: "Tenants", icon: "tenants", needs: "tenant:manage", tenant: false },
-    { path: "/audit", title: "Audit trail", icon: "audit", needs: "audit:read", tenant: false },
+    { path: "/audit", title: "Audit trail", icon: "audit", needs: "audit:read", tenant: true },
   ],
 ];
 
@@ -50,7 +51,7 @@ function roomsOf(who: Who): Room[][] {
 }
 
 /** The product for a person who is signed in: navigation by what their role may do, and the page they are on. */
-export function Rooms(): ReactNode {
+export default function Rooms(): ReactNode {
   const who = useWho();
   const groups = roomsOf(who);
   const home = groups[0]?.[0]?.path;
@@ -64,40 +65,14 @@ export function Rooms(): ReactNode {
       </a>
       <Nav who={who} groups={groups} home={home ?? "/"} onPassword={() => setChanging(true)} />
       <Switch>
-        {has("/flows") ? <Route path="/flows" children={() => <Definitions key="flows" shelf="flows" />} /> : null}
-        {has("/flows") ? (
+        {SHELVED.filter((shelf) => has(`/${shelf}`)).flatMap((shelf) => [
+          <Route key={shelf} path={`/${shelf}`} children={() => <Definitions key={shelf} shelf={shelf} />} />,
           <Route
-            path="/flows/:name"
-            children={({ name }) => <DefinitionPage key={`flows/${name}`} shelf="flows" name={name} />}
-          />
-        ) : null}
-        {has("/connections") ? (
-          <Route path="/connections" children={() => <Definitions key="connections" shelf="connections" />} />
-        ) : null}
-        {has("/connections") ? (
-          <Route
-            path="/connections/:name"
-            children={({ name }) => <DefinitionPage key={`connections/${name}`} shelf="connections" name={name} />}
-          />
-        ) : null}
-        {has("/formats") ? (
-          <Route path="/formats" children={() => <Definitions key="formats" shelf="formats" />} />
-        ) : null}
-        {has("/formats") ? (
-          <Route
-            path="/formats/:name"
-            children={({ name }) => <DefinitionPage key={`formats/${name}`} shelf="formats" name={name} />}
-          />
-        ) : null}
-        {has("/recipients") ? (
-          <Route path="/recipients" children={() => <Definitions key="recipients" shelf="recipients" />} />
-        ) : null}
-        {has("/recipients") ? (
-          <Route
-            path="/recipients/:name"
-            children={({ name }) => <DefinitionPage key={`recipients/${name}`} shelf="recipients" name={name} />}
-          />
-        ) : null}
+            key={`${shelf}/`}
+            path={`/${shelf}/:name`}
+            children={({ name }) => <DefinitionPage key={`${shelf}/${name}`} shelf={shelf} name={name ?? ""} />}
+          />,
+        ])}
         {has("/flows") && who.permissions.includes("definition:write") ? (
           <Route path="/new/:shelf" children={({ shelf }) => <NewDefinition key={shelf} shelf={shelf} />} />
         ) : null}

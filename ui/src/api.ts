@@ -17,8 +17,6 @@ export type Permission =
   | "tenant:manage"
   | "user:manage";
 
-export const ROLES = ["superadmin", "administrator", "editor", "operator", "viewer", "api_user"] as const;
-
 export interface Who {
   id: string;
   email: string;
@@ -36,7 +34,7 @@ export interface Health {
 export type RunState = "queued" | "running" | "succeeded" | "finished_with_rejects" | "failed" | "cancelled";
 
 /** The part of the address under which each kind of definition is listed. */
-export type Shelf = "flows" | "connections" | "formats" | "recipients";
+export type Shelf = "flows" | "connections" | "recipients";
 
 export interface DefinitionRow {
   name: string;
@@ -70,6 +68,8 @@ export interface Saved {
   name: string;
   version: number;
   changed: boolean;
+  /** Secrets that were cleared because the connection leads elsewhere now. */
+  cleared?: string[];
 }
 
 export interface ProblemBody {
@@ -99,9 +99,10 @@ export interface Run {
   started: string | null;
   finished: string | null;
   params: Record<string, unknown>;
-  counts: { read: number; written: number; rejected: number; bytes: number } | null;
+  /** Empty until the run has ended. */
+  counts: { read?: number; written?: number; rejected?: number; bytes?: number };
   error: ProblemBody | null;
-  receipts: Record<string, Receipt> | null;
+  receipts: Record<string, Receipt>;
 }
 
 export interface StepProgress {
@@ -129,6 +130,18 @@ export type RunEvent = At &
     | { kind: "log" | "schema" | "receipt" | "reject"; body: Record<string, unknown> }
   );
 
+export interface Events {
+  items: RunEvent[];
+  /** True when the run is over and these are its last events. */
+  done: boolean;
+}
+
+/** Rows in quarantine, as the step met them. */
+export interface Rejects {
+  items: Record<string, unknown>[];
+  total: number;
+}
+
 export interface SecretRow {
   name: string;
   version: number;
@@ -151,17 +164,22 @@ export interface UserRow {
 export interface TenantRow {
   id: string;
   name: string;
-  state?: string;
-  created?: string;
+  state: string;
+  created: string;
 }
 
 export interface AuditRow {
   seq: number;
   at: string;
   action: string;
-  who: string | null;
   result: string;
-  [detail: string]: unknown;
+  who?: string | null;
+  role?: string | null;
+  via?: string | null;
+  address?: string | null;
+  client?: string | null;
+  request?: string | null;
+  about?: Record<string, unknown>;
 }
 
 interface Items<T> {
@@ -193,13 +211,21 @@ export const api = {
     await session.request("POST", "/definitions/validate", { body: { source } });
   },
 
+  deleteDefinition: async (shelf: Shelf, name: string) => {
+    await session.request("DELETE", `/${shelf}/${enc(name)}`);
+  },
+  testConnection: async (name: string) =>
+    (await session.request("POST", `/connections/${enc(name)}/test`, { body: {} })) as { name: string; answer: string },
+
   startRun: async (flow: string, params: Record<string, unknown>) =>
     (await session.request("POST", `/flows/${enc(flow)}/runs`, { body: { params } })) as { id: string },
   runs: (flow?: string, limit = 100, signal?: AbortSignal) => list<Run>("/runs", { limit, flow }, signal),
   run: async (id: string) => (await session.request("GET", `/runs/${enc(id)}`)) as Run,
   /** Wait up to `wait` seconds (20 at the most) for events past `after`. */
-  events: (id: string, after: number, wait: number, signal?: AbortSignal) =>
-    list<RunEvent>(`/runs/${enc(id)}/events`, { after, wait }, signal),
+  events: async (id: string, after: number, wait: number, signal: AbortSignal) =>
+    (await session.request("GET", `/runs/${enc(id)}/events`, { query: { after, wait }, signal })) as Events,
+  rejects: async (id: string, limit = 100) =>
+    (await session.request("GET", `/runs/${enc(id)}/rejects`, { query: { limit } })) as Rejects,
   cancelRun: async (id: string) => {
     await session.request("POST", `/runs/${enc(id)}/cancel`, { body: {} });
   },
@@ -215,6 +241,9 @@ export const api = {
   users: () => list<UserRow>("/users", {}),
   createUser: async (form: { email: string; name: string; role: string }) =>
     (await session.request("POST", "/users", { body: form })) as { id: string; password: string },
+  deactivateUser: async (id: string) => {
+    await session.request("POST", `/users/${enc(id)}/deactivate`, { body: {} });
+  },
   tenants: () => list<TenantRow>("/tenants", {}),
   createTenant: async (name: string) => {
     await session.request("POST", "/tenants", { body: { name } });

@@ -1,7 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { api, type Run } from "./api";
-import { EMPTY, ended, fold, type Live } from "./live";
+import { EMPTY, fold, type Live } from "./live";
 import { asProblem, type Problem } from "./problem";
 
 const WAIT = 20;
@@ -17,28 +17,24 @@ function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Read a run's events until it has ended and the last is read; call `heard` with what is known, `lost` with a fault. */
+/** Read a run's events until the last one; call `heard` with what is known, `lost` with a fault and without one when it is over. */
 async function follow(
   id: string,
   signal: AbortSignal,
   heard: (live: Live) => void,
   lost: (fault: Problem | undefined) => void,
-) {
+): Promise<void> {
   let live = EMPTY;
   let failures = 0;
-  let quiet = false;
   while (!signal.aborted) {
     try {
-      // Once the end has been seen there is nothing to wait for: one more read that brings nothing closes the book.
-      const events = await api.events(id, live.seq, quiet ? 0 : WAIT, signal);
+      const { items, done } = await api.events(id, live.seq, WAIT, signal);
       if (failures > 0) lost(undefined);
       failures = 0;
-      live = fold(live, events);
-      if (events.length > 0) heard(live);
-      if (ended(live.state)) quiet = true;
-      else if (events.length === 0) quiet = ended((await api.run(id)).state);
-      else await pause(BATCH_PAUSE, signal);
-      if (quiet && events.length === 0) return;
+      live = fold(live, items);
+      if (items.length > 0) heard(live);
+      if (done) return;
+      if (items.length > 0) await pause(BATCH_PAUSE, signal);
     } catch (fault) {
       if (signal.aborted) return;
       const problem = asProblem(fault);

@@ -13,7 +13,7 @@ export interface Live {
   /** The last event seen; ask for what comes after it. */
   seq: number;
   progress: Progress | undefined;
-  /** Rows a second of each step, between its last two reports. */
+  /** Rows a second of each step, smoothed over its last reports. */
   rates: Record<string, number>;
   progressAt: string;
   state: RunState | undefined;
@@ -69,24 +69,31 @@ function lineOf(event: RunEvent): LogLine | undefined {
     }
     case "state":
       return line("state", [said(body, "state"), rest(body, ["state", "step"])].filter(Boolean).join("  "));
-    case "schema":
-      return line("schema", said(body, "message") || rest(body, ["step"]));
+    case "schema": {
+      const columns = typeof body.columns === "object" && body.columns !== null ? Object.entries(body.columns) : [];
+      return line("schema", columns.map(([name, type]) => `${name} ${type}`).join(", ") || rest(body, ["step"]));
+    }
     case "receipt":
       return line("receipt", said(body, "message") || rest(body, ["step"]));
     case "reject":
-      return line("reject", said(body, "message") || said(body, "reason") || rest(body, ["step"]));
+      return line("reject", [rest(body, ["step", "reason"]), said(body, "reason")].filter(Boolean).join("  "));
     default:
       return undefined;
   }
 }
 
+/** The share of a rate that its newest measurement has: reports come four times a second and jump. */
+const FRESH = 0.35;
+
+/** Return each step's rate after `progress`; steps that are not in it have ended, and have none. */
 function ratesOf(before: Live, progress: Progress, at: string): Record<string, number> {
   const seconds = (Date.parse(at) - Date.parse(before.progressAt)) / 1000;
   if (!before.progress || !(seconds > 0)) return before.rates;
   const rates: Record<string, number> = {};
   for (const [step, now] of Object.entries(progress.steps)) {
     const rows = now.rows - (before.progress.steps[step]?.rows ?? 0);
-    if (rows >= 0) rates[step] = rows / seconds;
+    const old = before.rates[step];
+    if (rows >= 0) rates[step] = old === undefined ? rows / seconds : old + FRESH * (rows / seconds - old);
   }
   return rates;
 }
@@ -99,7 +106,14 @@ export function fold(live: Live, events: readonly RunEvent[]): Live {
     if (event.seq <= now.seq) continue;
     now = { ...now, seq: event.seq };
     if (event.kind === "progress") {
-      now = { ...now, rates: ratesOf(now, event.body, event.at), progress: event.body, progressAt: event.at };
+      // Each segment of a run reports its own steps only; those of earlier segments stay as they ended.
+      const steps = { ...now.progress?.steps, ...event.body.steps };
+      now = {
+        ...now,
+        rates: ratesOf(now, event.body, event.at),
+        progress: { ...event.body, steps },
+        progressAt: event.at,
+      };
       continue;
     }
     if (event.kind === "state" && event.body.state) now = { ...now, state: event.body.state };

@@ -22,35 +22,42 @@ function stepLines(lines: readonly string[]): number[] {
   return found;
 }
 
-function escape(text: string): string {
+function quote(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
 
-/** Return the line (from 1) that `problem` speaks of, or `undefined` when the text does not tell. */
-export function lineOf(problem: Problem, source: string): number | undefined {
-  const lines = source.split("\n");
-  const said = `${problem.where} ${problem.message}`;
-  const within = (line: number | undefined) => (line && line >= 1 && line <= lines.length ? line : undefined);
-
-  const plain = /\bline (\d+)/.exec(said);
-  if (plain) return within(Number(plain[1]));
-
+/** Return the line of the step or key that `said` names within `lines`, counted from 1. */
+function within(said: string, lines: readonly string[]): number | undefined {
   const steps = stepLines(lines);
   const at = /\bsteps\[(\d+)\]/.exec(said);
-  if (at) return within(steps[Number(at[1])]);
+  if (at) return steps[Number(at[1])];
   const named = /\bstep '?([\w-]+)/.exec(said)?.[1];
   if (named) {
-    const found = lines.findIndex((line) =>
-      new RegExp(`\\bname:\\s*["']?${escape(named)}["']?\\s*(,|\\}|#|$)`).test(line),
-    );
+    const name = new RegExp(`\\bname:\\s*["']?${quote(named)}["']?\\s*(,|\\}|#|$)`);
+    const found = lines.findIndex((line) => name.test(line));
     if (found >= 0) return found + 1;
-    const counted = /^(?:[a-z]+-)?(\d+)$/.exec(named)?.[1];
-    if (counted) return within(steps[Number(counted) - 1]);
+    // A step without a name is called by its place, alone or after its type: "3", "write-6".
+    const counted = /^(?:[a-z_]+-)?(\d+)$/.exec(named)?.[1];
+    if (counted) return steps[Number(counted) - 1];
   }
-  const key = /(?:^|[\s:])([a-z_]\w*)(?:[.[][\w.[\]]*)?: /.exec(said)?.[1];
-  if (key) {
-    const found = lines.findIndex((line) => new RegExp(`^${escape(key)}\\s*:`).test(line));
-    if (found >= 0) return found + 1;
-  }
-  return undefined;
+  const key = /(?:^|; )([a-z_]\w*)(?:[.[][\w.[\]]*)?: /.exec(said)?.[1];
+  const found = key ? lines.findIndex((line) => new RegExp(`^${quote(key)}\\s*:`).test(line)) : -1;
+  return found >= 0 ? found + 1 : undefined;
+}
+
+/**
+ * Return the line (from 1) that `problem` speaks of, or `undefined` when its words do not tell. The server names the
+ * line on which a document begins; the step or key in its message is looked for from there.
+ */
+export function lineOf(problem: Problem, source: string): number | undefined {
+  const all = source.split("\n");
+  const told = /\bline (\d+)/.exec(problem.where)?.[1];
+  const first = told ? Number(told) : 1;
+  if (first < 1 || first > all.length) return undefined;
+  const end = all.findIndex((line, index) => index >= first && /^---\s*$/.test(line));
+  const lines = all.slice(first - 1, end < 0 ? undefined : end);
+  const place = problem.where.replace(/.*\bline \d+(, )?/, "");
+  const found = within(problem.message, lines) ?? within(place, lines);
+  if (found) return found + first - 1;
+  return told ? first : undefined;
 }

@@ -11,7 +11,6 @@ const WORDS: Record<string, string> = {
 };
 
 export const ROLE_NOTES: Record<string, string> = {
-  superadmin: "Manages tenants and everything in them. Belongs to no tenant.",
   administrator: "Manages the tenant: users, policy, audit trail, and all below.",
   editor: "Writes flows and connections, sets secrets, and all below.",
   operator: "Starts and stops runs, sees connections, and all below.",
@@ -24,9 +23,9 @@ export function roleWords(role: string): string {
   return WORDS[role] ?? role;
 }
 
-/** Return the roles a person of `role` may give within a tenant, highest first; SuperAdmin only outside of one. */
-export function rolesToGive(role: string, tenant: string | null): string[] {
+/** Return the roles a person of `role` may give within a tenant, highest first. A SuperAdmin belongs to none. */
+export function rolesToGive(role: string): string[] {
   const own = (RANKED as readonly string[]).indexOf(role);
-  const give = RANKED.filter((each, rank) => rank <= own && (each === "superadmin") === (tenant === null));
+  const give = RANKED.filter((each, rank) => rank <= own && each !== "superadmin");
   return [...give].reverse();
 }

@@ -63,9 +63,8 @@ export class Session {
   #access = "";
   #refresh = "";
   #deadline = 0;
-  #renewing: Promise<void> | undefined;
+  #renewing: Promise<Grant> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #identity: { tenant?: string; email: string } | undefined;
   #snapshot: Snapshot = { phase: "out", notice: "" };
   #watchers = new Set<() => void>();
 
@@ -83,7 +82,6 @@ export class Session {
 
   async login(credentials: Credentials): Promise<void> {
     const grant = (await this.#send("POST", "/session/login", { body: credentials })) as Grant;
-    this.#identity = { email: credentials.email, ...(credentials.tenant ? { tenant: credentials.tenant } : {}) };
     this.#accept(grant);
     this.#move(grant.must_change ? "change" : "in");
   }
@@ -91,17 +89,15 @@ export class Session {
   /** Create the first administrator with the code that the server printed at its start, and sign in. */
   async bootstrap(form: { code: string; email: string; name: string; password: string }): Promise<void> {
     const grant = (await this.#send("POST", "/session/bootstrap", { body: form })) as Grant;
-    this.#identity = { email: form.email };
     this.#accept(grant);
     this.#move("in");
   }
 
-  /** Change the password, then sign in with the new one: the server may have ended every older token. */
+  /** Change the password. The server keeps this sign-in and ends all others; renewing the tokens tells where we stand. */
   async changePassword(old: string, fresh: string): Promise<void> {
-    const identity = this.#identity;
-    if (!identity) throw new Problem({ code: "unauthenticated", status: 401, title: "Sign in first." });
     await this.request("POST", "/session/password", { body: { old, new: fresh } });
-    await this.login({ ...identity, password: fresh });
+    const grant = await this.#renew();
+    this.#move(grant.must_change ? "change" : "in");
   }
 
   /** Forget the tokens at once and tell the server; the person is signed out here even if the server is unreachable. */
@@ -134,14 +130,14 @@ export class Session {
     return this.#send("GET", path, signal ? { signal } : {});
   }
 
-  #renew(): Promise<void> {
+  #renew(): Promise<Grant> {
     this.#renewing ??= this.#exchange().finally(() => {
       this.#renewing = undefined;
     });
     return this.#renewing;
   }
 
-  async #exchange(): Promise<void> {
+  async #exchange(): Promise<Grant> {
     const spent = this.#refresh;
     let grant: Grant;
     try {
@@ -155,6 +151,7 @@ export class Session {
     if (this.#refresh !== spent) throw new Problem({ code: "unauthenticated", status: 401, title: ENDED });
     this.#accept(grant);
     if (grant.must_change) this.#move("change");
+    return grant;
   }
 
   #accept(grant: Grant): void {
@@ -174,7 +171,6 @@ export class Session {
     this.#access = "";
     this.#refresh = "";
     this.#deadline = 0;
-    this.#identity = undefined;
     this.#move("out", notice);
   }
 

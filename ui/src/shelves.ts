@@ -30,17 +30,6 @@ password: { secret: warehouse-password }
 tls: verify-full
 `,
   },
-  formats: {
-    title: "Formats",
-    one: "format",
-    empty: "A format describes a file once, so that many flows can name it.",
-    sketch: `kind: format
-name: semicolons
-type: csv
-delimiter: ";"
-nulls: ["", NA]
-`,
-  },
   recipients: {
     title: "Recipients",
     one: "recipient",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class SluiceError(Exception):
     """The root of all errors that a person sees.
 
-    ``code`` is stable and part of the API; ``status`` is the HTTP status; ``exit`` is the exit code of the command line.
+    ``code`` is stable and part of the API; ``status`` is the HTTP status; ``exit`` is the exit code of the CLI.
     """
 
     code: ClassVar[str] = "error"

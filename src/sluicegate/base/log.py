@@ -12,10 +12,20 @@ from sluicegate.base.secret import MASK, Secret
 
 _VALUE_MAX = 2000
 _FIELDS = {
-    "request": "http.request.id", "method": "http.request.method", "path": "url.path", "status": "http.response.status_code",
-    "seconds": "event.duration", "peer": "client.address", "who": "user.id", "tenant": "organization.id", "run": "sluice.run",
-    "code": "error.code", "error": "error.message", "trace": "error.stack_trace", "action": "event.action",
-}  # fmt: skip
+    "request": "http.request.id",
+    "method": "http.request.method",
+    "path": "url.path",
+    "status": "http.response.status_code",
+    "seconds": "event.duration",
+    "peer": "client.address",
+    "who": "user.id",
+    "tenant": "organization.id",
+    "run": "sluice.run",
+    "code": "error.code",
+    "error": "error.message",
+    "trace": "error.stack_trace",
+    "action": "event.action",
+}
 
 
 class Log:

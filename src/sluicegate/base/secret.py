@@ -8,7 +8,8 @@ MASK = "********"
 class Secret:
     """Text that must not leak. ``reveal()`` is the one word to look for in a review.
 
-    Printing, formatting and ``repr`` give a mask; pickling, copying into JSON, comparing and hashing raise ``TypeError``.
+    Printing, formatting and ``repr`` give a mask; pickling, copying into JSON, comparing and hashing raise
+    ``TypeError``.
     """
 
     __slots__ = ("__text",)

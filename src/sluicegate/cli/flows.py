@@ -21,14 +21,24 @@ _paths = click.argument("paths", nargs=-1, required=True, type=click.Path(exists
 
 def command(name: str) -> click.Command:
     """Return the command called ``name``."""
-    return {"apply": apply, "get": get, "diff": diff, "validate": validate, "test": test, "items": items, "preview": preview}[name]
+    return {
+        "apply": apply,
+        "get": get,
+        "diff": diff,
+        "validate": validate,
+        "test": test,
+        "items": items,
+        "preview": preview,
+    }[name]
 
 
 def documents(paths: tuple[Path, ...]) -> Iterator[tuple[Path, str]]:
     """Yield the YAML and JSON files in ``paths``, folders not gone into deeper."""
     for path in paths:
         if path.is_dir():
-            found = sorted(each for each in path.iterdir() if each.suffix in (".yaml", ".yml", ".json") and each.is_file())
+            found = sorted(
+                each for each in path.iterdir() if each.suffix in (".yaml", ".yml", ".json") and each.is_file()
+            )
             if not found:
                 raise Usage("there is no .yaml, .yml or .json file in it", where=str(path))
         else:
@@ -86,11 +96,19 @@ def diff(*, paths: tuple[Path, ...], as_json: bool) -> int:
         kind, name = each.definition.kind, each.definition.name
         try:
             saved = server.call(operation(f"{kind}.get"), {"name": name})
-            lines = list(
-                difflib.unified_diff(
-                    saved["source"].splitlines(), each.source.splitlines(), f"{kind}/{name} version {saved['version']}", each.where, lineterm=""
+            lines = (
+                list(
+                    difflib.unified_diff(
+                        saved["source"].splitlines(),
+                        each.source.splitlines(),
+                        f"{kind}/{name} version {saved['version']}",
+                        each.where,
+                        lineterm="",
+                    )
                 )
-            ) if saved["body"] != json.loads(json.dumps(each.body)) else []
+                if saved["body"] != json.loads(json.dumps(each.body))
+                else []
+            )
         except Missing:
             lines = [f"+ {kind} {name} is new"]
         found.append({"kind": kind, "name": name, "changed": bool(lines), "diff": lines})
@@ -98,7 +116,9 @@ def diff(*, paths: tuple[Path, ...], as_json: bool) -> int:
         show.answer({"items": found}, as_json=True)
     else:
         for item in found:
-            print("\n".join(show.clean(line) for line in item["diff"]) or f"{item['kind']} {item['name']}: no difference")
+            print(
+                "\n".join(show.clean(line) for line in item["diff"]) or f"{item['kind']} {item['name']}: no difference"
+            )
     return 1 if any(item["changed"] for item in found) else 0
 
 

@@ -20,7 +20,15 @@ from sluicegate.kit.document import Recipient
 from sluicegate.kit.flow import Flow
 
 
-def run_here(file: Path, wanted: str | None, params: dict[str, str], secrets: dict[str, str], rejects: Path | None, *, as_json: bool) -> int:
+def run_here(
+    file: Path,
+    wanted: str | None,
+    params: dict[str, str],
+    secrets: dict[str, str],
+    rejects: Path | None,
+    *,
+    as_json: bool,
+) -> int:
     """Run a flow of ``file`` and return the exit code."""
     from sluicegate.cli.runs import ended
 
@@ -32,9 +40,15 @@ def run_here(file: Path, wanted: str | None, params: dict[str, str], secrets: di
     progress = show.Progress(quiet=as_json)
     created = time.time()
     record: dict[str, Any] = {
-        "id": job.run, "flow": flow.name, "state": "succeeded", "created": clock.iso(created), "params": params, "error": None,
-        "counts": {"read": 0, "written": 0, "rejected": 0, "bytes": 0, "peak": 0}, "receipts": {},
-    }  # fmt: skip
+        "id": job.run,
+        "flow": flow.name,
+        "state": "succeeded",
+        "created": clock.iso(created),
+        "params": params,
+        "error": None,
+        "counts": {"read": 0, "written": 0, "rejected": 0, "bytes": 0, "peak": 0},
+        "receipts": {},
+    }
     try:
         _carry_out(job, flow, record, progress, stop)
     except SluiceError as fault:
@@ -101,14 +115,26 @@ def _flow(found: list[document.Document], file: Path, wanted: str | None) -> tup
     }
     if wanted is None:
         if len(flows) != 1:
-            raise Usage(f"the file holds {len(flows) or 'no'} flows", where=str(file), hint="Name one: sluice run --local FILE FLOW")
+            raise Usage(
+                f"the file holds {len(flows) or 'no'} flows",
+                where=str(file),
+                hint="Name one: sluice run --local FILE FLOW",
+            )
         return next(iter(flows.values()))
     if wanted not in flows:
         raise Usage(f"there is no flow {wanted!r}", where=str(file), hint=f"There are: {', '.join(flows) or 'none'}.")
     return flows[wanted]
 
 
-def _job(found: list[document.Document], flow: Flow, body: dict[str, Any], folder: Path, params: dict[str, str], secrets: dict[str, str], rejects: Path | None) -> Any:
+def _job(
+    found: list[document.Document],
+    flow: Flow,
+    body: dict[str, Any],
+    folder: Path,
+    params: dict[str, str],
+    secrets: dict[str, str],
+    rejects: Path | None,
+) -> Any:
     from sluicegate.base.settings import load
     from sluicegate.engine.job import Job
 
@@ -117,17 +143,34 @@ def _job(found: list[document.Document], flow: Flow, body: dict[str, Any], folde
     needed: dict[str, Secret] = {}
     for name in flow.connections():
         if name not in known:
-            raise Invalid(f"there is no connection {name!r}", where=f"flow {flow.name}", hint="Put its document into the file or beside it.")
+            raise Invalid(
+                f"there is no connection {name!r}",
+                where=f"flow {flow.name}",
+                hint="Put its document into the file or beside it.",
+            )
         connections[name] = known[name].body
         definition = known[name].definition
         for secret in sorted(definition.secret_names()) if isinstance(definition, Connection) else ():
             needed[secret] = _secret(secret, secrets, name)
-    recipients = {each.definition.name: each.definition.recipient for each in reversed(found) if isinstance(each.definition, Recipient)}
+    recipients = {
+        each.definition.name: each.definition.recipient
+        for each in reversed(found)
+        if isinstance(each.definition, Recipient)
+    }
     flow.values(params)
     return Job(
-        what="run", run=new_id(), root=folder, flow=body, params=params, connections=connections, recipients=recipients, secrets=needed,
-        local=True, jail=load().jail.model_dump(), quarantine_folder=rejects.absolute() if rejects else None,
-    )  # fmt: skip
+        what="run",
+        run=new_id(),
+        root=folder,
+        flow=body,
+        params=params,
+        connections=connections,
+        recipients=recipients,
+        secrets=needed,
+        local=True,
+        jail=load().jail.model_dump(),
+        quarantine_folder=rejects.absolute() if rejects else None,
+    )
 
 
 def _secret(name: str, files: dict[str, str], connection: str) -> Secret:
@@ -135,8 +178,14 @@ def _secret(name: str, files: dict[str, str], connection: str) -> Secret:
         try:
             return Secret(Path(files[name]).read_text(encoding="utf-8").rstrip("\n"))
         except OSError as fault:
-            raise Usage(f"the file of the secret {name!r} cannot be read: {fault.strerror}", where=files[name]) from None
+            raise Usage(
+                f"the file of the secret {name!r} cannot be read: {fault.strerror}", where=files[name]
+            ) from None
     variable = "SLUICE_SECRET_" + name.upper().replace("-", "_")
     if variable not in os.environ:
-        raise Invalid(f"the secret {name!r} is not given", where=f"connection {connection}", hint=f"Add --secret {name}=FILE, or set {variable}.")
+        raise Invalid(
+            f"the secret {name!r} is not given",
+            where=f"connection {connection}",
+            hint=f"Add --secret {name}=FILE, or set {variable}.",
+        )
     return Secret(os.environ[variable])

@@ -18,13 +18,21 @@ from sluicegate.cli.commands import json_option
 
 def command(name: str) -> click.Command:
     """Return the command called ``name``."""
-    return {"init": init, "serve": serve, "trust": trust, "settings": settings, "schema": schema, "archive": archive}[name]
+    return {"init": init, "serve": serve, "trust": trust, "settings": settings, "schema": schema, "archive": archive}[
+        name
+    ]
 
 
 @click.command()
 @click.option("--example", is_flag=True, help="Also write a first flow into this folder (sluice-example/).")
-@click.option("--name", "names", multiple=True, help="A name or address of this server, for its certificate (several allowed).")
-@click.option("--certificate", type=click.Path(exists=True, path_type=Path), help="Your own certificate chain (PEM) instead of a local CA.")
+@click.option(
+    "--name", "names", multiple=True, help="A name or address of this server, for its certificate (several allowed)."
+)
+@click.option(
+    "--certificate",
+    type=click.Path(exists=True, path_type=Path),
+    help="Your own certificate chain (PEM) instead of a local CA.",
+)
 @click.option("--key", type=click.Path(exists=True, path_type=Path), help="Its private key (PEM, mode 0600).")
 @json_option
 def init(*, example: bool, names: tuple[str, ...], certificate: Path | None, key: Path | None, as_json: bool) -> None:
@@ -57,7 +65,9 @@ def serve(*, host: str | None, port: int | None) -> None:
     from sluicegate.web.listener import listen
 
     found = settings_.load()
-    server = found.server.model_copy(update={key: value for key, value in (("host", host), ("port", port)) if value is not None})
+    server = found.server.model_copy(
+        update={key: value for key, value in (("host", host), ("port", port)) if value is not None}
+    )
     listen(found.model_copy(update={"server": server}))
 
 
@@ -102,10 +112,10 @@ def schema(*, kind: str, type_: str | None) -> None:
     if kind in whole:
         model = whole[kind]
     elif type_ is None:
-        print(json.dumps({"kind": kind, "types": list(registry.types(kind))}))  # type: ignore[arg-type]
+        print(json.dumps({"kind": kind, "types": list(registry.types(kind))}))
         return
     else:
-        model = registry.find(kind, type_)  # type: ignore[arg-type]
+        model = registry.find(kind, type_)
     print(json.dumps(model.model_json_schema(by_alias=True), indent=2 if sys.stdout.isatty() else None))
 
 
@@ -126,8 +136,15 @@ def keygen(*, file: Path, as_json: bool) -> None:
 
 @archive.command("open")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--identity", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File with the age identity.")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Where to put what is in it; must not exist.")
+@click.option(
+    "--identity",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File with the age identity.",
+)
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Where to put what is in it; must not exist."
+)
 @json_option
 def open_(*, file: Path, identity: Path, output: Path, as_json: bool) -> None:
     """Open an archive. An archive that was tampered with leaves nothing behind."""

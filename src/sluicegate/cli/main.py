@@ -1,4 +1,4 @@
-"""``sluice``: finds the command, turns errors into one sentence and an exit code. Loads nothing that a command doesn't need."""
+"""``sluice``: finds the command, turns errors into one sentence and an exit code."""
 
 from __future__ import annotations
 

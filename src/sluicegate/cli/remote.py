@@ -136,6 +136,6 @@ def operation(name: str) -> Operation:
     return next(each for each in OPERATIONS if each.name == name)
 
 
-def call(name: str, **ask: Any) -> Any:
+def call(called: str, /, **ask: Any) -> Any:
     """Call an operation of the server that we are signed in to."""
-    return Server().call(operation(name), ask)
+    return Server().call(operation(called), ask)

@@ -27,10 +27,25 @@ def command(name: str) -> click.Command:
 @click.option("--local", is_flag=True, help="Run without a server: FLOW is a FILE, after it the name of a flow in it.")
 @click.option("-p", "--param", "params", multiple=True, help="A parameter, NAME=VALUE.")
 @click.option("--secret", "secrets", multiple=True, help="With --local: a secret, NAME=FILE.")
-@click.option("--rejects", "rejects_file", type=click.Path(path_type=Path), help="With --local: folder to keep quarantined rows in, in clear.")
+@click.option(
+    "--rejects",
+    "rejects_file",
+    type=click.Path(path_type=Path),
+    help="With --local: folder to keep quarantined rows in, in clear.",
+)
 @click.option("--wait", is_flag=True, help="Wait for the end; show what happens.")
 @json_option
-def run(*, flow: str | None, local_flow: str | None, local: bool, params: tuple[str, ...], secrets: tuple[str, ...], rejects_file: Path | None, wait: bool, as_json: bool) -> int:
+def run(
+    *,
+    flow: str | None,
+    local_flow: str | None,
+    local: bool,
+    params: tuple[str, ...],
+    secrets: tuple[str, ...],
+    rejects_file: Path | None,
+    wait: bool,
+    as_json: bool,
+) -> int:
     """Run a flow. Exits 0 when green, 1 failed, 3 with rejects, 130 cancelled (with --wait or --local)."""
     from sluicegate.cli.flows import values
 
@@ -78,7 +93,8 @@ def ended(found: dict[str, Any], *, as_json: bool) -> int:
         show.answer(found, as_json=True)
     else:
         counts = found["counts"]
-        line = f"{found['state']}: {counts.get('read', 0):,} read, {counts.get('written', 0):,} written, {counts.get('rejected', 0):,} rejected"
+        told = ", ".join(f"{counts.get(key, 0):,} {key}" for key in ("read", "written", "rejected"))
+        line = f"{found['state']}: {told}"
         seconds = counts.get("seconds")
         print(line + (f", {seconds:.2f} s" if seconds else ""))
         error = found.get("error")
@@ -100,7 +116,10 @@ def runs(*, flow: str | None, limit: int, as_json: bool) -> None:
     if as_json:
         show.answer(found, as_json=True)
         return
-    rows = [each | {f"rows_{key}": each["counts"].get(key) for key in ("read", "written", "rejected")} for each in found["items"]]
+    rows = [
+        each | {f"rows_{key}": each["counts"].get(key) for key in ("read", "written", "rejected")}
+        for each in found["items"]
+    ]
     show.table(rows, ("id", "flow", "state", "created", "rows_read", "rows_written", "rows_rejected"))
 
 

@@ -29,13 +29,28 @@ def _password(file: str | None, label: str = "password") -> str:
 
 @click.command()
 @click.option("--url", help="Address of the server, https://… (default: https://localhost:8443)")
-@click.option("--ca", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="CA certificate to trust for this server (PEM).")
+@click.option(
+    "--ca",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CA certificate to trust for this server (PEM).",
+)
 @click.option("--tenant", help="Tenant to work in.")
 @click.option("--email", help="E-mail address.")
-@click.option("--password-file", help="File that holds the password; '-' reads standard input. SLUICE_PASSWORD does, too.")
+@click.option(
+    "--password-file", help="File that holds the password; '-' reads standard input. SLUICE_PASSWORD does, too."
+)
 @click.option("--new-password-file", help="File with the password to choose when the server asks for a new one.")
 @json_option
-def login(*, url: str | None, ca: Path | None, tenant: str | None, email: str | None, password_file: str | None, new_password_file: str | None, as_json: bool) -> None:
+def login(
+    *,
+    url: str | None,
+    ca: Path | None,
+    tenant: str | None,
+    email: str | None,
+    password_file: str | None,
+    new_password_file: str | None,
+    as_json: bool,
+) -> None:
     """Sign in. The tokens are kept in SLUICE_HOME, readable by you alone."""
     server = Server(url, ca)
     if email is None:
@@ -57,7 +72,10 @@ def login(*, url: str | None, ca: Path | None, tenant: str | None, email: str | 
     if as_json:
         show.answer(me, as_json=True)
     else:
-        print(f"Signed in to {server.url} as {show.clean(me['email'])} ({me['role']}{', tenant ' + me['tenant_name'] if me['tenant_name'] else ''}).")
+        print(
+            f"Signed in to {server.url} as {show.clean(me['email'])} ({me['role']}"
+            f"{', tenant ' + me['tenant_name'] if me['tenant_name'] else ''})."
+        )
 
 
 @click.command()
@@ -94,13 +112,24 @@ def passwd(*, old_file: str | None, new_file: str | None, as_json: bool) -> None
 
 @click.command()
 @click.option("--url", help="Address of the server.")
-@click.option("--ca", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="CA certificate to trust (PEM).")
+@click.option(
+    "--ca", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="CA certificate to trust (PEM)."
+)
 @click.option("--code-file", help="File that holds the one-time code.")
 @click.option("--email", required=True, help="E-mail address of the first SuperAdmin.")
 @click.option("--name", required=True, help="Full name.")
 @click.option("--password-file", help="File that holds the password to choose.")
 @json_option
-def bootstrap(*, url: str | None, ca: Path | None, code_file: str | None, email: str, name: str, password_file: str | None, as_json: bool) -> None:
+def bootstrap(
+    *,
+    url: str | None,
+    ca: Path | None,
+    code_file: str | None,
+    email: str,
+    name: str,
+    password_file: str | None,
+    as_json: bool,
+) -> None:
     """Make the first SuperAdmin with the one-time code that the first start of the server prints."""
     server = Server(url, ca)
     told = {"code": read_secret("code", code_file), "email": email, "name": name, "password": _password(password_file)}

@@ -55,7 +55,7 @@ def answer(found: Any, *, as_json: bool) -> None:
         print(json.dumps(found, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
     elif isinstance(found, dict) and isinstance(found.get("items"), list):
         items = found["items"]
-        table(items, [key for key in (items[0] if items else {}) if key not in ("digest",)])
+        table(items, [key for key in (items[0] if items else {}) if key != "digest"])
     elif isinstance(found, dict):
         pairs(found)
 
@@ -113,7 +113,8 @@ def _line(kind: str, body: Mapping[str, Any]) -> str:
     if kind == "state":
         return f"state   {clean(body.get('state'))}"
     if kind == "receipt":
-        return f"landed  {clean(body.get('step'))}: {body.get('rows'):,} rows, {size(body.get('bytes') or 0)}, {body.get('guarantee')}"
+        landed = f"{body.get('rows'):,} rows, {size(body.get('bytes') or 0)}, {body.get('guarantee')}"
+        return f"landed  {clean(body.get('step'))}: {landed}"
     if kind == "reject":
         place = ", ".join(f"{key} {clean(body[key])}" for key in ("line", "column") if body.get(key))
         return f"reject  {clean(body.get('step'))}: {place}: {clean(body.get('reason'))}"

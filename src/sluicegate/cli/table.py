@@ -1,6 +1,7 @@
 """Commands made from the operations table: ``noun.verb`` is ``sluice noun verb``.
 
-Fields in the path are arguments, the others options; a secret field is asked for, or read from a file or standard input.
+Fields in the path are arguments, the others options; a secret field is asked for, or read from a file or standard
+input.
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ def _command(operation: Operation) -> click.Command:
             continue
         if name in secrets:
             parameters.append(
-                click.Option([f"--{name}-file", f"{name}_file"], help="File that holds it; '-' reads standard input. Asked for when left out.")
+                click.Option(
+                    [f"--{name}-file", f"{name}_file"],
+                    help="File that holds it; '-' reads standard input. Asked for when left out.",
+                )
             )
             continue
         kind: Any = str
@@ -50,7 +54,9 @@ def _command(operation: Operation) -> click.Command:
         elif "int" in str(field.annotation):
             kind = int
         needed = field.is_required()
-        parameters.append(click.Option([f"--{name.replace('_', '-')}", name], type=kind, required=needed, help=field.description))
+        parameters.append(
+            click.Option([f"--{name.replace('_', '-')}", name], type=kind, required=needed, help=field.description)
+        )
 
     def run(*, as_json: bool, **given: Any) -> None:
         for name in secrets:

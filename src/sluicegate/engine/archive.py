@@ -37,7 +37,10 @@ def open_archive(file: Path, identity: Path, output: Path) -> int:
     """Open ``file`` into ``output`` and return the number of bytes. Raises ``Corrupt``; ``output`` is then not made."""
     draft = output.with_name(f".{output.name}.part")
     try:
-        with file.open("rb") as sealed, os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+        with (
+            file.open("rb") as sealed,
+            os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out,
+        ):
             shutil.copyfileobj(seal.open_sealed(read_identity(identity), sealed), out, 1 << 20)
             out.flush()
             os.fsync(out.fileno())

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Stopped(Exception):  # noqa: N818 - not an error of its own: the other side has the reason
+class Stopped(Exception):
     """The other side has given up."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from sluicegate.base.errors import Cancelled, Failed, Invalid, SluiceError
 from sluicegate.engine.meter import Counted, Meter, Report
@@ -28,7 +28,14 @@ class Inlet:
     """Opens what is needed when it is needed; a context manager that closes all of it."""
 
     def __init__(
-        self, job: Job, flow: Flow, meter: Meter, report: Report, cancelled: Callable[[], bool], *, limit: int | None = None
+        self,
+        job: Job,
+        flow: Flow,
+        meter: Meter,
+        report: Report,
+        cancelled: Callable[[], bool],
+        *,
+        limit: int | None = None,
     ) -> None:
         """``limit``: rows that will be looked at (previews)."""
         from sluicegate.kit.net import Egress, Net
@@ -43,7 +50,7 @@ class Inlet:
         self._files = self._stack.enter_context(Root(job.root))
         self.rejects = Rejects(job, report, meter)
 
-    def __enter__(self) -> Inlet:
+    def __enter__(self) -> Self:
         """Begin."""
         return self
 
@@ -154,10 +161,8 @@ class Inlet:
         inputs = {}
         for each, rows in leaves.items():
             inputs[f"in_{each}"] = rows
-            if uses[each] > 1:  # a stream can be read once: hold it (DuckDB spills) when two steps take it
-                parts.append(f"{quote(each)} AS MATERIALIZED (SELECT * FROM {quote('in_' + each)})")
-            else:
-                parts.append(f"{quote(each)} AS (SELECT * FROM {quote('in_' + each)})")
+            held = "MATERIALIZED " if uses[each] > 1 else ""  # a stream is read once: hold it when two steps take it
+            parts.append(f"{quote(each)} AS {held}(SELECT * FROM {quote('in_' + each)})")  # noqa: S608 - quoted names
         params: dict[str, Any] = {}
         for each in order:
             step = self._named[each]
@@ -222,7 +227,11 @@ def _chosen(rows: pa.RecordBatchReader, columns: tuple[str, ...] | None, name: s
         return rows
     lost = [each for each in columns if each not in rows.schema.names]
     if lost:
-        raise Failed(f"there is no column {lost[0]!r}", where=f"step {name}, columns", hint=f"There are: {', '.join(rows.schema.names[:40])}.")
+        raise Failed(
+            f"there is no column {lost[0]!r}",
+            where=f"step {name}, columns",
+            hint=f"There are: {', '.join(rows.schema.names[:40])}.",
+        )
     schema = pa.schema([rows.schema.field(each) for each in columns])
     return pa.RecordBatchReader.from_batches(schema, (batch.select(list(columns)) for batch in rows))
 

@@ -1,4 +1,4 @@
-"""What a task is told: one job, handed over a pipe. It holds secrets in clear, so it is never stored, logged or shown."""
+"""What a task is told: one job, handed over a pipe. It holds secrets in clear: never stored, logged or shown."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _execute: Execute | None = None
 _lock = threading.Lock()
 
 
-class Json(Serializer):
+class Json(Serializer):  # type: ignore[misc] # dbos is not typed for us
     """Ids and receipts as JSON text: whoever can write the job tables gets no code run (no pickle)."""
 
     def serialize(self, data: Any) -> str:
@@ -43,7 +43,7 @@ class Json(Serializer):
         return "sluicegate_json"
 
 
-@DBOS.workflow(name="execute_run")  # type: ignore[misc, unused-ignore]
+@DBOS.workflow(name="execute_run")  # type: ignore[untyped-decorator] # the same
 def execute_run(run: str, tenant: str) -> str:
     """Carry out one run: the only workflow there is."""
     if _execute is None:
@@ -81,7 +81,7 @@ class Jobs:
         }
         if url.startswith("sqlite"):
             _prepare(Path(url.removeprefix("sqlite:///")))
-        DBOS(config=config)  # type: ignore[arg-type]
+        DBOS(config=config)
 
     def open(self) -> None:
         """Begin: what was going on when this node stopped goes on."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 Report = Callable[[str, dict[str, Any]], None]
 """Takes ``(kind, body)``: one event of a run."""
@@ -43,7 +43,7 @@ class Meter:
         """Return the count of a step."""
         return self._steps.setdefault(name, Count())
 
-    def __enter__(self) -> Meter:
+    def __enter__(self) -> Self:
         """Begin to report."""
         self._thread.start()
         return self
@@ -61,7 +61,13 @@ class Meter:
         known = [each for each in self._steps.values() if each.total_bytes]
         percent = round(100 * sum(min(each.bytes, each.total_bytes or 0) for each in known) / sum(each.total_bytes or 0 for each in known), 1) if known else None  # fmt: skip  # noqa: E501
         rows = max((each.rows for each in self._steps.values()), default=0)
-        return {"steps": steps, "percent": percent, "rate": round(rows / seconds), "peak": self.peak, "seconds": round(seconds, 3)}
+        return {
+            "steps": steps,
+            "percent": percent,
+            "rate": round(rows / seconds),
+            "peak": self.peak,
+            "seconds": round(seconds, 3),
+        }
 
     def _watch(self) -> None:
         while not self._over.wait(_EVERY):
@@ -119,7 +125,7 @@ class Counted:
         return size
 
     def readable(self) -> bool:
-        """Always."""
+        """Say yes."""
         return True
 
     def __getattr__(self, name: str) -> Any:

@@ -63,7 +63,8 @@ def open_outlet(
     mode = getattr(step, "mode", None)
     if mode is not None and mode.type != "replace":
         raise Invalid(
-            f"a file cannot be written with mode {mode.type!r}", hint="Use mode: replace, or a {param} in the item for one file a run."
+            f"a file cannot be written with mode {mode.type!r}",
+            hint="Use mode: replace, or a {param} in the item for one file a run.",
         )
     seal = getattr(step, "seal", None)
     inner = item.removesuffix(".age") if seal else item
@@ -71,7 +72,7 @@ def open_outlet(
     to = [_recipient(each, recipients) for each in seal.to] if seal else []
     file = session.put(item, marker)
     try:
-        sealer: BinaryIO | None = None
+        sealer: Any = None
         if to:
             from sluicegate.crypto.seal import seal_to
 
@@ -86,5 +87,8 @@ def _recipient(named: str, known: Mapping[str, str]) -> str:
     if named.startswith("age1"):
         return named
     if named not in known:
-        raise Invalid(f"there is no recipient {named!r}", hint="Apply a document of kind recipient, or write the age1… key itself.")
+        raise Invalid(
+            f"there is no recipient {named!r}",
+            hint="Apply a document of kind recipient, or write the age1… key itself.",
+        )
     return known[named]

@@ -9,7 +9,7 @@ from sluicegate.kit.step import Step, Transform, Writing
 
 
 class Segment(Model):
-    """The unit of retry: everything that flows from the sources into one step, and all writing steps that take its rows.
+    """The unit of retry: all that flows from the sources into one step, and the writing steps that take its rows.
 
     The writing steps run side by side and commit together, in their order.
     """
@@ -31,7 +31,12 @@ def plan(flow: Flow) -> tuple[Segment, ...]:
         if isinstance(step, Writing):
             sources.setdefault(step.from_, []).append(flow.step_name(step))
     return tuple(
-        Segment(name=writes[0], source=source, writes=tuple(writes), jails=any(isinstance(each, Transform) for each in above(named, source)))
+        Segment(
+            name=writes[0],
+            source=source,
+            writes=tuple(writes),
+            jails=any(isinstance(each, Transform) for each in above(named, source)),
+        )
         for source, writes in sources.items()
     )
 

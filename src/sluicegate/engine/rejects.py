@@ -25,7 +25,7 @@ class Rejects:
         self._job, self._report, self._meter = job, report, meter
         self._lock = threading.Lock()
         self._draft: Any = None
-        self._out: BinaryIO | None = None
+        self._out: io.RawIOBase | None = None
 
     def taker(self, name: str, policy: str, limit: int) -> OnReject:
         """Return what to call with each reject of a step."""
@@ -33,16 +33,27 @@ class Rejects:
 
         def take(reject: Reject) -> None:
             place = ", ".join(
-                filter(None, (f"step {name}", f"line {reject.line}" if reject.line else "", f"column {reject.column}" if reject.column else ""))
+                filter(
+                    None,
+                    (
+                        f"step {name}",
+                        f"line {reject.line}" if reject.line else "",
+                        f"column {reject.column}" if reject.column else "",
+                    ),
+                )
             )
             if policy == "stop":
-                raise DataError(reject.reason, where=place, hint="Mend the row, or let the step skip or quarantine such rows.")
+                raise DataError(
+                    reject.reason, where=place, hint="Mend the row, or let the step skip or quarantine such rows."
+                )
             with self._lock:
                 count.rejected += 1
                 if count.rejected > limit:
                     raise DataError(f"more than {limit} rows were rejected; the last: {reject.reason}", where=place)
                 if count.rejected <= _SHOWN:
-                    self._report("reject", {"step": name, "line": reject.line, "column": reject.column, "reason": reject.reason})
+                    self._report(
+                        "reject", {"step": name, "line": reject.line, "column": reject.column, "reason": reject.reason}
+                    )
                 if policy == "quarantine":
                     self._keep(name, reject)
 
@@ -71,9 +82,21 @@ class Rejects:
             from sluicegate.crypto import seal
             from sluicegate.kit.paths import Root
 
-            self._draft = Root(self._job.quarantine_folder, create=True).create(f"{self._job.run}.ndjson" + (".age" if self._job.quarantine else ""))
-            self._out = seal.seal_to([self._job.quarantine], self._draft.out) if self._job.quarantine else _Plain(self._draft.out)
-        line: dict[str, Any] = {"step": name, "line": reject.line, "column": reject.column, "reason": reject.reason, "raw": reject.raw}
+            self._draft = Root(self._job.quarantine_folder, create=True).create(
+                f"{self._job.run}.ndjson" + (".age" if self._job.quarantine else "")
+            )
+            self._out = (
+                seal.seal_to([self._job.quarantine], self._draft.out)
+                if self._job.quarantine
+                else _Plain(self._draft.out)
+            )
+        line: dict[str, Any] = {
+            "step": name,
+            "line": reject.line,
+            "column": reject.column,
+            "reason": reject.reason,
+            "raw": reject.raw,
+        }
         self._out.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
 
 

@@ -1,7 +1,7 @@
 """A child process that moves rows: started for one run, told its job over a pipe, may crash alone.
 
-The job (with its secrets) goes in on one inherited descriptor, never through arguments or environment; orders follow it,
-a line each; events come back on another, a JSON line each. When the server dies, the kernel ends the child.
+The job (with its secrets) goes in on one inherited descriptor, never through arguments or environment; orders follow
+it, a line each; events come back on another, a JSON line each. When the server dies, the kernel ends the child.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 from sluicegate.base.errors import Cancelled, Failed, SluiceError, rebuild
 from sluicegate.engine.job import Job
@@ -44,7 +44,12 @@ class Task:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                env={"PYTHONPATH": str(_SOURCE), "LANG": "C.UTF-8", "PATH": os.defpath, "ARROW_DEFAULT_MEMORY_POOL": "system"},
+                env={
+                    "PYTHONPATH": str(_SOURCE),
+                    "LANG": "C.UTF-8",
+                    "PATH": os.defpath,
+                    "ARROW_DEFAULT_MEMORY_POOL": "system",
+                },
                 cwd="/",
                 start_new_session=True,
             )
@@ -100,7 +105,7 @@ class Task:
         if self._child.stderr:
             self._child.stderr.close()
 
-    def __enter__(self) -> Task:
+    def __enter__(self) -> Self:
         """Begin."""
         return self
 
@@ -126,9 +131,14 @@ class Task:
         if code in (-signal.SIGTERM, 128 + signal.SIGTERM):
             return Cancelled("The run was cancelled; nothing of it has landed.")
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        said = self._child.stderr.read().decode(errors="replace").strip().splitlines()[-1:] if self._child.stderr else []
+        said = (
+            self._child.stderr.read().decode(errors="replace").strip().splitlines()[-1:] if self._child.stderr else []
+        )
         kind = said[0].partition(":")[0][:100] if said else ""
-        return Failed(f"The task process ended by itself ({how}{', ' + kind if kind else ''}).", hint="Nothing that was not committed has landed; run it again.")
+        return Failed(
+            f"The task process ended by itself ({how}{', ' + kind if kind else ''}).",
+            hint="Nothing that was not committed has landed; run it again.",
+        )
 
 
 # -- in the child ------------------------------------------------------------------------------------------------------
@@ -162,11 +172,21 @@ def _serve(orders: BinaryIO, events: BinaryIO) -> None:
         try:
             report("answer", _answer(job, json.loads(line), report, stop.is_set))
         except SluiceError as fault:
-            report("fault", Cancelled("The run was cancelled; nothing of it has landed.").problem() if stop.is_set() else fault.problem())
+            report(
+                "fault",
+                Cancelled("The run was cancelled; nothing of it has landed.").problem()
+                if stop.is_set()
+                else fault.problem(),
+            )
         except MemoryError:
             report("fault", Failed("The task ran out of memory.").problem())
         except Exception as fault:
-            report("fault", Failed(f"The task failed unexpectedly: {type(fault).__name__}.", hint="The server's log has more.").problem())
+            report(
+                "fault",
+                Failed(
+                    f"The task failed unexpectedly: {type(fault).__name__}.", hint="The server's log has more."
+                ).problem(),
+            )
             raise
 
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from sluicegate.base.errors import Cancelled, Denied, Failed, Missing, SluiceError, rebuild
 from sluicegate.base.permission import Permission
@@ -18,6 +18,7 @@ from sluicegate.engine.job import Job, What
 from sluicegate.engine.plan import plan
 from sluicegate.engine.task import Task
 from sluicegate.guard import policy
+from sluicegate.guard.vault import RESERVED
 from sluicegate.kit import document
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from sluicegate.store.scope import Scope, System
 
 _CANCEL_LOOK = 0.5
-QUARANTINE_KEY = "sluicegate-quarantine"
+QUARANTINE_KEY = RESERVED + "quarantine"
 
 
 class Worker:
@@ -90,7 +91,11 @@ class Worker:
         """Have a task do something short and return its answer."""
         if what == "rejects":
             return self._rejects(scope, str(ask["run"]), int(ask["limit"]))
-        job = self._preview_job(scope, ask) if what == "preview" else self._explore_job(scope, what, str(ask["connection"]), ask)
+        job = (
+            self._preview_job(scope, ask)
+            if what == "preview"
+            else self._explore_job(scope, what, str(ask["connection"]), ask)
+        )
         if not self._slots.acquire(timeout=10):
             raise Failed("Too many previews at once.", hint="Try again in a moment.")
         try:
@@ -110,7 +115,9 @@ class Worker:
 
     def _execute(self, run: str, tenant: str, step: Step) -> None:
         who = self._principal(run, tenant)
-        scope = self._system.scope(tenant, who)
+        scope = self._scope(tenant, who)
+        from sluicegate.store.runs import State
+
         runs = scope.runs()
         found = runs.get(run)
         if found.state not in ("queued", "running"):
@@ -119,7 +126,7 @@ class Worker:
             if runs.cancel_requested(run):
                 self._finish(scope, run, "cancelled", {}, Cancelled("The run was cancelled before it began."))
                 return
-            runs.advance(run, "running")
+            runs.advance(run, State.RUNNING)
             self._event(scope, run, "state", {"state": "running"})
         else:
             self._event(scope, run, "log", {"level": "warning", "message": "The run goes on after a restart."})
@@ -167,9 +174,11 @@ class Worker:
     def _finish(self, scope: Scope, run: str, state: str, counts: dict[str, Any], fault: SluiceError | None) -> None:
         with self._lock:
             self._tasks.pop(run, None)
+        from sluicegate.store.runs import State
+
         error = fault.problem() if fault else None
         with scope.transaction():
-            scope.runs().advance(run, state, counts=counts, error=error)
+            scope.runs().advance(run, State(state), counts=counts, error=error)
             if fault:
                 scope.runs().event(run, "log", {"level": "error", "message": str(fault)})
             scope.runs().event(run, "state", {"state": state})
@@ -190,24 +199,38 @@ class Worker:
         counts["written"] += sum(receipt["rows"] for receipt in done["receipts"].values())
         counts["peak"] = max(counts["peak"], done["counts"]["peak"])
 
+    def _scope(self, tenant: str, who: Principal) -> Scope:
+        from sluicegate.store.scope import Scope as Opened
+
+        return Opened(self._system.database, tenant, who)
+
     def _principal(self, run: str, tenant: str) -> Principal:
         """Return whom a run runs as: the person who started it, with the rights they have now."""
         system = Principal("system", tenant, Role.OPERATOR, Via.SYSTEM)
-        by = self._system.scope(tenant, system).runs().get(run).by
+        by = self._scope(tenant, system).runs().get(run).by
         try:
-            user = self._system.get_user(by)
+            user = self._system.accounts().get(by)
         except Missing:
             return system
         return Principal(user.id, tenant, Role(user.role), Via.SYSTEM)
 
     def _recheck(self, scope: Scope, run: str) -> None:
-        user = self._system.get_user(scope.who.id)
+        user = self._system.accounts().get(scope.who.id)
         if user.state != "active" or not policy.allowed(scope.who, Permission.RUN_CONTROL):
             raise Denied("The person this run runs as may not run flows any more.", where=f"run {run}")
 
     # -- jobs for tasks ------------------------------------------------------------------------------------------------
 
-    def _job(self, scope: Scope, what: What, run: str, flow: Flow, body: dict[str, Any], params: Mapping[str, Any], ask: Mapping[str, Any] | None = None) -> Job:
+    def _job(
+        self,
+        scope: Scope,
+        what: What,
+        run: str,
+        flow: Flow,
+        body: dict[str, Any],
+        params: Mapping[str, Any],
+        ask: Mapping[str, Any] | None = None,
+    ) -> Job:
         connections: dict[str, dict[str, Any]] = {}
         secrets: dict[str, Secret] = {}
         for name in flow.connections():
@@ -218,22 +241,42 @@ class Worker:
             for to in seal.to if seal else ():
                 if not to.startswith("age1"):
                     recipients[to] = str(scope.definitions().get("recipient", to).body["recipient"])
-        keeps = any(getattr(step, "on_fail", "") == "quarantine" or getattr(step, "on_reject", "") == "quarantine" for step in flow.steps)
+        keeps = any(
+            getattr(step, "on_fail", "") == "quarantine" or getattr(step, "on_reject", "") == "quarantine"
+            for step in flow.steps
+        )
         return Job(
-            what=what, run=run, root=self._root(scope), flow=body, params=dict(params), connections=connections, recipients=recipients,
-            secrets=secrets, snapshot=scope.runs().snapshot(flow.name), egress=self._egress(), jail=self._settings.jail.model_dump(),
-            input_max=self._settings.limits.input, quarantine=self._quarantine_recipient(scope) if keeps else "",
-            quarantine_folder=self._quarantine(scope) if keeps else None, ask=dict(ask or {}),
-        )  # fmt: skip
+            what=what,
+            run=run,
+            root=self._root(scope),
+            flow=body,
+            params=dict(params),
+            connections=connections,
+            recipients=recipients,
+            secrets=secrets,
+            snapshot=scope.runs().snapshot(flow.name),
+            egress=self._egress(),
+            jail=self._settings.jail.model_dump(),
+            input_max=self._settings.limits.input,
+            quarantine=self._quarantine_recipient(scope) if keeps else "",
+            quarantine_folder=self._quarantine(scope) if keeps else None,
+            ask=dict(ask or {}),
+        )
 
     def _explore_job(self, scope: Scope, what: str, name: str, ask: Mapping[str, Any]) -> Job:
         connections: dict[str, dict[str, Any]] = {}
         secrets: dict[str, Secret] = {}
         self._add(scope, name, connections, secrets, what)
         return Job(
-            what=what, run="", root=self._root(scope), connections=connections, secrets=secrets, egress=self._egress(),  # type: ignore[arg-type]
-            jail=self._settings.jail.model_dump(), ask=dict(ask),
-        )  # fmt: skip
+            what=what,
+            run="",
+            root=self._root(scope),
+            connections=connections,
+            secrets=secrets,
+            egress=self._egress(),  # type: ignore[arg-type]
+            jail=self._settings.jail.model_dump(),
+            ask=dict(ask),
+        )
 
     def _preview_job(self, scope: Scope, ask: Mapping[str, Any]) -> Job:
         stored = scope.definitions().get("flow", str(ask["flow"]))
@@ -241,7 +284,9 @@ class Worker:
         flow.values(ask["params"])
         return self._job(scope, "preview", "", flow, stored.body, ask["params"], ask)
 
-    def _add(self, scope: Scope, name: str, connections: dict[str, dict[str, Any]], secrets: dict[str, Secret], purpose: str) -> None:
+    def _add(
+        self, scope: Scope, name: str, connections: dict[str, dict[str, Any]], secrets: dict[str, Secret], purpose: str
+    ) -> None:
         body = scope.definitions().get("connection", name).body
         connections[name] = body
         found = document.parse_definition(body)
@@ -251,7 +296,11 @@ class Worker:
             try:
                 secrets[wanted] = self._vault.use(scope, wanted, purpose=purpose)
             except Missing:
-                raise Failed(f"The secret {wanted!r} is not set.", where=f"connection {name}", hint=f"Set it: sluice secret set {wanted}") from None
+                raise Failed(
+                    f"The secret {wanted!r} is not set.",
+                    where=f"connection {name}",
+                    hint=f"Set it: sluice secret set {wanted}",
+                ) from None
 
     def _egress(self) -> tuple[dict[str, Any], ...]:
         return tuple(each.model_dump() for each in self._settings.egress)
@@ -369,7 +418,7 @@ class _Lazy:
             self._task = self._begin()
         return self._task
 
-    def __enter__(self) -> _Lazy:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""The audit trail: who did what to what, from where, and how it ended. A record that cannot be written fails the call."""
+"""The audit trail: who did what, from where, and how it ended. A record that cannot be written fails the call."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from sluicegate.base import clock
 from sluicegate.base.errors import Corrupt, Unavailable
-from sluicegate.base.principal import Peer, Principal
+from sluicegate.base.principal import Peer, Principal, Role, Via
 
 if TYPE_CHECKING:
     from sluicegate.crypto.chain import Chain
+    from sluicegate.store.ledger import Ledger
     from sluicegate.store.scope import System
 
 
@@ -33,7 +34,14 @@ class Audit:
         self._now = now
 
     def event(
-        self, action: str, who: Principal | None, peer: Peer | None, result: str, about: Mapping[str, Any], *, tenant: str | None = None
+        self,
+        action: str,
+        who: Principal | None,
+        peer: Peer | None,
+        result: str,
+        about: Mapping[str, Any],
+        *,
+        tenant: str | None = None,
     ) -> None:
         """Write one record. Raises ``Unavailable`` when it cannot be written."""
         owner = tenant or (who.tenant if who else None) or ""
@@ -69,17 +77,27 @@ class Audit:
 
     def verify(self, tenant: str) -> int | None:
         """Return the number of the first record whose link does not hold, ``None`` when all do."""
-        records = ((body, link) for _, body, link in self._system.ledger(tenant).all())
+        records = ((body, link) for _, body, link in self._ledger(tenant).all())
         return self._chain.verify(records)
 
     def check(self) -> None:
         """Verify the chain of the installation itself; ``Corrupt`` names the first bad record."""
         bad = self.verify("")
         if bad is not None:
-            raise Corrupt(f"The audit trail does not verify from record {bad} on.", hint="Restore it from a backup; see docs/security.")
+            raise Corrupt(
+                f"The audit trail does not verify from record {bad} on.",
+                hint="Restore it from a backup; see docs/security.",
+            )
+
+    def _ledger(self, tenant: str) -> Ledger:
+        from sluicegate.store.scope import Scope
+
+        if not tenant:
+            return self._system.ledger()
+        return Scope(self._system.database, tenant, Principal("system", tenant, Role.API_USER, Via.SYSTEM)).ledger()
 
     def _append(self, tenant: str, body: dict[str, Any]) -> None:
         try:
-            self._system.ledger(tenant).append(body, self._chain.link)
+            self._ledger(tenant).append(body, self._chain.link)
         except Exception as fault:
             raise Unavailable("The audit trail cannot be written, so nothing was done.") from fault

@@ -44,6 +44,12 @@ class Services:
     audit: Audit
     engine: Engine
 
+    def scope(self, tenant: str, who: Principal) -> Scope:
+        """Open a tenant for somebody."""
+        from sluicegate.store.scope import Scope as Opened
+
+        return Opened(self.system.database, tenant, who)
+
 
 @dataclass(frozen=True)
 class Desk:

@@ -1,4 +1,4 @@
-"""The one way in. API, command line, schedules and listeners all pass here, in a fixed order:
+"""The one way in: API, command line, schedules and listeners all pass here, in a fixed order.
 
 limit → authenticate → decode → authorise → open Scope → audit → call → audit.
 """
@@ -47,7 +47,7 @@ class Gate:
             raise from_validation(fault) from None
         if not isinstance(operation.permission, Public):
             self._authorise(operation, who, question, peer)
-        inside = services.system.scope(who.tenant, who) if who and who.tenant else None
+        inside = services.scope(who.tenant, who) if who and who.tenant else None
         desk = Desk(services, peer, who, inside)
         if operation.tenant and not isinstance(operation.permission, Public):
             _ = desk.scope  # refuses when no tenant is chosen

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sluicegate.base import clock
-from sluicegate.base.errors import Denied, Invalid, Unauthenticated
+from sluicegate.base.errors import Denied, Invalid, Missing, Unauthenticated
 from sluicegate.base.model import new_id
 from sluicegate.base.principal import Credentials, Peer, Principal, Role, Via
 from sluicegate.base.secret import Secret
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from sluicegate.base.settings import Settings
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.limits import Limits
+    from sluicegate.store.people import Account
     from sluicegate.store.scope import System
 
 ISSUER = "sluicegate"
@@ -26,6 +28,8 @@ AUDIENCE = "sluicegate-api"
 PENDING_AUDIENCE = "sluicegate-password"
 PASSWORD_MIN, PASSWORD_MAX = 15, 256
 BOOTSTRAP = "bootstrap"
+UNBOUND = ""
+"""Thumbprint of tokens that are bound to no key; DPoP binds them in the identity work."""
 _WRONG = "Wrong tenant, email or password."
 
 
@@ -43,22 +47,40 @@ class Login:
     """Turns proofs into principals and tokens."""
 
     def __init__(
-        self, root: Key, settings: Settings, system: System, audit: Audit, limits: Limits, now: Callable[[], float] = clock.system
+        self,
+        root: Key,
+        settings: Settings,
+        system: System,
+        audit: Audit,
+        limits: Limits,
+        now: Callable[[], float] = clock.system,
     ) -> None:
         """Derive one key per purpose from ``root``."""
         self._system, self._audit, self._limits, self._now = system, audit, limits, now
         self._settings = settings
         self._pepper = derive(root, "password-pepper")
         self._refresh = derive(root, "refresh-token")
+        self._children = derive(root, "refresh-token-child")
+        self._any_user = False
         self._codes = derive(root, "bootstrap-code")
-        self._cost = password.Cost(memory_kib=settings.passwords.memory, rounds=settings.passwords.rounds)
+        self._cost = password.Cost(memory=settings.passwords.memory, passes=settings.passwords.rounds)
         self._ring = TokenRing(
-            {"1": derive(root, "access-token")}, "1", issuer=ISSUER, audience=AUDIENCE, ttl=settings.tokens.access, clock=now
+            {"1": derive(root, "access-token")},
+            "1",
+            issuer=ISSUER,
+            audience=AUDIENCE,
+            ttl=settings.tokens.access,
+            clock=now,
         )
         self._pending = TokenRing(
-            {"1": derive(root, "password-pending-token")}, "1", issuer=ISSUER, audience=PENDING_AUDIENCE, typ="pending+jwt",
-            ttl=settings.tokens.access, clock=now,
-        )  # fmt: skip
+            {"1": derive(root, "password-pending-token")},
+            "1",
+            issuer=ISSUER,
+            audience=PENDING_AUDIENCE,
+            typ="pending+jwt",
+            ttl=settings.tokens.access,
+            clock=now,
+        )
 
     def authenticate(self, credentials: Credentials, *, pending: bool = False) -> Principal:
         """Return who holds the access token; ``Unauthenticated`` says nothing about why not.
@@ -80,29 +102,28 @@ class Login:
 
     def bootstrap_code(self) -> Secret | None:
         """Return a fresh one-time code when there is no user at all, else ``None``. A code before it is dead."""
-        if self._system.count_users() > 0:
+        if not self.bootstrapping:
             return None
         code = opaque.new_bootstrap_code()
-        self._system.put_blob(BOOTSTRAP, opaque.digest(self._codes, code))
+        self._system.blobs().put(BOOTSTRAP, opaque.digest(self._codes, code))
         return code
 
     @property
     def bootstrapping(self) -> bool:
         """Whether there is no user at all yet."""
-        return self._system.count_users() == 0
+        if not self._any_user:
+            self._any_user = bool(self._system.accounts().list())
+        return not self._any_user
 
     def bootstrap(self, code: Secret, email: str, name: str, chosen: Secret, peer: Peer) -> Grant:
         """Make the first SuperAdmin. The code works once and only while there is no user."""
         self._limits.account_admit(BOOTSTRAP)
         self._check_password(chosen, email, name)
-        held = self._system.get_blob(BOOTSTRAP)
-        if held is None or not opaque.same(held, opaque.digest(self._codes, code)) or not self.bootstrapping:
+        if not self.bootstrapping or self._system.blobs().take(BOOTSTRAP, opaque.digest(self._codes, code)) is None:
             self._limits.account_failed(BOOTSTRAP)
             self._audit.event("session.bootstrap", None, peer, "denied", {})
             raise Unauthenticated("The code is wrong or has been used.")
-        if self._system.take_blob(BOOTSTRAP) is None:
-            raise Unauthenticated("The code is wrong or has been used.")
-        id_ = self._system.create_user(None, email, name, Role.SUPERADMIN, self._hash(chosen), must_change=False)
+        id_ = self._system.accounts().create(email, name, Role.SUPERADMIN, self._hash(chosen)).id
         self._audit.event("session.bootstrap", None, peer, "ok", {"id": id_, "email": email})
         return self._begin(Principal(id_, None, Role.SUPERADMIN), peer, must_change=False)
 
@@ -112,30 +133,45 @@ class Login:
         """Check a password. Unknown people cost the same time and give the same answer as wrong passwords."""
         account = f"{tenant or ''}/{email.lower()}/{peer.address}"
         self._limits.account_admit(account)
-        user = self._system.find_user(email, tenant)
+        user = self._find(email, tenant)
         if user is None or user.state != "active":
-            password.burn(given, self._pepper, self._cost)
+            password.burn(given, self._pepper, cost=self._cost)
             fits = False
         else:
             fits = password.verify_password(user.password, given, self._pepper)
         if user is None or not fits:
             self._limits.account_failed(account)
             self._limits.failed(peer)
-            self._audit.event("session.login", None, peer, "denied", {"email": email[:254]}, tenant=user.tenant if user else None)
+            self._audit.event(
+                "session.login", None, peer, "denied", {"email": email[:254]}, tenant=user.tenant if user else None
+            )
             raise Unauthenticated(_WRONG)
         tenant_id = user.tenant
         if user.tenant is None and tenant:
-            tenant_id = self._system.tenant_by_name(tenant).id
+            tenant_id = self._system.tenants().named(tenant).id
         who = Principal(user.id, tenant_id, Role(user.role))
-        if password.needs_rehash(user.password, self._cost):
-            self._system.set_password(user.id, self._hash(given), must_change=user.must_change)
-        self._system.touch_sign_in(user.id)
+        if password.needs_rehash(user.password, cost=self._cost):
+            self._system.accounts().set_password(user.id, self._hash(given), must_change=user.must_change)
+        self._system.accounts().touch_sign_in(user.id)
         self._audit.event("session.login", who, peer, "ok", {"email": email, **({"tenant": tenant} if tenant else {})})
         return self._begin(who, peer, must_change=user.must_change)
 
+    def _find(self, email: str, tenant: str | None) -> Account | None:
+        """Return whose address this is: in the tenant named, or a SuperAdmin; without a tenant, the only one."""
+        found = self._system.accounts().find(email)
+        if tenant is None:
+            return found[0] if len(found) == 1 or (found and found[0].tenant is None) else None
+        try:
+            id_ = self._system.tenants().named(tenant).id
+        except Missing:
+            return None
+        here = [each for each in found if each.tenant == id_]
+        above = [each for each in found if each.tenant is None]
+        return next(iter(here + above), None)
+
     def change_password(self, who: Principal, old: Secret, new: Secret) -> None:
         """Replace one's own password and end all other sign-ins."""
-        user = self._system.get_user(who.id)
+        user = self._system.accounts().account(who.id)
         account = f"change/{who.id}"
         self._limits.account_admit(account)
         if not password.verify_password(user.password, old, self._pepper):
@@ -144,8 +180,8 @@ class Login:
         if old.reveal() == new.reveal():
             raise Invalid("the new password is the old one", where="new")
         self._check_password(new, user.email, user.name)
-        self._system.set_password(who.id, self._hash(new), must_change=False)
-        self._system.kill_grants(who.id, keep=who.grant)
+        self._system.accounts().set_password(who.id, self._hash(new), must_change=False)
+        self._system.grants().kill_user(who.id)
 
     def new_password(self) -> tuple[Secret, str]:
         """Return a one-time password and its hash."""
@@ -153,13 +189,15 @@ class Login:
         return made, self._hash(made)
 
     def _hash(self, given: Secret) -> str:
-        return password.hash_password(given, self._pepper, self._cost)
+        return password.hash_password(given, self._pepper, cost=self._cost)
 
     @staticmethod
     def _check_password(given: Secret, *context: str) -> None:
         text = given.reveal()
         if not PASSWORD_MIN <= len(text) <= PASSWORD_MAX:
-            raise Invalid(f"a password has {PASSWORD_MIN} to {PASSWORD_MAX} characters", hint="A few words in a row do well.")
+            raise Invalid(
+                f"a password has {PASSWORD_MIN} to {PASSWORD_MAX} characters", hint="A few words in a row do well."
+            )
         folded = text.lower()
         if len(set(folded)) < 5:  # noqa: PLR2004 - fewer different letters than any word list would give
             raise Invalid("this password repeats too few characters")
@@ -172,33 +210,51 @@ class Login:
 
     def refresh(self, given: Secret, peer: Peer) -> Grant:
         """Rotate a refresh token. One that has been used before ends its whole family."""
-        now = self._now()
-        child = opaque.new_refresh()
-        outcome = self._system.rotate_grant(
-            opaque.digest(self._refresh, given), new_id(), opaque.digest(self._refresh, child), now, peer.client, peer.address
+        child = self._child(given)
+        outcome, grant = self._system.grants().rotate(
+            opaque.digest(self._refresh, given),
+            opaque.digest(self._refresh, child),
+            UNBOUND,
+            expires=self._now() + self._settings.tokens.refresh,
+            client=peer.client,
+            address=peer.address,
+            leeway=0,
         )
-        if outcome.state == "reused":
-            self._audit.event("session.refresh", None, peer, "refresh_reuse", {"id": outcome.user}, tenant=outcome.tenant)
-        if outcome.state != "rotated":
+        if outcome == "reused" and grant is not None:
+            self._audit.event("session.refresh", None, peer, "refresh_reuse", {"id": grant.user}, tenant=grant.tenant)
+        if outcome != "rotated" or grant is None:
             raise Unauthenticated("Sign in again.")
-        user = self._system.get_user(outcome.user)
+        user = self._system.accounts().account(grant.user)
         if user.state != "active":
             raise Unauthenticated("Sign in again.")
-        who = Principal(user.id, outcome.tenant or None, Role(user.role), grant=outcome.family)
+        who = Principal(user.id, grant.tenant, user.role, grant=grant.family)
         return self._grant(who, child, must_change=user.must_change)
 
     def sign_out(self, given: Secret) -> None:
         """End the family of a refresh token."""
-        self._system.kill_family_of(opaque.digest(self._refresh, given))
+        grant = self._system.grants().find(opaque.digest(self._refresh, given))
+        if grant is not None:
+            self._system.grants().kill(grant.family)
+
+    def _child(self, parent: Secret) -> Secret:
+        """Return the token that follows ``parent``: always the same, and known to nobody without our key."""
+        raw = opaque.digest(self._children, parent)[:32]
+        return Secret("rt_" + base64.urlsafe_b64encode(raw).rstrip(b"=").decode())
 
     def _begin(self, who: Principal, peer: Peer, *, must_change: bool) -> Grant:
-        now = self._now()
-        token, family = opaque.new_refresh(), new_id()
-        self._system.add_grant(
-            new_id(), family, who.id, who.tenant, opaque.digest(self._refresh, token), now, now + self._settings.tokens.refresh,
-            peer.client, peer.address,
-        )  # fmt: skip
-        return self._grant(Principal(who.id, who.tenant, who.role, grant=family), token, must_change=must_change)
+        token = opaque.new_refresh()
+        until = self._now() + self._settings.tokens.refresh
+        made = self._system.grants().open(
+            who.id,
+            who.tenant,
+            opaque.digest(self._refresh, token),
+            UNBOUND,
+            expires=until,
+            absolute=until,
+            client=peer.client,
+            address=peer.address,
+        )
+        return self._grant(Principal(who.id, who.tenant, who.role, grant=made.family), token, must_change=must_change)
 
     def _grant(self, who: Principal, refresh: Secret, *, must_change: bool) -> Grant:
         ring = self._pending if must_change else self._ring

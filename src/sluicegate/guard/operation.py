@@ -22,8 +22,11 @@ class Nothing(Model):
 
 @dataclass(frozen=True, slots=True)
 class Http:
-    """The HTTP shape of an operation. Fields of the question that the path names come from it, for GET and DELETE the
-    others come from the query string, else from the JSON body."""
+    """The HTTP shape of an operation.
+
+    Fields of the question that the path names come from it; for GET and DELETE the others come from the query string,
+    else from the JSON body.
+    """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str

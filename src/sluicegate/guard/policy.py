@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sluicegate.base.permission import Permission as P
+from sluicegate.base.permission import Permission
 from sluicegate.base.principal import Principal, Role
 
-_VIEW = {P.FLOW_READ, P.RUN_READ, P.SELF}
-_OPERATE = _VIEW | {P.CONNECTION_READ, P.DATA_READ, P.RUN_CONTROL}
-_EDIT = _OPERATE | {P.DEFINITION_WRITE, P.SECRET_WRITE}
-_ADMINISTER = _EDIT | {P.AUDIT_READ, P.USER_MANAGE}
+_VIEW = {Permission.FLOW_READ, Permission.RUN_READ, Permission.SELF}
+_OPERATE = _VIEW | {Permission.CONNECTION_READ, Permission.DATA_READ, Permission.RUN_CONTROL}
+_EDIT = _OPERATE | {Permission.DEFINITION_WRITE, Permission.SECRET_WRITE}
+_ADMINISTER = _EDIT | {Permission.AUDIT_READ, Permission.USER_MANAGE}
 
-GRANTS: Mapping[Role, frozenset[P]] = {
-    Role.SUPERADMIN: frozenset((_ADMINISTER | {P.TENANT_MANAGE}) - {P.DATA_READ}),  # data only by grant of the tenant
+GRANTS: Mapping[Role, frozenset[Permission]] = {
+    Role.SUPERADMIN: frozenset(
+        (_ADMINISTER | {Permission.TENANT_MANAGE}) - {Permission.DATA_READ}
+    ),  # data only by grant of the tenant
     Role.ADMINISTRATOR: frozenset(_ADMINISTER),
     Role.EDITOR: frozenset(_EDIT),
     Role.OPERATOR: frozenset(_OPERATE),
     Role.VIEWER: frozenset(_VIEW),
-    Role.API_USER: frozenset({P.SELF}),
+    Role.API_USER: frozenset({Permission.SELF}),
 }
 
 RANK: Mapping[Role, int] = {
@@ -26,12 +28,12 @@ RANK: Mapping[Role, int] = {
 }  # fmt: skip
 
 
-def allowed(who: Principal, what: P) -> bool:
+def allowed(who: Principal, what: Permission) -> bool:
     """Tell whether ``who`` may do ``what`` in the tenant they are in: role, then scopes, which only narrow."""
     return what in GRANTS[who.role] and (who.scopes is None or what in who.scopes)
 
 
-def permissions(who: Principal) -> tuple[P, ...]:
+def permissions(who: Principal) -> tuple[Permission, ...]:
     """Return all that ``who`` may do, sorted."""
     return tuple(sorted(each for each in GRANTS[who.role] if allowed(who, each)))
 

@@ -6,10 +6,9 @@ The API can put a secret and never reads one back. Only ``use`` decrypts; only t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sluicegate.base.errors import Conflict, Denied, Missing
+from sluicegate.base.errors import Denied, Missing
 from sluicegate.base.secret import Secret
 from sluicegate.crypto import envelope, opaque
 from sluicegate.crypto.keys import Key, derive, new_key
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from sluicegate.store.scope import Scope
 
 SECRET_MAX = 64 * 1024
+RESERVED = "sluicegate-"
+"""Secrets of the product itself: users neither see nor set them."""
 _SUITE = "S1"
 _FIELD = "value"
 
@@ -41,11 +42,10 @@ class Vault:
         version = secrets.next_version(name)
         record = new_key()
         wrapped = envelope.wrap(kek, record, self._aad(scope, name, version, kek_version))
-        sealed = envelope.encrypt(record, value.reveal().encode(), (*self._aad(scope, name, version, kek_version), _FIELD))
-        stored = secrets.put(name, wrapped, sealed, self.fingerprint(scope, value))
-        if stored != version:
-            raise Conflict(f"The secret {name!r} was set by someone else at the same time.", hint="Set it again.")
-        return version
+        sealed = envelope.encrypt(
+            record, value.reveal().encode(), (*self._aad(scope, name, version, kek_version), _FIELD)
+        )
+        return secrets.put(name, wrapped, sealed, self.fingerprint(scope, value), version=version)
 
     def use(self, scope: Scope, name: str, *, purpose: str) -> Secret:
         """Return the secret for a use, on record before it is decrypted. Raises ``Missing`` or ``Corrupt``."""
@@ -78,7 +78,9 @@ class Vault:
         with self._lock:
             stored = scope.secrets().tenant_key()
             if stored is None:
-                scope.secrets().put_tenant_key(1, envelope.wrap(self._root, new_key(), self._tenant_aad(scope.tenant, 1)))
+                scope.secrets().put_tenant_key(
+                    1, envelope.wrap(self._root, new_key(), self._tenant_aad(scope.tenant, 1))
+                )
                 stored = scope.secrets().tenant_key()
             if stored is None:
                 raise Denied("The tenant's key cannot be made.")
@@ -94,5 +96,3 @@ class Vault:
     @staticmethod
     def _aad(scope: Scope, name: str, version: int, kek: int) -> tuple[str, ...]:
         return (_SUITE, "secret", scope.tenant, name, str(version), str(kek))
-
-

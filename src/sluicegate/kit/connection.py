@@ -1,12 +1,12 @@
 """How to reach one outside system: the first of the three plugin shapes.
 
-A connection class is its configuration, its JSON Schema, its form and its behaviour, in one file whose name is its type.
-``open`` gives a session; what the session can do is told by the protocols below and nothing else.
+A connection class is its configuration, its JSON Schema, its form and its behaviour, in one file whose name is its
+type. ``open`` gives a session; what the session can do is told by the protocols below and nothing else.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager  # noqa: TC003 - read by pydantic
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import Field

@@ -73,7 +73,9 @@ def parse_definition(value: Any, where: str = "") -> Definition:
         raise Invalid("a document is a map with a kind and a name", where=where)
     kind = value.get("kind")
     name = value.get("name")
-    place = ", ".join(filter(None, (where, f"{kind} {name}" if isinstance(name, str) and isinstance(kind, str) else "")))
+    place = ", ".join(
+        filter(None, (where, f"{kind} {name}" if isinstance(name, str) and isinstance(kind, str) else ""))
+    )
     try:
         if kind == "flow":
             return Flow.model_validate(value)
@@ -82,7 +84,9 @@ def parse_definition(value: Any, where: str = "") -> Definition:
         if kind == "connection":
             type_ = value.get("type")
             if not isinstance(type_, str):
-                raise Invalid("type: is required", where=place, hint=f"There are: {', '.join(registry.types('connection'))}.")
+                raise Invalid(
+                    "type: is required", where=place, hint=f"There are: {', '.join(registry.types('connection'))}."
+                )
             try:
                 plugin = registry.find("connection", type_)
             except Invalid as fault:
@@ -197,4 +201,14 @@ def names_used(documents: list[Document]) -> Iterator[tuple[str, str, str]]:
                         yield "recipient", to, each.where
 
 
-__all__ = ["KINDS", "Definition", "Document", "Recipient", "body_of", "names_used", "parse_definition", "parse_format", "read"]
+__all__ = [
+    "KINDS",
+    "Definition",
+    "Document",
+    "Recipient",
+    "body_of",
+    "names_used",
+    "parse_definition",
+    "parse_format",
+    "read",
+]

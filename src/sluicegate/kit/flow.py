@@ -9,7 +9,15 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from pydantic import Field, SerializeAsAny, TypeAdapter, ValidationError, field_serializer, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializeAsAny,
+    TypeAdapter,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from sluicegate.base.errors import Invalid, SluiceError, from_validation
 from sluicegate.base.model import Model, Name
@@ -48,7 +56,7 @@ class Flow(Model):
     """Name of this flow."""
     description: str = Field(default="", max_length=2000)
     """What this flow is for."""
-    params: dict[Name, Param] = {}
+    params: dict[Name, Param] = Field(default={})
     """What a run may be told."""
     steps: tuple[SerializeAsAny[Step], ...] = Field(max_length=200)
     """The steps, each a map with one key: its type."""
@@ -57,7 +65,7 @@ class Flow(Model):
     @classmethod
     def _parse(cls, value: Any) -> Any:
         if not isinstance(value, list | tuple):
-            raise ValueError("steps is a list")  # noqa: TRY004 - pydantic wants ValueError
+            raise ValueError("steps is a list")
         return tuple(_step(each, place) for place, each in enumerate(value))
 
     @field_serializer("steps")
@@ -144,8 +152,9 @@ def _step(value: Any, place: int) -> Step:
         raise ValueError(f"step {place + 1} must be a map with one key, its type: {', '.join(registry.types('step'))}")
     type_, body = next(iter(value.items()))
     if type_ not in registry.types("step"):
-        raise ValueError(f"step {place + 1}: unknown step type {str(type_)[:64]!r}; there are: "
-                         + ", ".join(registry.types("step")))
+        raise ValueError(
+            f"step {place + 1}: unknown step type {str(type_)[:64]!r}; there are: " + ", ".join(registry.types("step"))
+        )
     if not isinstance(body, dict):
         raise ValueError(f"step {place + 1} ({type_}): its value must be a map")
     try:
@@ -172,7 +181,13 @@ def fill(item: str, values: Mapping[str, Value], *, where: str) -> str:
         if spec or conversion or field not in values:
             raise Invalid(f"{{{field}}} is not a parameter of the flow", where=where)
         text = str(values[field])
-        if not text or len(text) > _SEGMENT_MAX or text in {".", ".."} or any(bad in text for bad in "/\\\0%{}") or not text.isprintable():
+        if (
+            not text
+            or len(text) > _SEGMENT_MAX
+            or text in {".", ".."}
+            or any(bad in text for bad in "/\\\0%{}")
+            or not text.isprintable()
+        ):
             raise Invalid(f"the value of {field!r} cannot be part of a name", where=where)
         parts.append(text)
     return "".join(parts)
@@ -187,4 +202,8 @@ def digest(body: Mapping[str, Any]) -> str:
 def unused(flow: Flow) -> Iterable[str]:
     """Yield the names of steps whose rows nobody takes: a warning, not an error."""
     taken = {wanted for each in flow.steps for wanted in each.inputs}
-    return (each.name for each in flow.steps if isinstance(each, Reading | Transform | Check) and each.name and each.name not in taken)
+    return (
+        each.name
+        for each in flow.steps
+        if isinstance(each, Reading | Transform | Check) and each.name and each.name not in taken
+    )

@@ -42,7 +42,5 @@ def _spelled_out(value: Any) -> Any:
     return {"type": value} if isinstance(value, str) else value
 
 
-Mode = Annotated[
-    Annotated[Append | Replace | Merge, Field(discriminator="type")], BeforeValidator(_spelled_out)
-]
+Mode = Annotated[Annotated[Append | Replace | Merge, Field(discriminator="type")], BeforeValidator(_spelled_out)]
 """``append``, ``replace`` or ``merge``; a bare word stands for a mode without options."""

@@ -331,7 +331,10 @@ class Net:
         if request.url.userinfo:
             raise EgressRefused("The URL holds a user name or password.", hint="Put them in a secret.")
         for _ in range(HOPS + 1):
-            response = client.send(request, auth=auth, stream=True, follow_redirects=False)
+            try:
+                response = client.send(request, auth=auth, stream=True, follow_redirects=False)
+            except httpx.RemoteProtocolError:  # httpx reads a location even when it does not follow it
+                raise EgressRefused("A redirect leads to what is not a URL.", where=request.url.host) from None
             if not response.has_redirect_location:
                 if not stream:
                     try:
@@ -498,9 +501,8 @@ def _unreachable(fault: BaseException, where: str) -> Unreachable:
     """Return the error that says in plain words what is wrong on the way to ``where``."""
     import ssl
 
-    cause: BaseException = fault
-    while cause.__cause__ is not None and not isinstance(cause, ssl.SSLError):
-        cause = cause.__cause__
+    # httpcore keeps what happened as the argument of its own error
+    cause = fault.args[0] if fault.args and isinstance(fault.args[0], BaseException) else fault
     if isinstance(cause, ssl.SSLCertVerificationError):
         what, hint = _CERTIFICATE.get(cause.verify_code, (f"does not hold: {cause.verify_message}", "Check it."))
         return Unreachable(f"The certificate of {where} {what}.", hint=hint)
@@ -654,9 +656,11 @@ def receive_descriptors(sock: socket.socket) -> tuple[bytes, list[int]]:
     import os
 
     try:
-        data, fds, flags, _ = socket.recv_fds(sock, _MESSAGE, _FILES, socket.MSG_CMSG_CLOEXEC)
+        # Not socket.recv_fds: it drops its flags, and a child started meanwhile would inherit the files.
+        data, notes, flags, _ = sock.recvmsg(_MESSAGE, socket.CMSG_LEN(_FILES * 4), socket.MSG_CMSG_CLOEXEC)
     except ConnectionError as fault:
         raise Unreachable("The other process is gone.") from fault
+    fds = [fd for _, kind, raw in notes if kind == socket.SCM_RIGHTS for fd in memoryview(raw).cast("i")]
     if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
         for fd in fds:
             os.close(fd)

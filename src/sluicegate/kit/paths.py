@@ -1,7 +1,7 @@
 """The only way to files: everything opens beneath a directory handle, through no link, whatever the name says.
 
-Linux's ``openat2`` with RESOLVE_BENEATH, NO_SYMLINKS and NO_MAGICLINKS (openat2(2)) does the walk; where it is missing, each
-component is opened with ``O_NOFOLLOW`` from its parent's handle. Names are checked before either sees them.
+Linux's ``openat2`` with RESOLVE_BENEATH, NO_SYMLINKS and NO_MAGICLINKS (openat2(2)) does the walk; where it is missing,
+each component is opened with ``O_NOFOLLOW`` from its parent's handle. Names are checked before either sees them.
 """
 
 from __future__ import annotations
@@ -145,8 +145,9 @@ def _open(top: int, parts: tuple[str, ...], flags: int) -> int:
     try:
         return _openat2(top, "/".join(parts), flags)
     except OSError as fault:
-        # EPERM: seccomp filters older than the call say so. The walk is as strict, so trying it opens nothing more.
-        if fault.errno not in (errno.ENOSYS, errno.EPERM):
+        # EPERM: seccomp filters older than the call say so. ENOTDIR: the walk tells a link from a file. The walk is as
+        # strict, so trying it opens nothing more.
+        if fault.errno not in (errno.ENOSYS, errno.EPERM, errno.ENOTDIR):
             raise
     return _walk(top, parts, flags)
 
@@ -219,6 +220,7 @@ class Draft:
         raw = _Raw(fd, "wb")
         raw.shown = path
         self.out = cast("BinaryIO", io.BufferedWriter(raw, 1 << 20))
+        self._file = os.dup(fd)  # a writer (Arrow) may close ``out`` before the commit
 
     def commit(self) -> None:
         """Write to disk, then publish under the final name by an atomic rename. Raises ``NoSpace`` or ``Failed``."""
@@ -226,29 +228,31 @@ class Draft:
             raise Failed("The file is already finished.", where=self._path)
         try:
             with _told(self._path):
-                self.out.flush()
-                os.fsync(self.out.fileno())
+                self.out.close()
+                os.fsync(self._file)
                 os.rename(self._draft, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
                 _sync(self._folder)
         except BaseException:
             self.abort()
             raise
-        self._open = False
-        self.out.close()
-        os.close(self._folder)
+        self._finish()
 
     def abort(self) -> None:
         """Remove what was written; nothing to do once finished."""
         if not self._open:
             return
-        self._open = False
         try:
             with suppress(FileNotFoundError):
                 os.unlink(self._draft, dir_fd=self._folder)
             with suppress(OSError, SluiceError):  # the disk may be full: what is buffered is not wanted any more
                 self.out.close()
         finally:
-            os.close(self._folder)
+            self._finish()
+
+    def _finish(self) -> None:
+        self._open = False
+        os.close(self._file)
+        os.close(self._folder)
 
     def __enter__(self) -> Self:
         return self
@@ -276,11 +280,11 @@ class Root:
     """
 
     def __init__(self, folder: Path, create: bool = False) -> None:
-        """Hold ``folder``; ``create`` makes it and its parents (0700). ``Failed`` when there is none."""
+        """Hold ``folder``; ``create`` makes it (0700) and its parents. ``Failed`` when there is none."""
         shown = str(folder)
         with _told(shown):
             if create:
-                os.makedirs(folder, 0o700, exist_ok=True)
+                folder.mkdir(0o700, parents=True, exist_ok=True)
             self._real = os.path.realpath(folder)
             self._fd = self._hold(shown)
 
@@ -309,9 +313,167 @@ class Root:
             folder = _walk(self._fd, parts[:-1], _FOLDER, make=True)
             try:
                 with suppress(FileNotFoundError):
-                    found = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
-                    _refuse_odd(found._replace_links(), path) if False else None
+                    _refuse_odd(os.stat(parts[-1], dir_fd=folder, follow_symlinks=False), path, links=True)
                 return Draft(folder, parts[-1], path)
             except BaseException:
                 os.close(folder)
                 raise
+
+    def entries(self, under: str = "") -> Iterator[Entry]:
+        """Yield all files and folders beneath ``under``, each folder before its content, sorted by the parts of names.
+
+        Links, devices, drafts and names that ``check`` refuses are left out: they could not be opened either.
+        """
+        waiting = self._content(check(under) if under else (), under)[::-1]
+        while waiting:
+            entry, parts = waiting.pop()
+            yield entry
+            if entry.is_dir:
+                with suppress(Failed):  # removed meanwhile
+                    waiting.extend(self._content(parts, entry.name)[::-1])
+
+    def _content(self, parts: tuple[str, ...], shown: str) -> list[tuple[Entry, tuple[str, ...]]]:
+        found = []
+        with _told(shown):
+            folder = _open(self._fd, parts, _FOLDER)
+            try:
+                for name in sorted(os.listdir(folder)):  # noqa: PTH208 - a handle
+                    with suppress(Denied, Invalid, FileNotFoundError):
+                        here = (*parts, name)
+                        check("/".join(here))
+                        about = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                        if stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode):
+                            found.append((_entry("/".join(here), about), here))
+            finally:
+                os.close(folder)
+        return found
+
+    def stat(self, path: str) -> Entry:
+        """Return what is known of a regular file or folder."""
+        return _entry(path, self._about(check(path), path))
+
+    def _about(self, parts: tuple[str, ...], path: str) -> os.stat_result:
+        with _told(path):
+            fd = _open(self._fd, parts, _LOOK)
+            try:
+                about = os.fstat(fd)
+            finally:
+                os.close(fd)
+        if not stat.S_ISDIR(about.st_mode):
+            _refuse_odd(about, path, links=True)
+        return about
+
+    def exists(self, path: str) -> bool:
+        """Tell whether there is a regular file or folder. A path that leads out is ``Denied``, not absent."""
+        try:
+            self.stat(path)
+        except Failed as fault:
+            if isinstance(fault.__cause__, FileNotFoundError | NotADirectoryError):
+                return False
+            raise
+        return True
+
+    def delete(self, path: str) -> None:
+        """Remove a regular file or an empty folder."""
+        parts = check(path)
+        about = self._about(parts, path)
+        with _told(path):
+            folder = _open(self._fd, parts[:-1], _FOLDER)
+            try:
+                if stat.S_ISDIR(about.st_mode):
+                    os.rmdir(parts[-1], dir_fd=folder)
+                else:
+                    os.unlink(parts[-1], dir_fd=folder)
+                _sync(folder)
+            finally:
+                os.close(folder)
+
+    def resolve(self, path: str) -> Path:
+        """Return a real path for a driver that opens files itself; the file may be missing, its folder may not.
+
+        Weaker than ``open``: it was checked to lie beneath the root, without links, when this returned; nothing holds
+        it there until the driver opens it. Only for folders that nobody else can write to.
+        """
+        from pathlib import Path
+
+        parts = check(path)
+        real = os.path.join(self._real, *parts)  # noqa: PTH118 - a text path is wanted below
+        try:
+            about = self._about(parts, path)
+            if not stat.S_ISDIR(about.st_mode):
+                _refuse_odd(about, path)
+        except Failed as fault:
+            if not isinstance(fault.__cause__, FileNotFoundError):
+                raise
+        with _told(path):
+            held = _open(self._fd, parts[:-1], _FOLDER)
+            try:
+                if not os.path.samestat(os.fstat(held), os.stat(os.path.dirname(real))):  # noqa: PTH116, PTH120 - the same
+                    raise Denied(f"{path!r} is not where it was.", where=path)
+            finally:
+                os.close(held)
+        return Path(real)
+
+    def sub(self, name: str, create: bool = False) -> Root:
+        """Return the root of a folder beneath this one; ``create`` makes it (0700). The caller closes both."""
+        parts = check(name)
+        root = object.__new__(Root)
+        root._real = os.path.join(self._real, *parts)  # noqa: PTH118 - a text path is kept
+        with _told(name):
+            root._fd = _walk(self._fd, parts, _FOLDER, make=True) if create else _open(self._fd, parts, _FOLDER)
+        return root
+
+    def sweep(self) -> int:
+        """Remove drafts whose writer is gone (their lock is free); return how many."""
+        swept = 0
+        for parts in [(), *(tuple(entry.name.split("/")) for entry in self.entries() if entry.is_dir)]:
+            with _told("/".join(parts)):
+                folder = _open(self._fd, parts, _FOLDER)
+                try:
+                    names = os.listdir(folder)  # noqa: PTH208 - a handle
+                    swept += sum(_sweep(folder, name) for name in names if _DRAFT.fullmatch(name))
+                finally:
+                    os.close(folder)
+        return swept
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _entry(name: str, about: os.stat_result) -> Entry:
+    is_dir = stat.S_ISDIR(about.st_mode)
+    return Entry(name, is_dir, 0 if is_dir else about.st_size, about.st_mtime)
+
+
+def _refuse_odd(about: os.stat_result, path: str, *, links: bool = False) -> None:
+    if stat.S_ISLNK(about.st_mode):
+        raise Denied(f"{path!r} leads through a link.", where=path, hint="Name the file itself.")
+    if stat.S_ISDIR(about.st_mode):
+        raise Failed(f"{path!r} is a folder.", where=path, hint="Name a file in it.")
+    if not stat.S_ISREG(about.st_mode):
+        raise Denied(f"{path!r} is not a regular file.", where=path)
+    if about.st_nlink > 1 and not links:
+        raise Denied(
+            f"{path!r} has a second name (hard link), which may lie outside.", where=path, hint="Copy the file."
+        )
+
+
+def _sweep(folder: int, name: str) -> int:
+    with suppress(FileNotFoundError):
+        fd = os.open(name, _READ, dir_fd=folder)
+        try:
+            if _lock(fd) is True:
+                os.unlink(name, dir_fd=folder)
+                return 1
+        finally:
+            os.close(fd)
+    return 0

@@ -39,7 +39,10 @@ def find(shape: Shape, type_: str) -> type:
     found = [
         each
         for each in vars(module).values()
-        if isinstance(each, type) and issubclass(each, root) and each.__module__ == module.__name__ and "type" in each.__annotations__
+        if isinstance(each, type)
+        and issubclass(each, root)
+        and each.__module__ == module.__name__
+        and "type" in each.__annotations__
     ]
     if len(found) != 1:
         msg = f"{module.__name__} must hold exactly one {shape} class that declares its type"

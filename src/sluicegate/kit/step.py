@@ -1,7 +1,8 @@
 """What a flow is made of: the third plugin shape.
 
-Four sorts of step, told apart by class: a ``Reading`` brings rows in, a ``Transform`` is one SQL query over its inputs
-(it runs in the jail when it holds a person's text), a ``Check`` splits rows into good and bad, a ``Writing`` lets rows out.
+Four sorts of step, told apart by class: a ``Reading`` brings rows in, a ``Transform`` is one SQL query over its
+inputs (it runs in the jail when it holds a person's text), a ``Check`` splits rows into good and bad, a ``Writing`` lets
+rows out.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Check(Step):
     """Splits rows into those that pass and those that do not."""
 
     def split(self, batch: pa.RecordBatch, first_row: int) -> tuple[pa.RecordBatch, list[Any]]:
-        """Return the rows that pass, and a ``Reject`` for each that does not. ``first_row``: ordinal of the first row."""
+        """Return the rows that pass, and a ``Reject`` for each that does not; ``first_row`` is an ordinal."""
         raise NotImplementedError
 
     def check_columns(self, columns: Sequence[str]) -> None:

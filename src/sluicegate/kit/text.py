@@ -244,6 +244,9 @@ def to_text(column: pa.Array) -> pa.Array:
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
         return pa.array([None if each is None else "\\x" + each.hex() for each in column.to_pylist()], pa.string())
     if pa.types.is_decimal(kind):
+        texts = pc.cast(column, pa.string())
+        if not pc.any(pc.match_substring(texts, "E")).as_py():
+            return texts
         return pa.array([None if each is None else f"{each:f}" for each in column.to_pylist()], pa.string())
     if pa.types.is_timestamp(kind):
         texts = pc.replace_substring(pc.cast(column, pa.string()), " ", "T", max_replacements=1)

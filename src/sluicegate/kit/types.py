@@ -1,7 +1,7 @@
 """The types of the product, by name, and their Arrow form.
 
-``bool int8…int64 uint8…uint64 float32 float64 decimal(p,s) text bytes date time timestamp timestamptz interval uuid json
-list(T) struct(name T, …)``. The same words stand in flows, snapshots, errors and docs.
+``bool int8…int64 uint8…uint64 float32 float64 decimal(p,s) text bytes date time timestamp timestamptz interval uuid
+json list(T) struct(name T, …)``. The same words stand in flows, snapshots, errors and docs.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ TypeName = Annotated[str, AfterValidator(check_type)]
 
 def to_arrow(name: str) -> pa.DataType:
     """Return the Arrow type for a type name."""
-    import pyarrow as pa  # noqa: PLC0415 - the server must not load it
+    import pyarrow as pa
 
     name = check_type(name)
     plain = {
@@ -85,9 +85,9 @@ def to_arrow(name: str) -> pa.DataType:
     return pa.struct([(one[1] or one[2], to_arrow(one[3])) for one in fields if one])
 
 
-def to_name(kind: pa.DataType) -> str:
+def to_name(kind: pa.DataType) -> str:  # noqa: PLR0911 - one line for each type
     """Return the type name for an Arrow type; ``ValueError`` when we have no word for it."""
-    import pyarrow as pa  # noqa: PLC0415 - the server must not load it
+    import pyarrow as pa
 
     tests = (
         (pa.types.is_boolean, "bool"), (pa.types.is_string, "text"), (pa.types.is_large_string, "text"),

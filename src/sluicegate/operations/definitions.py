@@ -133,7 +133,9 @@ def _refers(desk: Desk, documents: list[document.Document]) -> None:
             desk.scope.definitions().get(kind, name)
         except Missing:
             raise Invalid(
-                f"there is no {kind} {name!r}", where=where, hint="Apply it first, or put its document into the same call."
+                f"there is no {kind} {name!r}",
+                where=where,
+                hint="Apply it first, or put its document into the same call.",
             ) from None
 
 
@@ -150,12 +152,20 @@ def apply(ask: ApplyAsk, desk: Desk) -> AppliedAll:
             version, changed = desk.scope.definitions().put(
                 each.definition.kind, each.definition.name, each.body, each.source, digest(each.body)
             )
-            items.append(Applied(kind=each.definition.kind, name=each.definition.name, version=version, changed=changed, cleared=cleared))
+            items.append(
+                Applied(
+                    kind=each.definition.kind,
+                    name=each.definition.name,
+                    version=version,
+                    changed=changed,
+                    cleared=cleared,
+                )
+            )
     return AppliedAll(items=tuple(items))
 
 
 def _clear_moved(desk: Desk, new: document.Definition) -> tuple[str, ...]:
-    """Clear the secrets of a connection whose destination changes, so that nobody can have them sent to their own server."""
+    """Clear the secrets of a connection that leads elsewhere: nobody has them sent to a server of their own."""
     if not isinstance(new, Connection):
         return ()
     try:
@@ -173,7 +183,10 @@ def validate(ask: ApplyAsk, desk: Desk) -> CheckedAll:
     documents = document.read(ask.source)
     _refers(desk, documents)
     return CheckedAll(
-        items=tuple(Checked(kind=each.definition.kind, name=each.definition.name, digest=digest(each.body)) for each in documents)
+        items=tuple(
+            Checked(kind=each.definition.kind, name=each.definition.name, digest=digest(each.body))
+            for each in documents
+        )
     )
 
 
@@ -201,9 +214,15 @@ def _operations(kind: str, permission: Permission) -> tuple[Operation, ...]:
     def get(ask: DefinitionOf, desk: Desk) -> Shown:
         each = desk.scope.definitions().get(kind, ask.name, ask.version)
         return Shown(
-            kind=kind, name=each.name, version=each.version, digest=each.digest, author=each.author,
-            created=clock.iso(each.created), source=each.source, body=each.body,
-        )  # fmt: skip
+            kind=kind,
+            name=each.name,
+            version=each.version,
+            digest=each.digest,
+            author=each.author,
+            created=clock.iso(each.created),
+            source=each.source,
+            body=each.body,
+        )
 
     def versions(ask: NameOf, desk: Desk) -> Versions:
         found = desk.scope.definitions().versions(kind, ask.name)
@@ -226,12 +245,28 @@ def _operations(kind: str, permission: Permission) -> tuple[Operation, ...]:
     delete.__doc__ = f"Delete a {kind}. Its versions and runs stay on record."
     return (
         Operation(f"{kind}.list", permission, Http("GET", plural), Nothing, ListedAll, list_, audited=False),
-        Operation(f"{kind}.get", permission, Http("GET", f"{plural}/{{name}}"), DefinitionOf, Shown, get, audited=False),
-        Operation(f"{kind}.versions", permission, Http("GET", f"{plural}/{{name}}/versions"), NameOf, Versions, versions,
-                  audited=False),
-        Operation(f"{kind}.delete", Permission.DEFINITION_WRITE, Http("DELETE", f"{plural}/{{name}}"), NameOf, Nothing, delete,
-                  audited=True),
-    )  # fmt: skip
+        Operation(
+            f"{kind}.get", permission, Http("GET", f"{plural}/{{name}}"), DefinitionOf, Shown, get, audited=False
+        ),
+        Operation(
+            f"{kind}.versions",
+            permission,
+            Http("GET", f"{plural}/{{name}}/versions"),
+            NameOf,
+            Versions,
+            versions,
+            audited=False,
+        ),
+        Operation(
+            f"{kind}.delete",
+            Permission.DEFINITION_WRITE,
+            Http("DELETE", f"{plural}/{{name}}"),
+            NameOf,
+            Nothing,
+            delete,
+            audited=True,
+        ),
+    )
 
 
 def _unused(desk: Desk, kind: str, name: str) -> None:
@@ -244,15 +279,31 @@ def _unused(desk: Desk, kind: str, name: str) -> None:
             continue
         used = document.names_used([document.Document(flow, stored.body, "", "")])
         if any((kind, name) == (each, called) for each, called, _ in used):
-            raise Invalid(f"the flow {brief.name!r} uses it", where=f"{kind} {name}", hint="Change or delete the flow first.")
+            raise Invalid(
+                f"the flow {brief.name!r} uses it", where=f"{kind} {name}", hint="Change or delete the flow first."
+            )
 
 
 OPERATIONS = (
-    Operation("definition.apply", Permission.DEFINITION_WRITE, Http("POST", "/definitions", body_max=2 * document.BYTES_MAX),
-              ApplyAsk, AppliedAll, apply, audited=True),
-    Operation("definition.validate", Permission.DEFINITION_WRITE,
-              Http("POST", "/definitions/validate", body_max=2 * document.BYTES_MAX), ApplyAsk, CheckedAll, validate, audited=False),
+    Operation(
+        "definition.apply",
+        Permission.DEFINITION_WRITE,
+        Http("POST", "/definitions", body_max=2 * document.BYTES_MAX),
+        ApplyAsk,
+        AppliedAll,
+        apply,
+        audited=True,
+    ),
+    Operation(
+        "definition.validate",
+        Permission.DEFINITION_WRITE,
+        Http("POST", "/definitions/validate", body_max=2 * document.BYTES_MAX),
+        ApplyAsk,
+        CheckedAll,
+        validate,
+        audited=False,
+    ),
     *_operations("flow", Permission.FLOW_READ),
     *_operations("connection", Permission.CONNECTION_READ),
     *_operations("recipient", Permission.CONNECTION_READ),
-)  # fmt: skip
+)

@@ -114,10 +114,40 @@ def rejects(ask: RejectsAsk, desk: Desk) -> Rejects:
 
 
 OPERATIONS = (
-    Operation("connection.test", Permission.DATA_READ, Http("POST", "/connections/{name}/test"), ConnectionOf, Answer, test,
-              audited=True),
-    Operation("connection.items", Permission.DATA_READ, Http("GET", "/connections/{name}/items"), ItemsAsk, Items, items,
-              audited=True),
-    Operation("flow.preview", Permission.DATA_READ, Http("POST", "/flows/{name}/preview"), PreviewAsk, Rows, preview, audited=True),
-    Operation("run.rejects", Permission.DATA_READ, Http("GET", "/runs/{id}/rejects"), RejectsAsk, Rejects, rejects, audited=True),
-)  # fmt: skip
+    Operation(
+        "connection.test",
+        Permission.DATA_READ,
+        Http("POST", "/connections/{name}/test"),
+        ConnectionOf,
+        Answer,
+        test,
+        audited=True,
+    ),
+    Operation(
+        "connection.items",
+        Permission.DATA_READ,
+        Http("GET", "/connections/{name}/items"),
+        ItemsAsk,
+        Items,
+        items,
+        audited=True,
+    ),
+    Operation(
+        "flow.preview",
+        Permission.DATA_READ,
+        Http("POST", "/flows/{name}/preview"),
+        PreviewAsk,
+        Rows,
+        preview,
+        audited=True,
+    ),
+    Operation(
+        "run.rejects",
+        Permission.DATA_READ,
+        Http("GET", "/runs/{id}/rejects"),
+        RejectsAsk,
+        Rejects,
+        rejects,
+        audited=True,
+    ),
+)

@@ -83,15 +83,17 @@ class Users(Model):
 
 def create_tenant(ask: TenantAsk, desk: Desk) -> Tenant:
     """Create a tenant."""
-    made = desk.services.system.create_tenant(ask.name)
+    made = desk.services.system.tenants().create(ask.name)
     return Tenant(id=made.id, name=made.name, state=made.state, created=clock.iso(made.created))
 
 
 def list_tenants(_ask: Nothing, desk: Desk) -> Tenants:
     """List all tenants."""
-    found = desk.services.system.tenants()
+    found = desk.services.system.tenants().list()
     return Tenants(
-        items=tuple(Tenant(id=each.id, name=each.name, state=each.state, created=clock.iso(each.created)) for each in found)
+        items=tuple(
+            Tenant(id=each.id, name=each.name, state=each.state, created=clock.iso(each.created)) for each in found
+        )
     )
 
 
@@ -102,8 +104,10 @@ def create_user(ask: UserAsk, desk: Desk) -> UserMade:
     if ask.role is Role.SUPERADMIN:
         raise Invalid("a SuperAdmin belongs to no tenant and is not made here", where="role")
     password, stored = desk.services.login.new_password()
-    id_ = desk.scope.people().create(ask.email, ask.name or ask.email.partition("@")[0], ask.role, stored, must_change=True)
-    return UserMade(id=id_, email=ask.email, role=ask.role.value, password=password.reveal())
+    made = desk.scope.people().create(
+        ask.email, ask.name or ask.email.partition("@")[0], ask.role, stored, must_change=True
+    )
+    return UserMade(id=made.id, email=ask.email, role=ask.role.value, password=password.reveal())
 
 
 def list_users(_ask: Nothing, desk: Desk) -> Users:
@@ -128,21 +132,48 @@ def deactivate_user(ask: UserOf, desk: Desk) -> Nothing:
     """Deactivate a user: no sign-in, no refresh; their runs stop at the next step."""
     if ask.id == desk.who.id:
         raise Denied("Nobody deactivates themselves.")
+    from sluicegate.store.people import UserState
+
     user = desk.scope.people().get(ask.id)
     if not policy.may_give(desk.who, Role(user.role)):
         raise Denied("Nobody deactivates a role above their own.")
-    desk.scope.people().set_state(ask.id, "inactive")
-    desk.services.system.kill_grants(ask.id)
+    desk.scope.people().set_state(ask.id, UserState.DISABLED)
+    desk.services.system.grants().kill_user(ask.id)
     return Nothing()
 
 
 OPERATIONS = (
-    Operation("tenant.create", Permission.TENANT_MANAGE, Http("POST", "/tenants", 201), TenantAsk, Tenant, create_tenant,
-              audited=True, tenant=False),
-    Operation("tenant.list", Permission.TENANT_MANAGE, Http("GET", "/tenants"), Nothing, Tenants, list_tenants,
-              audited=False, tenant=False),
-    Operation("user.create", Permission.USER_MANAGE, Http("POST", "/users", 201), UserAsk, UserMade, create_user, audited=True),
+    Operation(
+        "tenant.create",
+        Permission.TENANT_MANAGE,
+        Http("POST", "/tenants", 201),
+        TenantAsk,
+        Tenant,
+        create_tenant,
+        audited=True,
+        tenant=False,
+    ),
+    Operation(
+        "tenant.list",
+        Permission.TENANT_MANAGE,
+        Http("GET", "/tenants"),
+        Nothing,
+        Tenants,
+        list_tenants,
+        audited=False,
+        tenant=False,
+    ),
+    Operation(
+        "user.create", Permission.USER_MANAGE, Http("POST", "/users", 201), UserAsk, UserMade, create_user, audited=True
+    ),
     Operation("user.list", Permission.USER_MANAGE, Http("GET", "/users"), Nothing, Users, list_users, audited=False),
-    Operation("user.deactivate", Permission.USER_MANAGE, Http("POST", "/users/{id}/deactivate"), UserOf, Nothing,
-              deactivate_user, audited=True),
-)  # fmt: skip
+    Operation(
+        "user.deactivate",
+        Permission.USER_MANAGE,
+        Http("POST", "/users/{id}/deactivate"),
+        UserOf,
+        Nothing,
+        deactivate_user,
+        audited=True,
+    ),
+)

@@ -84,7 +84,7 @@ class Run(Model):
     params: dict[str, Any]
     counts: dict[str, Any]
     error: dict[str, Any] | None
-    receipts: dict[str, dict[str, Any]] = {}
+    receipts: dict[str, dict[str, Any]] = Field(default={})
 
 
 class Runs(Model):
@@ -118,10 +118,19 @@ def _shown(run: Stored, receipts: dict[str, dict[str, Any]] | None = None) -> Ru
         return clock.iso(at) if at else None
 
     return Run(
-        id=run.id, flow=run.flow, flow_version=run.flow_version, state=run.state, by=run.by, created=clock.iso(run.created),
-        started=when(run.started), finished=when(run.finished), params=run.params, counts=run.counts, error=run.error,
+        id=run.id,
+        flow=run.flow,
+        flow_version=run.flow_version,
+        state=run.state,
+        by=run.by,
+        created=clock.iso(run.created),
+        started=when(run.started),
+        finished=when(run.finished),
+        params=run.params,
+        counts=run.counts or {},
+        error=run.error,
         receipts=receipts or {},
-    )  # fmt: skip
+    )
 
 
 def start(ask: RunAsk, desk: Desk) -> Started:
@@ -133,7 +142,20 @@ def start(ask: RunAsk, desk: Desk) -> Started:
     values = flow.values(ask.params)
     run = new_id()
     shown = {name: value if isinstance(value, bool | int | float) else str(value) for name, value in values.items()}
-    desk.scope.runs().add(run, flow=ask.name, flow_version=stored.version, digest=stored.digest, params=shown)
+    from sluicegate.store.runs import Run as Stored
+
+    desk.scope.runs().add(
+        Stored(
+            id=run,
+            flow=ask.name,
+            flow_version=stored.version,
+            digest=stored.digest,
+            params=shown,
+            by=desk.who.id,
+            via=desk.who.via.value,
+            created=clock.system(),
+        )
+    )
     desk.services.engine.start(run, desk.scope)
     return Started(id=run, flow=ask.name, version=stored.version)
 
@@ -166,10 +188,27 @@ def cancel(ask: RunOf, desk: Desk) -> Run:
 
 
 OPERATIONS = (
-    Operation("run.start", Permission.RUN_CONTROL, Http("POST", "/flows/{name}/runs", 202), RunAsk, Started, start, audited=True),
+    Operation(
+        "run.start",
+        Permission.RUN_CONTROL,
+        Http("POST", "/flows/{name}/runs", 202),
+        RunAsk,
+        Started,
+        start,
+        audited=True,
+    ),
     Operation("run.list", Permission.RUN_READ, Http("GET", "/runs"), RunsAsk, Runs, list_, audited=False),
     Operation("run.get", Permission.RUN_READ, Http("GET", "/runs/{id}"), RunOf, Run, get, audited=False),
-    Operation("run.events", Permission.RUN_READ, Http("GET", "/runs/{id}/events", waits=True), EventsAsk, Events, events,
-              audited=False),
-    Operation("run.cancel", Permission.RUN_CONTROL, Http("POST", "/runs/{id}/cancel"), RunOf, Run, cancel, audited=True),
-)  # fmt: skip
+    Operation(
+        "run.events",
+        Permission.RUN_READ,
+        Http("GET", "/runs/{id}/events", waits=True),
+        EventsAsk,
+        Events,
+        events,
+        audited=False,
+    ),
+    Operation(
+        "run.cancel", Permission.RUN_CONTROL, Http("POST", "/runs/{id}/cancel"), RunOf, Run, cancel, audited=True
+    ),
+)

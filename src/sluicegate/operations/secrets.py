@@ -11,7 +11,7 @@ from sluicegate.base.permission import Permission
 from sluicegate.base.secret import Secret
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Nothing, Operation
-from sluicegate.guard.vault import SECRET_MAX
+from sluicegate.guard.vault import RESERVED, SECRET_MAX
 from sluicegate.kit import document
 from sluicegate.kit.connection import Connection
 
@@ -66,6 +66,8 @@ def set_(ask: SecretAsk, desk: Desk) -> Kept:
     value = ask.value.get_secret_value()
     if "\0" in value:
         raise Invalid("a secret cannot hold a NUL", where="value")
+    if ask.name.startswith(RESERVED):
+        raise Invalid(f"names that begin with {RESERVED!r} are the product's own", where="name")
     desk.services.vault.put(desk.scope, ask.name, Secret(value))
     return next(each for each in list_(Nothing(), desk).items if each.name == ask.name)
 
@@ -76,23 +78,47 @@ def list_(_ask: Nothing, desk: Desk) -> KeptAll:
     return KeptAll(
         items=tuple(
             Kept(
-                name=each.name, version=each.version, fingerprint=each.fingerprint, set_at=clock.iso(each.set_at),
-                set_by=each.set_by, used_by=tuple(used.get(each.name, ())),
+                name=each.name,
+                version=each.version,
+                fingerprint=each.fingerprint,
+                set_at=clock.iso(each.set_at),
+                set_by=each.set_by,
+                used_by=tuple(used.get(each.name, ())),
             )
             for each in desk.scope.secrets().list()
+            if not each.name.startswith(RESERVED)
         )
-    )  # fmt: skip
+    )
 
 
 def delete(ask: SecretOf, desk: Desk) -> Nothing:
     """Delete a secret."""
+    if ask.name.startswith(RESERVED):
+        raise Invalid(f"names that begin with {RESERVED!r} are the product's own", where="name")
     desk.scope.secrets().delete(ask.name)
     return Nothing()
 
 
 OPERATIONS = (
-    Operation("secret.set", Permission.SECRET_WRITE, Http("PUT", "/secrets/{name}", body_max=2 * SECRET_MAX), SecretAsk, Kept, set_,
-              audited=True),
-    Operation("secret.list", Permission.CONNECTION_READ, Http("GET", "/secrets"), Nothing, KeptAll, list_, audited=False),
-    Operation("secret.delete", Permission.SECRET_WRITE, Http("DELETE", "/secrets/{name}"), SecretOf, Nothing, delete, audited=True),
-)  # fmt: skip
+    Operation(
+        "secret.set",
+        Permission.SECRET_WRITE,
+        Http("PUT", "/secrets/{name}", body_max=2 * SECRET_MAX),
+        SecretAsk,
+        Kept,
+        set_,
+        audited=True,
+    ),
+    Operation(
+        "secret.list", Permission.CONNECTION_READ, Http("GET", "/secrets"), Nothing, KeptAll, list_, audited=False
+    ),
+    Operation(
+        "secret.delete",
+        Permission.SECRET_WRITE,
+        Http("DELETE", "/secrets/{name}"),
+        SecretOf,
+        Nothing,
+        delete,
+        audited=True,
+    ),
+)

@@ -83,7 +83,10 @@ class Whoami(Model):
 
 def _tokens(grant: Grant) -> Tokens:
     return Tokens(
-        access=grant.access.reveal(), expires_in=grant.expires_in, refresh=grant.refresh.reveal(), must_change=grant.must_change
+        access=grant.access.reveal(),
+        expires_in=grant.expires_in,
+        refresh=grant.refresh.reveal(),
+        must_change=grant.must_change,
     )
 
 
@@ -124,8 +127,8 @@ def change_password(ask: PasswordAsk, desk: Desk) -> Nothing:
 def whoami(_ask: Nothing, desk: Desk) -> Whoami:
     """Say who you are and what you may do."""
     who = desk.who
-    user = desk.services.system.get_user(who.id)
-    tenant = desk.services.system.tenant(who.tenant) if who.tenant else None
+    user = desk.services.system.accounts().get(who.id)
+    tenant = desk.services.system.tenants().get(who.tenant) if who.tenant else None
     return Whoami(
         id=user.id,
         email=user.email,
@@ -138,16 +141,66 @@ def whoami(_ask: Nothing, desk: Desk) -> Whoami:
 
 
 OPERATIONS = (
-    Operation("session.login", Public("sign-in precedes identity; the password is the proof"),
-              Http("POST", "/session/login"), LoginAsk, Tokens, login, audited=False, tenant=False),
-    Operation("session.bootstrap", Public("there is no user yet; the one-time code is the proof"),
-              Http("POST", "/session/bootstrap"), BootstrapAsk, Tokens, bootstrap, audited=False, tenant=False),
-    Operation("session.refresh", Public("the access token may be over; the refresh token is the proof"),
-              Http("POST", "/session/refresh"), RefreshAsk, Tokens, refresh, audited=False, tenant=False),
-    Operation("session.logout", Permission.SELF,
-              Http("POST", "/session/logout"), RefreshAsk, Nothing, logout, audited=True, tenant=False, pending=True),
-    Operation("session.password", Permission.SELF,
-              Http("POST", "/session/password"), PasswordAsk, Nothing, change_password, audited=True, tenant=False, pending=True),
-    Operation("session.whoami", Permission.SELF,
-              Http("GET", "/session/whoami"), Nothing, Whoami, whoami, audited=False, tenant=False),
-)  # fmt: skip
+    Operation(
+        "session.login",
+        Public("sign-in precedes identity; the password is the proof"),
+        Http("POST", "/session/login"),
+        LoginAsk,
+        Tokens,
+        login,
+        audited=False,
+        tenant=False,
+    ),
+    Operation(
+        "session.bootstrap",
+        Public("there is no user yet; the one-time code is the proof"),
+        Http("POST", "/session/bootstrap"),
+        BootstrapAsk,
+        Tokens,
+        bootstrap,
+        audited=False,
+        tenant=False,
+    ),
+    Operation(
+        "session.refresh",
+        Public("the access token may be over; the refresh token is the proof"),
+        Http("POST", "/session/refresh"),
+        RefreshAsk,
+        Tokens,
+        refresh,
+        audited=False,
+        tenant=False,
+    ),
+    Operation(
+        "session.logout",
+        Permission.SELF,
+        Http("POST", "/session/logout"),
+        RefreshAsk,
+        Nothing,
+        logout,
+        audited=True,
+        tenant=False,
+        pending=True,
+    ),
+    Operation(
+        "session.password",
+        Permission.SELF,
+        Http("POST", "/session/password"),
+        PasswordAsk,
+        Nothing,
+        change_password,
+        audited=True,
+        tenant=False,
+        pending=True,
+    ),
+    Operation(
+        "session.whoami",
+        Permission.SELF,
+        Http("GET", "/session/whoami"),
+        Nothing,
+        Whoami,
+        whoami,
+        audited=False,
+        tenant=False,
+    ),
+)

@@ -54,7 +54,7 @@ class AuditRecord(Model):
     address: str | None = None
     client: str | None = None
     request: str | None = None
-    about: dict[str, Any] = {}
+    about: dict[str, Any] = Field(default={})
 
 
 class AuditRecords(Model):
@@ -75,13 +75,23 @@ def about(_ask: Nothing, desk: Desk) -> About:
 
 def audit(ask: AuditAsk, desk: Desk) -> AuditRecords:
     """List the audit trail of the tenant."""
-    found = desk.scope.ledger().list(ask.limit, ask.before, ask.action)
-    return AuditRecords(items=tuple(AuditRecord(seq=seq, **body) for seq, body, _ in found))
+    found = desk.scope.ledger().list(ask.limit, ask.before, action=ask.action)
+    return AuditRecords(items=tuple(AuditRecord(seq=each.seq, **each.body) for each in found))
 
 
 OPERATIONS = (
-    Operation("system.health", Public("load balancers and the sign-in page ask before there is a token"), Http("GET", "/health"),
-              Nothing, Health, health, audited=False, tenant=False),
-    Operation("system.about", Permission.SELF, Http("GET", "/about"), Nothing, About, about, audited=False, tenant=False),
+    Operation(
+        "system.health",
+        Public("load balancers and the sign-in page ask before there is a token"),
+        Http("GET", "/health"),
+        Nothing,
+        Health,
+        health,
+        audited=False,
+        tenant=False,
+    ),
+    Operation(
+        "system.about", Permission.SELF, Http("GET", "/about"), Nothing, About, about, audited=False, tenant=False
+    ),
     Operation("audit.list", Permission.AUDIT_READ, Http("GET", "/audit"), AuditAsk, AuditRecords, audit, audited=False),
-)  # fmt: skip
+)

@@ -107,7 +107,8 @@ class Check(step.Check):
             return batch, []
         keep = [row not in rejected for row in range(batch.num_rows)]
         rejects = [
-            Reject(first_row + row, rule.column, rule.reason(), _raw(batch, row)) for row, rule in sorted(rejected.items())
+            Reject(first_row + row, rule.column, rule.reason(), _raw(batch, row))
+            for row, rule in sorted(rejected.items())
         ]
         return batch.filter(pa.array(keep)), rejects
 
@@ -141,4 +142,3 @@ def _passes(rule: Rule, values: pa.Array) -> pa.BooleanArray:
         found = pc.match_substring_regex(values, pattern=f"^(?:{rule.matches})$")
         passed = pc.and_(passed, pc.or_kleene(null, found))
     return passed
-

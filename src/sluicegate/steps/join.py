@@ -39,7 +39,7 @@ class Join(Transform):
             raise Invalid("a join needs two different inputs", where=f"step {self.name}")
 
     def outputs(self, schemas: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-        """The left columns, then the right ones that are not joined on."""
+        """Return the left columns, then the right ones that are not joined on."""
         return (*schemas[self.left], *(each for each in schemas[self.right] if each not in self.on))
 
     def query(self, schemas: Mapping[str, Sequence[str]]) -> str:

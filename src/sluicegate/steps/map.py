@@ -44,7 +44,7 @@ class Map(Transform):
         return tuple(dict.fromkeys(name for text in texts for name in expression.parse(text).params))
 
     def outputs(self, schemas: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-        """The keys of ``columns``, or the input's columns."""
+        """Return the keys of ``columns``, or the input's columns."""
         return tuple(self.columns) if self.columns is not None else tuple(schemas[self.from_])
 
     def query(self, schemas: Mapping[str, Sequence[str]]) -> str:

@@ -1,9 +1,9 @@
 """The only file that knows which database it is: one SQLite file, or PostgreSQL.
 
-*SQLite*: WAL; readers begin deferred and may not write (``query_only``), the one writer of a process begins IMMEDIATE, so that
-two writers wait instead of failing half way. *PostgreSQL*: the application signs in as a role that neither owns the tables nor
-passes row-level security; each transaction says with ``set_config(…, true)`` for which tenant it works. ``migrate`` signs in as
-the owner. What is to be done once by hand for PostgreSQL:
+*SQLite*: WAL; readers begin deferred and may not write (``query_only``), the one writer of a process begins
+IMMEDIATE, so that two writers wait instead of failing half way. *PostgreSQL*: the application signs in as a role that
+neither owns the tables nor passes row-level security; each transaction says with ``set_config(…, true)`` for which
+tenant it works. ``migrate`` signs in as the owner. What is to be done once by hand for PostgreSQL:
 
     CREATE ROLE sluice_owner LOGIN PASSWORD '…';  CREATE ROLE sluice_app LOGIN PASSWORD '…';
     CREATE DATABASE sluice OWNER sluice_owner;
@@ -34,7 +34,7 @@ WAIT = 10.0
 
 
 def pack(value: object) -> str:
-    """Return ``value`` as the JSON text that is stored: ASCII, no blanks, keys as they come; NaN is a ``ValueError``."""
+    """Return ``value`` as the JSON text that is stored: ASCII, no blanks, keys as they come; no NaN."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
@@ -55,8 +55,8 @@ class _Held:
 class Database:
     """The store. One object per process, safe to share between threads.
 
-    ``url`` is ``sqlite:///path`` or ``postgresql://app-role:…@host/db``; ``owner_url`` is needed for ``migrate`` on PostgreSQL.
-    Raises ``Invalid`` for another kind of URL and, at the first connection, for a role that could pass row-level security.
+    ``url`` is ``sqlite:///path`` or ``postgresql://app-role:…@host/db``, where ``migrate`` needs ``owner_url``.
+    Raises ``Invalid`` for another kind of URL and, on connecting, for a role that row-level security would not hold.
     """
 
     def __init__(self, url: str, owner_url: str | None = None, *, clock: Clock = system) -> None:
@@ -66,7 +66,7 @@ class Database:
 
     @contextmanager
     def read(self, tenant: str = "", *, system: bool = False) -> Iterator[Connection]:
-        """Open a read-only transaction for ``tenant``, or the write transaction this thread already has open.
+        """Open a read-only transaction for ``tenant``, or join the write transaction of this thread.
 
         ``system`` lifts the row filter and is for ``scope.System`` alone. Raises ``Unavailable``.
         """
@@ -81,9 +81,9 @@ class Database:
 
     @contextmanager
     def write(self, tenant: str = "", *, system: bool = False) -> Iterator[Connection]:
-        """Open a write transaction, or a savepoint in the one this thread has open: all or nothing either way.
+        """Open a write transaction, or a savepoint in the one this thread has open: all or nothing.
 
-        Raises ``Conflict`` for what the constraints refuse, ``Invalid`` for text that cannot be stored, ``Unavailable``.
+        Raises ``Conflict`` for what constraints refuse, ``Invalid`` for text that cannot be stored, ``Unavailable``.
         """
         held: _Held | None = getattr(self._local, "held", None)
         if held is not None:
@@ -106,7 +106,7 @@ class Database:
         self._backend.lock(connection, name)
 
     def migrate(self) -> None:
-        """Bring the tables up to date. Costs one SELECT when they are. Raises ``Conflict`` for a newer database (SEC-C12)."""
+        """Bring the tables up to date; cheap when they are. Raises ``Conflict`` for a newer database (SEC-C12)."""
         with _told():
             found = self._backend.version()
             if found == REVISIONS[-1]:
@@ -173,8 +173,13 @@ def _told() -> Iterator[None]:
 class _Backend(Protocol):
     """What differs between the two."""
 
-    reader: Engine
-    writer: Engine
+    @property
+    def reader(self) -> Engine:
+        """Give connections that only read."""
+
+    @property
+    def writer(self) -> Engine:
+        """Give connections that may write."""
 
     def bind(self, connection: Connection, tenant: str, system: bool) -> None:
         """Say for whom this transaction works."""
@@ -248,12 +253,13 @@ class _Sqlite:
         with self.reader.begin() as connection:
             if not connection.scalar(text("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'")):
                 return None
-            return connection.scalar(text("SELECT version_num FROM alembic_version"))
+            found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+            return found
 
     @contextmanager
     def owner(self) -> Iterator[Connection]:
         engine = self._engine(poolclass=NullPool)
-        # SQLite changes a table by copying it: references are checked once at the end (sqlite.org/lang_altertable.html §7).
+        # SQLite changes a table by copying it: references are checked once, at the end (sqlite.org/lang_altertable).
         event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA foreign_keys = OFF"))
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
         with engine.begin() as connection:
@@ -324,7 +330,8 @@ class _Postgres:
             readable = "SELECT coalesce(has_table_privilege(to_regclass('public.alembic_version'), 'SELECT'), false)"
             if not connection.scalar(text(readable)):
                 return None
-            return connection.scalar(text("SELECT version_num FROM alembic_version"))
+            found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+            return found
 
     @contextmanager
     def owner(self) -> Iterator[Connection]:

@@ -1,4 +1,4 @@
-"""Definitions: connections, formats, flows, schedules … as people wrote them. A version never changes; the newest one counts."""
+"""Definitions: connections, formats, flows, schedules … as people wrote them. A version never changes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, String, bindparam, delete, func, insert, select, update
 
 from sluicegate.base.errors import Missing
 from sluicegate.store.database import pack, unpack
@@ -52,7 +52,9 @@ class Draft(NamedTuple):
     digest: str
 
 
-_TENANT, _KIND, _NAME = bindparam("tenant"), bindparam("kind"), bindparam("name")
+_TENANT = bindparam("tenant", type_=String)
+_KIND = bindparam("of_kind", type_=String)
+_NAME = bindparam("of_name", type_=String)
 _THIS = (d.c.tenant_id == _TENANT, d.c.kind == _KIND, d.c.name == _NAME)
 _BRIEF = (d.c.kind, d.c.name, d.c.version, d.c.digest, d.c.author, d.c.created)
 _WHOLE = (d.c.kind, d.c.name, d.c.version, d.c.digest, d.c.body, d.c.source, d.c.author, d.c.created)
@@ -63,7 +65,7 @@ _IS_LATEST = (
     & (latest.c.version == d.c.version)
 )
 _GET_LATEST = select(*_WHOLE).join(latest, _IS_LATEST).where(*_THIS)
-_GET_VERSION = select(*_WHOLE).where(*_THIS, d.c.version == bindparam("version"))
+_GET_VERSION = select(*_WHOLE).where(*_THIS, d.c.version == bindparam("of_version"))
 _LIST = select(*_BRIEF).join(latest, _IS_LATEST).where(d.c.tenant_id == _TENANT).order_by(d.c.kind, d.c.name)
 _LIST_KIND = _LIST.where(d.c.kind == _KIND)
 _VERSIONS = select(*_BRIEF).where(*_THIS).order_by(d.c.version.desc())
@@ -81,7 +83,7 @@ class Definitions:
         self._scope = scope
 
     def put(self, kind: str, name: str, body: dict[str, Any], source: str, digest: str) -> tuple[int, bool]:
-        """Add a version and return its number and ``True``; the same ``digest`` as the newest is ``(its number, False)``."""
+        """Add a version: its number and ``True``. The ``digest`` of the newest again: its number and ``False``."""
         return self.put_many([Draft(kind, name, body, source, digest)])[0]
 
     def put_many(self, drafts: Iterable[Draft | tuple[str, str, dict[str, Any], str, str]]) -> list[tuple[int, bool]]:
@@ -97,23 +99,14 @@ class Definitions:
             if version is None:
                 row = connection.execute(_GET_LATEST, asked).first()
             else:
-                row = connection.execute(_GET_VERSION, {**asked, "version": version}).first()
+                row = connection.execute(_GET_VERSION, {**asked, "of_version": version}).first()
         if row is None:
             raise _missing(kind, name)
         return Definition(row.kind, row.name, row.version, row.digest, unpack(row.body), row.source, row.author,
                           row.created)  # fmt: skip
 
-    def list(self, kind: str | None = None) -> list[Brief]:
-        """Return the newest version of each definition of ``kind`` (or of all), by kind and name."""
-        with self._scope.reading() as connection:
-            if kind is None:
-                rows = connection.execute(_LIST, {"tenant": self._scope.tenant})
-            else:
-                rows = connection.execute(_LIST_KIND, {"tenant": self._scope.tenant, "kind": kind})
-            return [Brief(*row) for row in rows]
-
     def versions(self, kind: str, name: str) -> list[Brief]:
-        """Return every version, newest first, also those of a deleted definition. Raises ``Missing`` when there is none."""
+        """Return every version, newest first, also of a deleted definition. Raises ``Missing``."""
         with self._scope.reading() as connection:
             found = [Brief(*row) for row in connection.execute(_VERSIONS, self._keys(kind, name))]
         if not found:
@@ -127,11 +120,20 @@ class Definitions:
             if not connection.execute(_UNPOINT, self._keys(kind, name)).rowcount:
                 raise _missing(kind, name)
 
+    def list(self, kind: str | None = None) -> list[Brief]:
+        """Return the newest version of each definition of ``kind`` (or of all), by kind and name."""
+        with self._scope.reading() as connection:
+            if kind is None:
+                rows = connection.execute(_LIST, {"tenant": self._scope.tenant})
+            else:
+                rows = connection.execute(_LIST_KIND, {"tenant": self._scope.tenant, "of_kind": kind})
+            return [Brief(*row) for row in rows]
+
     def _lock(self, connection: Connection) -> None:
         self._scope.database.lock(connection, f"definitions:{self._scope.tenant}")
 
     def _keys(self, kind: str, name: str) -> dict[str, str]:
-        return {"tenant": self._scope.tenant, "kind": kind, "name": name}
+        return {"tenant": self._scope.tenant, "of_kind": kind, "of_name": name}
 
     def _put(self, connection: Connection, draft: Draft) -> tuple[int, bool]:
         keys = self._keys(draft.kind, draft.name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, Double, bindparam, delete, func, insert, select, true, update
 
 from sluicegate.base.errors import Missing
 from sluicegate.base.model import new_id
@@ -15,6 +15,8 @@ from sluicegate.store.tables import marks as m
 from sluicegate.store.tables import tenants, users
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Row
+
     from sluicegate.store.database import Database
     from sluicegate.store.scope import System
 
@@ -64,7 +66,7 @@ _GRANT = (
     g.c.id, g.c.family, g.c.parent, g.c.user_id, g.c.tenant_id, g.c.thumbprint, g.c.issued, g.c.expires, g.c.absolute,
     g.c.consumed_at, g.c.client, g.c.address,
 )  # fmt: skip
-_NOW = bindparam("now")
+_NOW = bindparam("now", type_=Double)
 _ALIVE = (g.c.killed_at.is_(None), g.c.expires > _NOW, g.c.absolute > _NOW)
 _CONSUME = (
     update(g)
@@ -136,9 +138,9 @@ class Grants:
         child = connection.execute(_CHILD, {"parent_id": row.id}).first()
         prompt = row.thumbprint == thumbprint and now - row.consumed_at <= leeway
         if prompt and child is not None and child.consumed_at is None and child.expires > now:
-            return Rotation(Outcome.RACE, Grant(*child[:-1]))
+            return Rotation(Outcome.RACE, _grant(child))
         self.kill(row.family)
-        return Rotation(Outcome.REUSED, Grant(*row[:-1]))
+        return Rotation(Outcome.REUSED, _grant(row))
 
     def find(self, digest: bytes) -> Grant | None:
         """Return the live token with this digest, used up or not; ``None`` when there is none."""
@@ -146,14 +148,14 @@ class Grants:
             row = connection.execute(_FIND, {"token": digest}).first()
         if row is None or row.killed_at is not None or row.absolute <= self._system.database.clock():
             return None
-        return Grant(*row[:-1])
+        return _grant(row)
 
     def of(self, user: str) -> list[Grant]:
         """Return the tokens a user can still use, newest first: one per family, that is per client."""
         asked = select(*_GRANT).where(g.c.user_id == user, g.c.consumed_at.is_(None), *_ALIVE)
         with self._system.reading() as connection:
             rows = connection.execute(asked.order_by(g.c.id.desc()), {"now": self._system.database.clock()})
-            return [Grant(*row) for row in rows]
+            return [_grant(row) for row in rows]
 
     def kill(self, family: str) -> bool:
         """End a family, with the access tokens it gave out; tell whether it was alive."""
@@ -182,6 +184,10 @@ class Grants:
         over = delete(g).where(g.c.absolute <= self._system.database.clock())
         with self._system.writing() as connection:
             return connection.execute(over).rowcount
+
+
+def _grant(row: Row[*tuple[Any, ...]]) -> Grant:
+    return Grant(*row[: len(_GRANT)])
 
 
 def _add(connection: Connection, made: Grant, digest: bytes) -> None:
@@ -244,7 +250,7 @@ class Marks:
         self._system = system
 
     def epochs(self, user: str, tenant: str | None) -> Epochs:
-        """Return the epochs a token of ``user`` in ``tenant`` is measured by. Raises ``Missing`` for an unknown user."""
+        """Return the epochs a token of ``user`` in ``tenant`` is measured by. Raises ``Missing``."""
         with self._system.reading() as connection:
             everyone, of_tenant, of_user = connection.execute(_EPOCHS, {"user": user, "tenant": tenant}).one()
         if of_user is None:
@@ -266,7 +272,7 @@ class Marks:
         with self._system.writing() as connection:
             database.lock(connection, "marks")
             risen = update(tenants).where(tenants.c.id == tenant).values(epoch=tenants.c.epoch + 1)
-            epoch = connection.scalar(risen.returning(tenants.c.epoch))
+            epoch: int | None = connection.scalar(risen.returning(tenants.c.epoch))
             if epoch is None:
                 raise Missing("There is no such tenant.")
             _mark(database, connection, Kind.TENANT, tenant, epoch)
@@ -316,7 +322,7 @@ def raise_user(database: Database, user: str, *, mine: ColumnElement[bool] | Non
         risen = (
             update(users).where(users.c.id == user, true() if mine is None else mine).values(epoch=users.c.epoch + 1)
         )
-        epoch = connection.scalar(risen.returning(users.c.epoch))
+        epoch: int | None = connection.scalar(risen.returning(users.c.epoch))
         if epoch is None:
             raise Missing("There is no such user.")
         _mark(database, connection, Kind.USER, user, epoch)

@@ -9,12 +9,10 @@ from sqlalchemy import bindparam, insert, select
 
 from sluicegate.store.database import pack, unpack
 from sluicegate.store.tables import audit
+from sluicegate.crypto.chain import GENESIS
 
 if TYPE_CHECKING:
     from sluicegate.store.scope import Scope, System
-
-GENESIS = b""
-"""What the first row's link is computed from."""
 
 PAGE = 1000
 
@@ -44,7 +42,7 @@ class Ledger:
         """Add ``body`` and return its number. ``chain(previous link, body)`` gives the row's link.
 
         Nobody else appends to this ledger until the transaction ends: inside ``transaction()`` append last.
-        ``body["action"]`` and ``body["who"]`` (text, or a mapping with ``id``) are kept beside it for ``list`` to look for.
+        ``body["action"]`` and ``body["who"]`` (text, or a mapping with ``id``) are kept beside it, for ``list``.
         """
         with self._reach.writing() as connection:
             self._reach.database.lock(connection, f"audit:{self._reach.tenant}")

@@ -68,7 +68,7 @@ class People:
         self._reach = reach
 
     def create(self, email: str, name: str, role: Role, password: str, *, must_change: bool = False) -> User:
-        """Add a user; ``password`` is the hash. Raises ``Conflict`` for a known address, ``Denied`` for a SuperAdmin."""
+        """Add a user; ``password`` is the hash. Raises ``Conflict`` (known address), ``Denied`` (SuperAdmin)."""
         return self._create(self._reach.tenant, email, name, role, password, must_change=must_change)
 
     def list(self) -> list[User]:
@@ -174,7 +174,7 @@ class Accounts(People):
         return _account(row)
 
     def set_role(self, user: str, role: Role) -> None:
-        """Change the role within a tenant; nobody becomes a SuperAdmin or ceases to be one. Raises as ``People`` does."""
+        """Change the role within a tenant; nobody becomes, or ceases to be, a SuperAdmin."""
         _check(self.get(user).tenant, role)
         self._change(user, {"role": Role(role)})
 
@@ -187,12 +187,17 @@ def _check(tenant: str | None, role: Role) -> None:
         raise Denied("Only a SuperAdmin belongs to no tenant, and no SuperAdmin belongs to one.")
 
 
-def _user(row: Row[Any]) -> User:
-    return User(*row[:4], Role(row.role), row.must_change, UserState(row.state), *row[7:10])
+def _fields(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
+    fields = {name: getattr(row, "tenant_id" if name == "tenant" else name) for name in User.__slots__}
+    return {**fields, "role": Role(row.role), "state": UserState(row.state)}
 
 
-def _account(row: Row[Any]) -> Account:
-    return Account(*row[:4], Role(row.role), row.must_change, UserState(row.state), *row[7:10], row.password)
+def _user(row: Row[*tuple[Any, ...]]) -> User:
+    return User(**_fields(row))
+
+
+def _account(row: Row[*tuple[Any, ...]]) -> Account:
+    return Account(**_fields(row), password=row.password)
 
 
 def _missing() -> Missing:

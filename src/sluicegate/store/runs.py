@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, String, bindparam, func, insert, select, update
 
 from sluicegate.base.errors import Conflict, Missing
 from sluicegate.store.database import pack, unpack
@@ -81,7 +82,8 @@ _COLUMNS = {
 _DOCUMENTS = frozenset({"params", "error", "counts", "plan"})
 _FIELDS = tuple(Run.__dataclass_fields__)
 _AMENDABLE = frozenset({"started", "finished", "error", "counts", "plan", "executor"})
-_TENANT, _ID = bindparam("tenant"), bindparam("run")
+_TENANT = bindparam("tenant", type_=String)
+_ID = bindparam("run", type_=String)
 _THIS = (runs.c.tenant_id == _TENANT, runs.c.id == _ID)
 _WHOLE = tuple(runs.c[_COLUMNS.get(name, name)] for name in _FIELDS)
 _BRIEF = tuple(column for column in _WHOLE if column.name != "plan")
@@ -129,19 +131,12 @@ class Runs:
             raise _missing()
         return _run(row)
 
-    def list(
-        self, limit: int = 50, flow: str | None = None, before: str | None = None, state: State | None = None
-    ) -> list[Run]:
-        """Return runs, newest first, without their plans; ``before`` is the id of the last one of the page before."""
-        asked = select(*_BRIEF).where(runs.c.tenant_id == self._scope.tenant)
-        if flow is not None:
-            asked = asked.where(runs.c.flow == flow)
-        if before is not None:
-            asked = asked.where(runs.c.id < before)
-        if state is not None:
-            asked = asked.where(runs.c.state == state)
+    def last_by_flow(self) -> dict[str, Run]:
+        """Return the newest run of each flow: ids rise with time."""
+        newest = select(func.max(runs.c.id)).where(runs.c.tenant_id == self._scope.tenant).group_by(runs.c.flow)
         with self._scope.reading() as connection:
-            return [_run(row) for row in connection.execute(asked.order_by(runs.c.id.desc()).limit(limit))]
+            found = [_run(row) for row in connection.execute(select(*_BRIEF).where(runs.c.tenant_id == self._scope.tenant, runs.c.id.in_(newest)))]
+        return {each.flow: each for each in found}
 
     def advance(self, run: str, state: State, **fields: Any) -> None:
         """Move to ``state`` and set ``fields`` (started, finished, error, counts, plan, executor).
@@ -153,7 +148,7 @@ class Runs:
         moment = "started" if state is State.RUNNING else "finished" if state in ENDED else None
         if moment is not None:
             fields.setdefault(moment, self._scope.database.clock())
-        self._update(run, BEFORE[state], {**fields, "state": state}, f"become {state.value}")
+        self._update(run, BEFORE[state], {**fields, "state": state}, f"become {state.value}", {*_AMENDABLE, "state"})
 
     def amend(self, run: str, **fields: Any) -> None:
         """Set fields of a run that has not ended, without moving it. Raises as ``advance`` does."""
@@ -234,6 +229,20 @@ class Runs:
             if not connection.execute(update(snapshots).where(*here).values(**values)).rowcount:
                 connection.execute(insert(snapshots), {**place, **values})
 
+    def list(
+        self, limit: int = 50, flow: str | None = None, before: str | None = None, state: State | None = None
+    ) -> list[Run]:
+        """Return runs, newest first, without their plans; ``before`` is the id of the last one of the page before."""
+        asked = select(*_BRIEF).where(runs.c.tenant_id == self._scope.tenant)
+        if flow is not None:
+            asked = asked.where(runs.c.flow == flow)
+        if before is not None:
+            asked = asked.where(runs.c.id < before)
+        if state is not None:
+            asked = asked.where(runs.c.state == state)
+        with self._scope.reading() as connection:
+            return [_run(row) for row in connection.execute(asked.order_by(runs.c.id.desc()).limit(limit))]
+
     def _keys(self, run: str) -> dict[str, Any]:
         return {"tenant": self._scope.tenant, "run": run}
 
@@ -245,9 +254,9 @@ class Runs:
         return State(state)
 
     def _update(
-        self, run: str, within: frozenset[State], fields: dict[str, Any], what: str, may: Iterable[str] = _AMENDABLE
+        self, run: str, within: frozenset[State], fields: dict[str, Any], what: str, may: AbstractSet[str] = _AMENDABLE
     ) -> None:
-        unknown = fields.keys() - {*may, "state"}
+        unknown = fields.keys() - may
         if unknown:
             msg = f"a run has no field {', '.join(sorted(unknown))} to set"
             raise TypeError(msg)
@@ -263,10 +272,11 @@ def _stored(name: str, value: Any) -> Any:
     return pack(value) if name in _DOCUMENTS and value is not None else value
 
 
-def _run(row: Row[Any]) -> Run:
-    stored = {name: getattr(row, _COLUMNS.get(name, name), None) for name in _FIELDS}
+def _run(row: Row[*tuple[Any, ...]]) -> Run:
+    stored: dict[str, Any] = {name: getattr(row, _COLUMNS.get(name, name), None) for name in _FIELDS}
     read = {name: unpack(value) if name in _DOCUMENTS else value for name, value in stored.items()}
-    return Run(**{**read, "state": State(row.state)})
+    read["state"] = State(row.state)
+    return Run(**read)
 
 
 def _missing() -> Missing:

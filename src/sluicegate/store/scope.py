@@ -1,7 +1,7 @@
 """The two ways to the tables: ``Scope`` for the rows of one tenant, ``System`` for what comes before or above tenants.
 
-A repository holds one of them and asks it for its transactions, so that every statement is bound to its tenant twice: by
-``WHERE tenant_id = …`` in the statement and, on PostgreSQL, by row-level security.
+A repository holds one of them and asks it for its transactions, so that every statement is bound to its tenant twice:
+by ``WHERE tenant_id = …`` in the statement and, on PostgreSQL, by row-level security.
 """
 
 from __future__ import annotations
@@ -30,16 +30,15 @@ from sluicegate.store.tables import blobs, runs, tenants, workers
 class Scope:
     """One tenant's rows, for one principal. There is no way to have one without both.
 
-    Raises ``TypeError`` when either is left out or is something else, ``Denied`` when the principal belongs elsewhere: only a
-    SuperAdmin, or the system itself, works in a tenant that is not its own.
+    Raises ``TypeError`` when either is left out or is something else, ``Denied`` when the principal belongs elsewhere:
+    only a SuperAdmin, or the system itself, works in a tenant that is not its own.
     """
 
     __slots__ = ("database", "tenant", "who")
 
     def __init__(self, database: Database, tenant: str, who: Principal) -> None:
         if not isinstance(tenant, str) or not isinstance(who, Principal):
-            msg = "a scope needs the id of a tenant and a principal"
-            raise TypeError(msg)
+            raise TypeError("a scope needs the id of a tenant and a principal")
         if not tenant or (who.tenant != tenant and who.role is not Role.SUPERADMIN and who.via is not Via.SYSTEM):
             raise Denied("You do not work in this tenant.")
         self.database = database
@@ -263,11 +262,6 @@ class Workers:
             if not connection.execute(_BEAT, {"who": executor, "now": now}).rowcount:
                 connection.execute(insert(workers), {"executor": executor, "beat": now})
 
-    def list(self) -> list[tuple[str, float]]:
-        """Return each executor and its last beat."""
-        with self._system.reading() as connection:
-            return [(row.executor, row.beat) for row in connection.execute(select(workers).order_by("executor"))]
-
     def forget(self, executor: str, *, silent_since: float) -> bool:
         """Remove ``executor`` if it has been silent since then; of many reapers exactly one gets ``True``."""
         gone = delete(workers).where(workers.c.executor == executor, workers.c.beat <= silent_since)
@@ -289,6 +283,11 @@ class Workers:
         if row is None:
             raise Missing("There is no such run.")
         return row.tenant_id, row.by_user
+
+    def list(self) -> list[tuple[str, float]]:
+        """Return each executor and its last beat."""
+        with self._system.reading() as connection:
+            return [(row.executor, row.beat) for row in connection.execute(select(workers).order_by("executor"))]
 
 
 _BEAT = update(workers).where(workers.c.executor == bindparam("who")).values(beat=bindparam("now"))

@@ -58,8 +58,8 @@ _KEY = (
 class Secrets:
     """The sealed secrets and keys of one tenant.
 
-    A secret keeps its newest ciphertext only, and its version rises for ever, past deletion: the version is part of what the
-    seal covers, so an older ciphertext put back does not open (SEC-V04).
+    A secret keeps its newest ciphertext only, and its version rises for ever, past deletion: the version is part of
+    what the seal covers, so an older ciphertext put back does not open (SEC-V04).
     """
 
     def __init__(self, scope: Scope) -> None:

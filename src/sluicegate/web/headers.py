@@ -54,8 +54,13 @@ class Headers:
             await send(message)
 
         if name.lower() not in self._hosts and "*" not in self._hosts:
-            body = b'{"type":"urn:sluicegate:malformed","code":"malformed","status":421,"title":"This server has another name."}'
-            start = {"type": "http.response.start", "status": 421, "headers": [(b"content-type", b"application/problem+json")]}
+            title = b"This server has another name."
+            body = b'{"type":"urn:sluicegate:malformed","code":"malformed","status":421,"title":"%s"}' % title
+            start = {
+                "type": "http.response.start",
+                "status": 421,
+                "headers": [(b"content-type", b"application/problem+json")],
+            }
             await dressed(start)
             await send({"type": "http.response.body", "body": body})
             return

@@ -15,6 +15,8 @@ from sluicegate.base.settings import Settings
 from sluicegate.kit import net
 from sluicegate.web.server import build as build_asgi
 
+_REACHED_BY_LOCALHOST = ("127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - compared with, not bound to
+
 
 def listen(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Prints the address, and on the very first start the one-time code."""
@@ -58,11 +60,13 @@ async def _serve(app: App, settings: Settings, cert: Path, key: Path) -> None:
     gc.set_threshold(50_000, 20, 50)
     serving = asyncio.create_task(server.serve())
     await asyncio.sleep(0)
-    shown = "localhost" if "localhost" in names and listen_on.host in ("127.0.0.1", "::1", "0.0.0.0") else listen_on.host  # noqa: S104
+    shown = "localhost" if "localhost" in names and listen_on.host in _REACHED_BY_LOCALHOST else listen_on.host
     _announce(app, f"https://{shown}:{port}")
     await asyncio.wait({serving, asyncio.create_task(over.wait())}, return_when=asyncio.FIRST_COMPLETED)
     if serving.done() and not over.is_set():
-        raise Unavailable(f"The server could not listen on {listen_on.host}:{port}.", hint="Is the port taken? Try --port 0.")
+        raise Unavailable(
+            f"The server could not listen on {listen_on.host}:{port}.", hint="Is the port taken? Try --port 0."
+        )
     server.stop()
     with contextlib.suppress(TimeoutError, asyncio.CancelledError):
         await asyncio.wait_for(serving, 5)

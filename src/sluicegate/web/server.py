@@ -1,4 +1,4 @@
-"""The ASGI app: one route for each operation, the OpenAPI document, and the built UI. It decodes and hands to the gate."""
+"""The ASGI app: one route for each operation, the OpenAPI document, the built UI. It decodes and asks the gate."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def build(app: App) -> Headers:
     return Headers(inner, frozenset(name.lower() for name in app.settings.server.names))
 
 
-def _endpoint(app: App, operation: Operation, pool: ThreadPoolExecutor, log: Log) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(
+    app: App, operation: Operation, pool: ThreadPoolExecutor, log: Log
+) -> Callable[[Request], Awaitable[Response]]:
     http = operation.http
     places = http.places
     has_body = http.method in {"POST", "PUT"}
@@ -72,7 +74,12 @@ def _endpoint(app: App, operation: Operation, pool: ThreadPoolExecutor, log: Log
                 ask[place] = request.path_params[place]
             credentials = _credentials(request)
             answer = await loop.run_in_executor(pool, partial(app.gate.call, operation, ask, credentials, peer))
-            if http.waits and ask.get("wait") and not getattr(answer, "items", ()) and not getattr(answer, "done", False):
+            if (
+                http.waits
+                and ask.get("wait")
+                and not getattr(answer, "items", ())
+                and not getattr(answer, "done", False)
+            ):
                 await app.events.wait(str(ask["id"]), float(ask["wait"]))
                 answer = await loop.run_in_executor(pool, partial(app.gate.call, operation, ask, credentials, peer))
             body = answer.__pydantic_serializer__.to_json(answer, by_alias=True)
@@ -83,7 +90,9 @@ def _endpoint(app: App, operation: Operation, pool: ThreadPoolExecutor, log: Log
         except Exception as fault:  # noqa: BLE001 - the last door: log it whole, tell nothing
             log("A request failed unexpectedly.", level="error", request=peer.request, path=operation.http.path,
                 error=type(fault).__name__, trace="".join(traceback.format_tb(fault.__traceback__)))  # fmt: skip
-            return _problem(SluiceError("Something went wrong on our side.", hint=f"The log has it under {peer.request}."), peer)
+            return _problem(
+                SluiceError("Something went wrong on our side.", hint=f"The log has it under {peer.request}."), peer
+            )
         return Response(body, http.status, media_type="application/json", headers=_API_HEADERS)
 
     return endpoint
@@ -195,7 +204,10 @@ class _Static:
         self._files: Mapping[str, tuple[bytes, str]] = {}
         if folder.is_dir():
             self._files = {
-                str(file.relative_to(folder)): (file.read_bytes(), mimetypes.guess_type(file.name)[0] or "application/octet-stream")
+                str(file.relative_to(folder)): (
+                    file.read_bytes(),
+                    mimetypes.guess_type(file.name)[0] or "application/octet-stream",
+                )
                 for file in folder.rglob("*")
                 if file.is_file()
             }
@@ -209,7 +221,9 @@ class _Static:
             lasting = "public, max-age=31536000, immutable" if path.startswith("assets/") else "no-cache"
             response = Response(body, media_type=kind, headers={"cache-control": lasting})
         elif "index.html" in self._files and "." not in path.rpartition("/")[2]:
-            response = Response(self._files["index.html"][0], media_type="text/html", headers={"cache-control": "no-store"})
+            response = Response(
+                self._files["index.html"][0], media_type="text/html", headers={"cache-control": "no-store"}
+            )
         else:
             response = _problem(Missing("There is no such page.", where=scope["path"][:200]))
         await response(scope, receive, send)

@@ -6,12 +6,14 @@ import { api, type Definition, type Saved, type Shelf } from "../api";
 import { drafts } from "../drafts";
 import { useMay } from "../may";
 import { Empty, Facts, Page } from "../parts/Page";
-import { State } from "../parts/State";
+import { Person } from "../parts/Person";
 import { Trouble } from "../parts/Trouble";
 import { When } from "../parts/When";
 import { lineOf } from "../place";
 import { asProblem } from "../problem";
 import { isShelf, SHELVES } from "../shelves";
+import { DeleteButton, TestButton } from "./DefinitionActs";
+import { LastRuns, Versions } from "./DefinitionSide";
 import { RunButton } from "./RunButton";
 
 const Editor = lazy(() => import("../Editor"));
@@ -38,30 +40,34 @@ function useDraft(key: string): [string | undefined, (text: string | undefined) 
 function savedWords(items: readonly Saved[]): string {
   const changed = items.filter((item) => item.changed);
   if (changed.length === 0) return "Nothing has changed: this is what was saved already.";
-  return `Saved ${changed.map((item) => `${item.kind} ${item.name} as version ${item.version}`).join(", ")}.`;
+  const saved = `Saved ${changed.map((item) => `${item.kind} ${item.name} as version ${item.version}`).join(", ")}.`;
+  const cleared = changed.flatMap((item) => item.cleared ?? []);
+  if (cleared.length === 0) return saved;
+  return `${saved} The connection leads elsewhere now, so its secret was cleared: set ${cleared.join(", ")} again.`;
 }
 
 /** Saving and checking a text, with what came of it. */
-function useSaving(text: string, onSaved: (items: Saved[]) => void) {
+function useSaving(onSaved: (items: Saved[]) => void) {
   const cache = useQueryClient();
-  const check = useMutation({ mutationFn: () => api.validate(text) });
+  const check = useMutation({ mutationFn: (sent: string) => api.validate(sent) });
   const save = useMutation({
-    mutationFn: () => api.save(text),
+    mutationFn: (sent: string) => api.save(sent),
     onMutate: () => check.reset(),
     onSuccess: (items) => {
       for (const shelf of Object.keys(SHELVES)) void cache.invalidateQueries({ queryKey: [shelf] });
       onSaved(items);
     },
   });
-  const fault = save.error ?? check.error;
+  const failed = save.error ? save : check;
+  const fault = failed.error;
+  const sent = failed.variables;
+  // The line is looked for in the text that was sent: typing on must not move the mark to another line.
   const mark = useMemo(() => {
-    if (!fault) return undefined;
+    if (!fault || sent === undefined) return undefined;
     const problem = asProblem(fault);
-    const line = lineOf(problem, text);
+    const line = lineOf(problem, sent);
     return line ? { line, message: problem.message } : undefined;
-    // The line is found in the text that was sent; typing on must not move the mark to another line.
-    // biome-ignore lint/correctness/useExhaustiveDependencies: see above
-  }, [fault]);
+  }, [fault, sent]);
   const said = save.data ? savedWords(save.data) : check.isSuccess ? "The text is valid. It is not saved yet." : "";
   const reset = () => {
     save.reset();
@@ -89,11 +95,11 @@ function Desk({ text, readOnly, saving, onText }: DeskShown): ReactNode {
         </p>
       ) : null}
       <Suspense fallback={<pre className="editor editor-wait">{text}</pre>}>
-        <Editor text={text} readOnly={readOnly} fault={mark} onText={onText} onSave={() => save.mutate()} />
+        <Editor text={text} readOnly={readOnly} fault={mark} onText={onText} onSave={() => save.mutate(text)} />
       </Suspense>
       {readOnly ? null : (
         <div className="tools">
-          <button type="button" className="link" disabled={check.isPending} onClick={() => check.mutate()}>
+          <button type="button" className="link" disabled={check.isPending} onClick={() => check.mutate(text)}>
             Check without saving
           </button>
           <span className="dim">Ctrl-S saves. Esc, then Tab leaves the editor.</span>
@@ -147,9 +153,10 @@ interface OpenedShown {
 function Opened({ shelf, current, older, onShow }: OpenedShown): ReactNode {
   const mayWrite = useMay("definition:write");
   const mayRun = useMay("run:control");
+  const mayTest = useMay("data:read");
   const [draft, setDraft] = useDraft(`${shelf}/${current.name}`);
   const text = older?.source ?? draft ?? current.source;
-  const saving = useSaving(text, () => setDraft(undefined));
+  const saving = useSaving(() => setDraft(undefined));
   const dirty = draft !== undefined && draft !== current.source;
   const onText = (fresh: string) => {
     saving.reset();
@@ -173,11 +180,13 @@ function Opened({ shelf, current, older, onShow }: OpenedShown): ReactNode {
               variant={shelf === "flows" && !dirty ? "default" : "filled"}
               disabled={!dirty}
               loading={saving.save.isPending}
-              onClick={() => saving.save.mutate()}
+              onClick={() => saving.save.mutate(text)}
             >
               Save
             </Button>
           ) : null}
+          {mayWrite && !older ? <DeleteButton shelf={shelf} name={current.name} /> : null}
+          {shelf === "connections" && mayTest ? <TestButton name={current.name} /> : null}
           {shelf === "flows" && mayRun ? <RunButton flow={current} unsaved={dirty} /> : null}
         </>
       }
@@ -185,7 +194,7 @@ function Opened({ shelf, current, older, onShow }: OpenedShown): ReactNode {
       <Facts
         items={[
           ["Version", shown.version],
-          ["Author", shown.author],
+          ["Author", <Person key="author" id={shown.author} />],
           ["Changed", <When key="changed" at={shown.created} />],
           [
             "Digest",
@@ -230,78 +239,6 @@ function Opened({ shelf, current, older, onShow }: OpenedShown): ReactNode {
   );
 }
 
-function LastRuns({ flow }: { flow: string }): ReactNode {
-  const may = useMay("run:read");
-  const runs = useQuery({
-    queryKey: ["runs", flow, 6],
-    queryFn: ({ signal }) => api.runs(flow, 6, signal),
-    enabled: may,
-    refetchInterval: 5000,
-  });
-  if (!may) return null;
-  return (
-    <section className="panel" aria-labelledby="last-runs">
-      <div className="panel-head">
-        <h2 id="last-runs">Last runs</h2>
-        <Link href={`/runs?flow=${encodeURIComponent(flow)}`}>All</Link>
-      </div>
-      {runs.error ? <Trouble fault={runs.error} /> : null}
-      {runs.data?.length === 0 ? <p className="panel-body dim">This flow has not run yet.</p> : null}
-      <ul className="rows">
-        {runs.data?.map((run) => (
-          <li key={run.id}>
-            <Link href={`/runs/${run.id}`}>
-              <State state={run.state} />
-            </Link>
-            <span className="dim">
-              <When at={run.created} />
-            </span>
-          </li>
-        ))}
-      </ul>
-    </section>
-  );
-}
-
-interface VersionsShown {
-  shelf: Shelf;
-  name: string;
-  current: number;
-  shown: number;
-  onShow: (version: number | undefined) => void;
-}
-
-function Versions({ shelf, name, current, shown, onShow }: VersionsShown): ReactNode {
-  const versions = useQuery({ queryKey: [shelf, name, "versions"], queryFn: () => api.versions(shelf, name) });
-  const rows = [...(versions.data ?? [])].sort((a, b) => b.version - a.version);
-  return (
-    <section className="panel" aria-labelledby="versions">
-      <div className="panel-head">
-        <h2 id="versions">Versions</h2>
-      </div>
-      {versions.error ? <Trouble fault={versions.error} /> : null}
-      <ul className="rows">
-        {rows.map((row) => (
-          <li key={row.version} {...(row.version === shown ? { className: "marked" } : {})}>
-            <button
-              type="button"
-              className="link"
-              aria-label={`Show version ${row.version}`}
-              onClick={() => onShow(row.version === current ? undefined : row.version)}
-            >
-              {row.version}
-              {row.version === current ? " (in force)" : ""}
-            </button>
-            <span className="dim">
-              {row.author}, <When at={row.created} />
-            </span>
-          </li>
-        ))}
-      </ul>
-    </section>
-  );
-}
-
 /** A new definition, started from a short sketch. */
 export function NewDefinition({ shelf }: { shelf: string }): ReactNode {
   if (!isShelf(shelf))
@@ -318,7 +255,7 @@ function Sketch({ shelf }: { shelf: Shelf }): ReactNode {
   const [, go] = useLocation();
   const [draft, setDraft] = useDraft(`new/${shelf}`);
   const text = draft ?? sketch;
-  const saving = useSaving(text, (items) => {
+  const saving = useSaving((items) => {
     setDraft(undefined);
     const own = items.find((item) => `${item.kind}s` === shelf);
     go(own ? `/${shelf}/${encodeURIComponent(own.name)}` : `/${shelf}`);
@@ -328,7 +265,7 @@ function Sketch({ shelf }: { shelf: Shelf }): ReactNode {
       title={`New ${one}`}
       back={<Link href={`/${shelf}`}>{title}</Link>}
       actions={
-        <Button loading={saving.save.isPending} onClick={() => saving.save.mutate()}>
+        <Button loading={saving.save.isPending} onClick={() => saving.save.mutate(text)}>
           Save
         </Button>
       }

@@ -7,6 +7,7 @@ import { useMay } from "../may";
 import { columnsOf } from "../parts/Grid";
 import { Listing } from "../parts/Listing";
 import { Empty, Page } from "../parts/Page";
+import { Person } from "../parts/Person";
 import { State, stateWords } from "../parts/State";
 import { When } from "../parts/When";
 import { SHELVES } from "../shelves";
@@ -23,7 +24,12 @@ const shared = (shelf: Shelf) => [
 
 const tail = [
   { id: "version", title: "Version", numeric: true, look: "slim", value: (row: DefinitionRow) => row.version },
-  { id: "author", title: "Author", value: (row: DefinitionRow) => row.author },
+  {
+    id: "author",
+    title: "Author",
+    value: (row: DefinitionRow) => row.author,
+    cell: (row: DefinitionRow) => <Person id={row.author} />,
+  },
   {
     id: "changed",
     title: "Changed",
@@ -57,13 +63,12 @@ const lastRun = [
 const COLUMNS = {
   flows: columnsOf([...shared("flows"), ...lastRun, ...tail]),
   connections: columnsOf([...shared("connections"), ...tail]),
-  formats: columnsOf([...shared("formats"), ...tail]),
   recipients: columnsOf([...shared("recipients"), ...tail]),
 };
 
 const SORT = [{ id: "name", desc: false }];
 const rowId = (row: DefinitionRow) => row.name;
-const text = (row: DefinitionRow) => `${row.name} ${row.author}`;
+const text = (row: DefinitionRow) => row.name;
 
 /** All definitions of one kind. */
 export function Definitions({ shelf }: { shelf: Shelf }): ReactNode {

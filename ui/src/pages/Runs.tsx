@@ -7,6 +7,7 @@ import { ended } from "../live";
 import { columnsOf } from "../parts/Grid";
 import { Listing } from "../parts/Listing";
 import { Empty, Page } from "../parts/Page";
+import { Person } from "../parts/Person";
 import { State, stateWords } from "../parts/State";
 import { useNow, When } from "../parts/When";
 
@@ -43,35 +44,35 @@ const COLUMNS = columnsOf<Run>([
     id: "read",
     title: "Read",
     numeric: true,
-    value: (run) => run.counts?.read ?? -1,
-    cell: (run) => count(run.counts?.read),
+    value: (run) => run.counts.read ?? -1,
+    cell: (run) => count(run.counts.read),
   },
   {
     id: "written",
     title: "Written",
     numeric: true,
-    value: (run) => run.counts?.written ?? -1,
-    cell: (run) => count(run.counts?.written),
+    value: (run) => run.counts.written ?? -1,
+    cell: (run) => count(run.counts.written),
   },
   {
     id: "rejected",
     title: "Rejected",
     numeric: true,
-    value: (run) => run.counts?.rejected ?? -1,
-    cell: (run) => <span className={run.counts?.rejected ? "some-rejects" : ""}>{count(run.counts?.rejected)}</span>,
+    value: (run) => run.counts.rejected ?? -1,
+    cell: (run) => <span className={run.counts.rejected ? "some-rejects" : ""}>{count(run.counts.rejected)}</span>,
   },
   {
     id: "bytes",
     title: "Bytes",
     numeric: true,
-    value: (run) => run.counts?.bytes ?? -1,
-    cell: (run) => bytes(run.counts?.bytes),
+    value: (run) => run.counts.bytes ?? -1,
+    cell: (run) => bytes(run.counts.bytes),
   },
-  { id: "by", title: "By", value: (run) => run.by },
+  { id: "by", title: "By", value: (run) => run.by, cell: (run) => <Person id={run.by} /> },
 ]);
 
 const rowId = (run: Run) => run.id;
-const text = (run: Run) => `${run.flow} ${stateWords(run.state)} ${run.by} ${run.id}`;
+const text = (run: Run) => `${run.flow} ${stateWords(run.state)} ${run.id}`;
 
 /** All runs, newest first; `?flow=` keeps to one flow. */
 export function Runs(): ReactNode {

@@ -2,62 +2,62 @@ import { Button, Modal, PasswordInput, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useMemo, useState } from "react";
 import { api, type SecretRow } from "../api";
+import { useMay } from "../may";
 import { Confirm } from "../parts/Confirm";
 import { columnsOf } from "../parts/Grid";
 import { Listing } from "../parts/Listing";
 import { Empty, Page } from "../parts/Page";
+import { Person } from "../parts/Person";
 import { Trouble } from "../parts/Trouble";
 import { When } from "../parts/When";
 
 const rowId = (row: SecretRow) => row.name;
-const text = (row: SecretRow) => `${row.name} ${row.set_by} ${row.used_by.join(" ")}`;
+const text = (row: SecretRow) => `${row.name} ${row.used_by.join(" ")}`;
 const SORT = [{ id: "name", desc: false }];
+
+const COLUMNS = columnsOf<SecretRow>([
+  { id: "name", title: "Name", look: "main", value: (row) => row.name },
+  {
+    id: "used",
+    title: "Used by",
+    look: "wide",
+    value: (row) => row.used_by.join(", "),
+    cell: (row) => row.used_by.join(", ") || <span className="dim">nothing</span>,
+  },
+  { id: "fingerprint", title: "Fingerprint", cell: (row) => <code>{row.fingerprint}</code> },
+  { id: "version", title: "Version", numeric: true, look: "slim", value: (row) => row.version },
+  { id: "set", title: "Set", value: (row) => row.set_at, cell: (row) => <When at={row.set_at} /> },
+  { id: "by", title: "By", value: (row) => row.set_by, cell: (row) => <Person id={row.set_by} /> },
+]);
+
+const acts = (replace: (name: string) => void, remove: (row: SecretRow) => void) =>
+  columnsOf<SecretRow>([
+    {
+      id: "acts",
+      title: "Actions",
+      look: "slim",
+      cell: (row) => (
+        <span className="page-actions">
+          <button type="button" className="link" aria-label={`Replace ${row.name}`} onClick={() => replace(row.name)}>
+            Replace
+          </button>
+          <button type="button" className="link" aria-label={`Delete ${row.name}`} onClick={() => remove(row)}>
+            Delete
+          </button>
+        </span>
+      ),
+    },
+  ]);
 
 /** Names of secrets. A value can be set and replaced; nobody can read it back. */
 export function Secrets(): ReactNode {
+  const may = useMay("secret:write");
   const [setting, setSetting] = useState<string | undefined>();
   const [deleting, setDeleting] = useState<SecretRow | undefined>();
   const query = useQuery({ queryKey: ["secrets"], queryFn: api.secrets });
-  const columns = useMemo(
-    () =>
-      columnsOf<SecretRow>([
-        { id: "name", title: "Name", look: "main", value: (row) => row.name },
-        {
-          id: "used",
-          title: "Used by",
-          look: "wide",
-          value: (row) => row.used_by.join(", "),
-          cell: (row) => row.used_by.join(", ") || <span className="dim">nothing</span>,
-        },
-        { id: "fingerprint", title: "Fingerprint", cell: (row) => <code>{row.fingerprint}</code> },
-        { id: "version", title: "Version", numeric: true, look: "slim", value: (row) => row.version },
-        { id: "set", title: "Set", value: (row) => row.set_at, cell: (row) => <When at={row.set_at} /> },
-        { id: "by", title: "By", value: (row) => row.set_by },
-        {
-          id: "acts",
-          title: "Actions",
-          look: "slim",
-          cell: (row) => (
-            <span className="page-actions">
-              <button
-                type="button"
-                className="link"
-                aria-label={`Replace ${row.name}`}
-                onClick={() => setSetting(row.name)}
-              >
-                Replace
-              </button>
-              <button type="button" className="link" aria-label={`Delete ${row.name}`} onClick={() => setDeleting(row)}>
-                Delete
-              </button>
-            </span>
-          ),
-        },
-      ]),
-    [],
-  );
+  const columns = useMemo(() => (may ? [...COLUMNS, ...acts(setSetting, setDeleting)] : COLUMNS), [may]);
   return (
-    <Page title="Secrets" actions={<Button onClick={() => setSetting("")}>Set secret</Button>}>
+    <Page title="Secrets" actions={may ? <Button onClick={() => setSetting("")}>Set secret</Button> : null}>
       <Listing
         label="Secrets"
         query={query}

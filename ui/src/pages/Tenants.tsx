@@ -10,8 +10,8 @@ import { When } from "../parts/When";
 
 const COLUMNS = columnsOf<TenantRow>([
   { id: "name", title: "Name", look: "main", value: (row) => row.name },
-  { id: "state", title: "State", value: (row) => row.state ?? "" },
-  { id: "created", title: "Created", value: (row) => row.created ?? "", cell: (row) => <When at={row.created} /> },
+  { id: "state", title: "State", value: (row) => row.state },
+  { id: "created", title: "Created", value: (row) => row.created, cell: (row) => <When at={row.created} /> },
   { id: "id", title: "Id", cell: (row) => <code>{row.id}</code> },
 ]);
 

@@ -1,8 +1,9 @@
 import { Button, Modal, NativeSelect, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useMemo, useState } from "react";
 import { api, type UserRow } from "../api";
 import { useWho } from "../may";
+import { Confirm } from "../parts/Confirm";
 import { Copy } from "../parts/Copy";
 import { columnsOf } from "../parts/Grid";
 import { Listing } from "../parts/Listing";
@@ -31,27 +32,70 @@ const SORT = [{ id: "name", desc: false }];
 
 /** The people of the tenant. */
 export function Users(): ReactNode {
+  const who = useWho();
   const [adding, setAdding] = useState(false);
+  const [ending, setEnding] = useState<UserRow | undefined>();
   const query = useQuery({ queryKey: ["users"], queryFn: api.users });
+  const columns = useMemo(() => {
+    const below = rolesToGive(who.role);
+    const acts = columnsOf<UserRow>([
+      {
+        id: "acts",
+        title: "Actions",
+        look: "slim",
+        cell: (row) =>
+          row.state === "active" && row.id !== who.id && below.includes(row.role) ? (
+            <button type="button" className="link" aria-label={`Deactivate ${row.name}`} onClick={() => setEnding(row)}>
+              Deactivate
+            </button>
+          ) : null,
+      },
+    ]);
+    return [...COLUMNS, ...acts];
+  }, [who]);
   return (
     <Page title="Users" actions={<Button onClick={() => setAdding(true)}>New user</Button>}>
       <Listing
         label="Users"
         query={query}
-        columns={COLUMNS}
+        columns={columns}
         rowId={rowId}
         text={text}
         sort={SORT}
         empty={<Empty title="There are no users yet." />}
       />
       {adding ? <NewUser onClose={() => setAdding(false)} /> : null}
+      {ending ? <Deactivate row={ending} onClose={() => setEnding(undefined)} /> : null}
     </Page>
+  );
+}
+
+function Deactivate({ row, onClose }: { row: UserRow; onClose: () => void }): ReactNode {
+  const cache = useQueryClient();
+  const end = useMutation({
+    mutationFn: () => api.deactivateUser(row.id),
+    onSuccess: () => {
+      void cache.invalidateQueries({ queryKey: ["users"] });
+      onClose();
+    },
+  });
+  return (
+    <Confirm
+      title={`Deactivate ${row.name}?`}
+      act="Deactivate"
+      busy={end.isPending}
+      fault={end.error}
+      onAct={() => end.mutate()}
+      onClose={onClose}
+    >
+      <p>They are signed out everywhere and cannot sign in again. What they made stays.</p>
+    </Confirm>
   );
 }
 
 function NewUser({ onClose }: { onClose: () => void }): ReactNode {
   const who = useWho();
-  const roles = rolesToGive(who.role, who.tenant);
+  const roles = rolesToGive(who.role);
   const [email, setEmail] = useState("");
   const [name, setName] = useState("");
   const [role, setRole] = useState(roles.includes("viewer") ? "viewer" : (roles[0] ?? ""));

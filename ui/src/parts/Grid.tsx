@@ -1,6 +1,7 @@
 import {
   type ColumnDef,
   createSortedRowModel,
+  type RowData,
   rowSortingFeature,
   type SortingState,
   sortFn_alphanumeric,
@@ -29,7 +30,7 @@ export interface Column<T> {
 }
 
 /** Return columns in the form the table engine wants. Call it once, outside the component. */
-export function columnsOf<T>(columns: readonly Column<T>[]): ColumnDef<typeof features, T>[] {
+export function columnsOf<T extends RowData>(columns: readonly Column<T>[]): ColumnDef<typeof features, T>[] {
   return columns.map((column) => ({
     id: column.id,
     header: column.title,
@@ -51,7 +52,7 @@ function looks(meta: unknown): string {
   return [numeric ? "num" : "", look].filter(Boolean).join(" ");
 }
 
-interface Shown<T> {
+interface Shown<T extends RowData> {
   /** What the table holds, for people who do not see it. */
   label: string;
   columns: ColumnDef<typeof features, T>[];
@@ -64,7 +65,7 @@ interface Shown<T> {
 const UNSORTED: SortingState = [];
 
 /** A dense table that sorts by its headings. */
-export function Grid<T>({ label, columns, rows, rowId, sort = UNSORTED, marked }: Shown<T>): ReactNode {
+export function Grid<T extends RowData>({ label, columns, rows, rowId, sort = UNSORTED, marked }: Shown<T>): ReactNode {
   const table = useTable({
     features,
     columns,

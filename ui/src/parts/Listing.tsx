@@ -1,13 +1,14 @@
 import { TextInput } from "@mantine/core";
 import type { UseQueryResult } from "@tanstack/react-query";
+import type { RowData } from "@tanstack/react-table";
 import { type ReactNode, useMemo, useState } from "react";
 import { Grid } from "./Grid";
 import { Empty } from "./Page";
 import { Trouble } from "./Trouble";
 
-type GridProps<T> = Parameters<typeof Grid<T>>[0];
+type GridProps<T extends RowData> = Parameters<typeof Grid<T>>[0];
 
-interface Shown<T> extends Omit<GridProps<T>, "rows"> {
+interface Shown<T extends RowData> extends Omit<GridProps<T>, "rows"> {
   query: UseQueryResult<T[]>;
   /** What stands here when there is nothing at all. */
   empty: ReactNode;
@@ -20,7 +21,7 @@ interface Shown<T> extends Omit<GridProps<T>, "rows"> {
 const NOTHING: readonly never[] = [];
 
 /** A list from the server: waiting, trouble, empty, or a table with a search field. */
-export function Listing<T>({ query, empty, text, controls, ...grid }: Shown<T>): ReactNode {
+export function Listing<T extends RowData>({ query, empty, text, controls, ...grid }: Shown<T>): ReactNode {
   const [wanted, setWanted] = useState("");
   const all: readonly T[] = query.data ?? NOTHING;
   const rows = useMemo(() => {

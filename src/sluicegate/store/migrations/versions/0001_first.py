@@ -1,8 +1,9 @@
 """The first tables.
 
-On both databases triggers refuse what would change history. On PostgreSQL row-level security is the second lock: a row is seen
-and written only by a transaction that set ``app.tenant`` to its tenant, or ``app.system`` to ``on`` (``scope.System`` alone does,
-for what comes before or above a tenant: sign-in, refresh, revocation, the reaper). FORCE holds the owner to it as well.
+On both databases triggers refuse what would change history. On PostgreSQL row-level security is the second lock: a row
+is seen and written only by a transaction that set ``app.tenant`` to its tenant, or ``app.system`` to ``on``
+(``scope.System`` alone does, for what comes before or above a tenant: sign-in, refresh, revocation, the reaper). FORCE
+holds the owner to it as well.
 """
 
 import sqlalchemy as sa
@@ -62,7 +63,7 @@ def _freeze_sqlite() -> None:
                 f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table}"
                 f" BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
             )
-    # INSERT OR REPLACE deletes without asking the DELETE trigger: refuse a number that is taken before it gets that far.
+    # INSERT OR REPLACE deletes without asking the DELETE trigger: refuse a number that is taken before it does.
     op.execute(
         "CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit"
         " WHEN EXISTS (SELECT 1 FROM audit WHERE tenant_id = NEW.tenant_id AND seq = NEW.seq)"

@@ -1,0 +1,53 @@
+# Each target installs what it needs first and redoes only what changed. `make` alone shows this list.
+PYTHON ?= python3
+INSTALL := $(PYTHON) tools/install.py
+TOOLS := .venv-tools/bin/python
+TEST := .venv-test/bin/python
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test unit check bench serve ui lock upgrade clean
+MAKEFLAGS += --no-print-directory
+
+help:  ## show this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo:  ## install, start over TLS, run a real flow through the API, show what landed
+	@$(INSTALL) system run ui
+	@.venv/bin/python examples/flights/demo.py
+
+serve:  ## start the server with the UI at https://localhost:8443
+	@$(INSTALL) system run ui
+	@.venv/bin/sluice serve
+
+test:  ## install everything, then the gates, all tests and the UI's tests
+	@$(INSTALL) system test tools ui
+	@$(TOOLS) -m tools.suite gates tests ui
+
+unit:  ## the quick tests only (no servers, no browser)
+	@$(INSTALL) test
+	@$(TEST) -m pytest -q -n $(WORKERS) -m "not slow"
+
+check:  ## the gates: lint, types, floors, bandit, semgrep, secrets, locks, waivers
+	@$(INSTALL) test tools
+	@$(TOOLS) -m tools.check
+
+bench:  ## the performance suite; results go to benchmarks/results/
+	@$(INSTALL) system test
+	@$(TEST) -m benchmarks
+
+ui:  ## build the UI into the package
+	@$(INSTALL) ui
+
+lock:  ## write the lock files anew, keeping versions that still fit
+	@$(INSTALL) tools
+	@$(TOOLS) -m tools.lock write
+
+upgrade:  ## write the lock files anew with the newest versions that fit
+	@$(INSTALL) tools
+	@$(TOOLS) -m tools.lock write --upgrade
+
+clean:  ## remove all that was installed, built or cached
+	@rm -rf .venv .venv-test .venv-tools .venv-node .cache .hypothesis dist ui/node_modules src/sluicegate/web/static
+	@find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

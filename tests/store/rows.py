@@ -1,0 +1,34 @@
+"""Rows for tests."""
+
+from __future__ import annotations
+
+import os
+
+from sluicegate.base.model import new_id
+from sluicegate.base.principal import Role
+from sluicegate.store.runs import Run
+from sluicegate.store.scope import Scope, System
+
+
+def a_run(**fields) -> Run:
+    given = {"id": new_id(), "flow": "f", "flow_version": 1, "digest": "d", "by": "u", "via": "password", "created": 1.0}
+    return Run(**{**given, **fields})
+
+
+def fill(scope: Scope, system: System) -> tuple[str, str]:
+    """Put at least one row into every table; return the ids of the run and of the user."""
+    scope.definitions().put("flow", "f", {}, "", "d")
+    scope.secrets().put("s", b"w", b"c", "fp")
+    scope.secrets().put_tenant_key(1, b"k")
+    user = scope.people().create("a@b.c", "A", Role.EDITOR, "hash")
+    run = scope.runs().add(a_run())
+    scope.runs().event(run.id, "log", {})
+    scope.runs().receipt(run.id, "1", {})
+    scope.runs().put_snapshot("f", "s", {})
+    scope.ledger().append({"action": "a", "who": "w"}, lambda previous, body: b"link")
+    system.ledger().append({"action": "a", "who": "w"}, lambda previous, body: b"link")
+    system.grants().open(user.id, scope.tenant, os.urandom(8), "key", expires=2e9, absolute=2e9)
+    system.marks().raise_user(user.id)
+    system.blobs().put("k", b"v")
+    system.workers().beat("e")
+    return run.id, user.id

@@ -1,0 +1,125 @@
+"""Each gate sees the flaw it is there for: a copy with one planted flaw must be red, without it green."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools.tree import list_files
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PYTHON = ROOT / ".venv-tools" / "bin" / "python"
+KEY = "-----BEGIN " + "PRIVATE KEY-----\n" + "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSj" * 2 + "\n"
+AWS = "AKIA" + "Z7QX3VLKP2MWN5RT"
+HASH = "sha256:" + "0" * 64
+
+# what -> (gate, file, text to add; a pair replaces text)
+FLAWS = {
+    "unused import": ("lint", "src/sluicegate/base/clock.py", "\nimport wave\n"),
+    "shell": ("lint", "src/sluicegate/base/clock.py", "\n\ndef run(name: str) -> None:\n    os.system(name)\n"),
+    "client outside net": ("lint", "src/sluicegate/base/model.py", "\nfrom urllib.request import urlopen\n"),
+    "layout": ("format", "src/sluicegate/base/clock.py", "\nx = { 'a':1 }\n"),
+    "wrong type": (
+        "types",
+        "src/sluicegate/base/clock.py",
+        '\n\ndef wrong() -> int:\n    """Lie."""\n    return "one"\n',
+    ),
+    "upward import": ("floors", "src/sluicegate/base/clock.py", "\nimport sluicegate.guard\n"),
+    "weak cipher": (
+        "bandit",
+        "src/sluicegate/base/clock.py",
+        "\n\nfrom Crypto.Cipher import DES\nDES.new(b'12345678')\n",
+    ),
+    "cookie": (
+        "semgrep",
+        "src/sluicegate/base/clock.py",
+        "\n\ndef set(response):\n    response.set_cookie('a', 'b')\n",
+    ),
+    "rule that finds nothing": ("semgrep", "semgrep/shell.yaml", ("os.system(...)", "os.nothing(...)")),
+    "private key": ("leaks", "examples/planted.pem", KEY),
+    "cloud key": ("leaks", "tests/planted.txt", f"aws_access_key_id = {AWS}\n"),
+    "no hash": ("lock", "requirements/run.txt", "\nplanted==1.0\n"),
+    "address": ("lock", "requirements/run.txt", f"\nplanted @ https://example.org/p.whl --hash={HASH}\n"),
+    "index": ("lock", "requirements/run.txt", "\n--index-url https://example.org/\n"),
+    "stale lock": ("lock", "requirements/run.in", "\nplanted>=1\n"),
+    "untested version": ("lock", "requirements/test.txt", ("duckdb==1.5.5", "duckdb==1.5.4")),
+    "npm address": (
+        "lock",
+        "ui/package-lock.json",
+        ('"integrity":', '"resolved": "https://example.org/p.tgz", "integrity":'),
+    ),
+    "unwaived": ("waivers", "src/sluicegate/base/clock.py", "\nx = 1  # noqa" + ": S105\n"),
+    "unwaived semgrep": ("waivers", "src/sluicegate/base/clock.py", "\nx = 1  # nosem" + "grep: shell\n"),
+    "silences all": ("waivers", "src/sluicegate/base/clock.py", "\nx = 1  # no" + "qa\n"),
+    "unwaived setting": ("waivers", "pyproject.toml", ('    "CPY001",', '    "S603", "CPY001",')),
+    "unused waiver": (
+        "waivers",
+        "waivers.toml",
+        '\n[[waiver]]\nrule = "S999"\npath = "a.py"\nreason = "r"\nowner = "maintainers"\nexpires = 2099-01-01\n',
+    ),
+    "waiver without owner": ("waivers", "waivers.toml", '\n[[waiver]]\nrule = "S999"\npath = "a.py"\nreason = "r"\n'),
+    "few proofs": (
+        "share",
+        "tests/test_planted.py",
+        "".join(f"def test_{n}():\n    assert True\n\n\n" for n in range(9999)),
+    ),
+    "a machine's path": ("words", "docs/planted.md", "See /" + "home/ann/sluicegate/notes.txt\n"),
+    "a merge leftover": ("words", "docs/planted.md", "<" * 7 + " HEAD\n"),
+}
+GATES = sorted({gate for gate, _, _ in FLAWS.values()})
+
+
+def run_gate(root: Path, gate: str) -> subprocess.CompletedProcess[str]:
+    """Run one gate on a tree."""
+    env = {"PATH": os.environ["PATH"], "HOME": str(root), "LC_ALL": "C.UTF-8"}
+    command = [PYTHON, "-m", "tools.check", gate]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, env=env, timeout=110)
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A copy of the tree, with the environments beside it, and the gates that were seen green on it."""
+    assert PYTHON.exists(), "the gates' environment is missing: make check"
+    root = tmp_path_factory.mktemp("tree")
+    for path in list_files(ROOT):
+        target = root / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    (root / ".venv-test").symlink_to(sys.prefix)
+    return root, {}
+
+
+@pytest.mark.slow
+@pytest.mark.security
+@pytest.mark.req("SEC-C01")
+@pytest.mark.xdist_group("gates")
+@pytest.mark.parametrize("what", sorted(FLAWS, key=lambda name: FLAWS[name][0]))
+def test_a_planted_flaw_turns_its_gate_red(tree, what):
+    root, green = tree
+    gate, name, flaw = FLAWS[what]
+    if gate not in green:
+        done = run_gate(root, gate)
+        green[gate] = done.returncode == 0
+        assert green[gate], f"{gate} is red without a flaw:\n{done.stdout}"
+    assert green[gate], f"{gate} is red without a flaw"
+    path = root / name
+    before = path.read_text() if path.exists() else None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text((before or "") + flaw if isinstance(flaw, str) else before.replace(*flaw, 1))
+    try:
+        done = run_gate(root, gate)
+        assert path.read_text() != before
+        assert done.returncode == 1, done.stdout + done.stderr
+    finally:
+        path.unlink() if before is None else path.write_text(before)
+
+
+def test_every_gate_has_its_flaw():
+    done = run_gate(ROOT, "nothing")
+    assert done.returncode == 2
+    assert sorted(done.stderr.partition("There are: ")[2].strip(" .\n").split(", ")) == GATES
