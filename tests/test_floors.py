@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BREACHES = {
     "floors": ("kit/types.py", "import sluicegate.store"),
     "entry": ("web/server.py", "import sluicegate.__main__"),
-    "connectors": ("connectors/postgres.py", "import sluicegate.connectors.files"),
+    "connectors": ("connectors/sqlite/__init__.py", "import sluicegate.connectors.postgres"),
     "formats": ("formats/csv.py", "import sluicegate.formats.json"),
     "steps": ("steps/map.py", "import sluicegate.steps.join"),
     "plugins": ("steps/map.py", "import sluicegate.crypto.keys"),

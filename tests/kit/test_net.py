@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import array
-import datetime
+import datetime as dt
 import http.server
 import ipaddress
 import json
@@ -55,7 +55,7 @@ ODD = [
     "0x0", "0x", "127.0.0.1.", "localhost.", "example.com.", "a..b", ".a", "", ".", "1.2.3.4.5", "256.1.1.1", "a.0x7f",
     "a.1", "user@127.0.0.1", "user:pw@example.com", "example.com@10.0.0.1", "exa mple.com", " example.com",
     "example.com\n", "example.com\t", "a\0.example.com", "127.0.0.1\0.example.com", "%31%32%37.0.0.1", "fe80::1%eth0",
-    "::1%25lo", "127。0。0。1", "１２７.0.0.1", "ⓔxample.com", "localhost。", "example．com", "ex｡com",  # noqa: RUF001 - the attack
+    "::1%25lo", "127。0。0。1", "１２７.0.0.1", "ⓔxample.com", "localhost。", "example．com", "ex｡com", "\u212aafka.example",  # noqa: RUF001 - the attack
     "[", "[]", "[::1", "::1]", "[127.0.0.1]", "[[::1]]", "example.com:80", "127.0.0.1:80", "http://example.com",
     "example.com/x", "example.com#x", "example.com?x", "a\\b", "-a.com", "a-.com", "a" * 64 + ".com",
     ".".join(["a" * 60] * 5),
@@ -289,7 +289,8 @@ def test_a_grant_opens_what_it_names_and_no_more():
     names = Names(["10.1.2.3"])
     for grant in ("db.corp.example", "DB.corp.example", "*.corp.example", "10.0.0.0/8", "10.1.2.3"):
         assert Net(grants(grant), names).dial("db.corp.example", 5432).address == "10.1.2.3"
-    for grant in ("corp.example", "*.db.corp.example", "b.corp.example", "*.orp.example", "10.2.0.0/16", "10.1.2.4", "::/0"):
+    others = ("corp.example", "*.db.corp.example", "b.corp.example", "*.orp.example", "10.2.0.0/16", "10.1.2.4", "::/0")
+    for grant in others:
         with pytest.raises(EgressRefused):
             Net(grants(grant), names).dial("db.corp.example", 5432)
     with pytest.raises(EgressRefused):
@@ -452,36 +453,45 @@ def web():
         yield held
 
 
+@pytest.fixture
+def dialled(monkeypatch):
+    """Where connections went to: public addresses are noted and time out, loopback is really connected to."""
+    real, noted = socket.create_connection, []
+
+    def create(address, *how, **more):
+        noted.append(address)
+        if not ipaddress.ip_address(address[0]).is_loopback:
+            raise TimeoutError  # tests send nothing to the internet
+        return real(address, *how, **more)
+
+    monkeypatch.setattr(socket, "create_connection", create)
+    return noted
+
+
 @pytest.mark.security
 @pytest.mark.req("SEC-E01")
-def test_a_rebinding_name_is_asked_once_and_loopback_is_never_touched(listener, monkeypatch):
+def test_a_rebinding_name_is_asked_once_and_loopback_is_never_touched(listener, dialled):
     """The name is public when it is checked and 127.0.0.1 when it is asked again: only the first answer counts."""
-    names, dialled = Names(["203.0.112.7"], ["127.0.0.1"]), []
-
-    def record(address, timeout):
-        dialled.append(address)
-        raise TimeoutError  # the public address is not here; what matters is where the packets would have gone
-
-    monkeypatch.setattr(socket, "create_connection", record)
+    names = Names(["203.0.112.7"], ["127.0.0.1"])
     with pytest.raises(Unreachable):
-        Net(CLOSED, names).connect("rebind.example", listener.port, timeout=0.3)
-    monkeypatch.undo()
+        Net(CLOSED, names).connect("rebind.example", listener.port)
     assert names.asked == ["rebind.example"]
-    assert dialled == [("203.0.112.7", listener.port)]
     with pytest.raises(EgressRefused):
         Net(CLOSED, names).connect("rebind.example", listener.port)
+    assert dialled == [("203.0.112.7", listener.port)]
     assert listener.met() == 0
 
 
 @pytest.mark.security
 @pytest.mark.req("SEC-E01")
-def test_a_rebinding_name_is_asked_once_by_http_too(listener):
+def test_a_rebinding_name_is_asked_once_by_http_too(listener, dialled):
     names = Names(["203.0.112.7"], ["127.0.0.1"])
-    with Net(CLOSED, names).http(timeout=0.3) as client, pytest.raises(Unreachable):
+    with Net(CLOSED, names).http() as client, pytest.raises(Unreachable, match="in time"):
         client.get(f"http://rebind.example:{listener.port}/")
     assert names.asked == ["rebind.example"]
-    with Net(CLOSED, names).http(timeout=0.3) as client, pytest.raises(EgressRefused):
+    with Net(CLOSED, names).http() as client, pytest.raises(EgressRefused):
         client.get(f"http://rebind.example:{listener.port}/")
+    assert dialled == [("203.0.112.7", listener.port)]
     assert listener.met() == 0
 
 
@@ -547,16 +557,11 @@ def test_tls_verifies_name_and_authority(authority):
                 with pytest.raises(Unreachable, match="unknown CA"):
                     shake(authority, web, ca=ca, verify=verify)
         assert shake(authority, web, ca=None, verify="require")
-        with pytest.raises(Invalid):
-            shake_kept(authority, web)
+        net = Net(Egress.local())
+        with net.connect("127.0.0.1", web.port) as sock, pytest.raises(Invalid):
+            net.tls(sock, "127.0.0.1", verify="disable")
     with serve() as web, pytest.raises(Unreachable, match="No TLS connection"):
         shake(authority, web)
-
-
-def shake_kept(authority, web):
-    net = Net(Egress.local())
-    with net.connect("127.0.0.1", web.port) as sock:
-        net.tls(sock, "127.0.0.1", pem(authority), verify="disable")
 
 
 @pytest.mark.security
@@ -717,11 +722,12 @@ def test_credentials_stay_at_their_origin(placed, web):
                 how = {"headers": {"accept": "text/csv"}}
             assert net.fetch(client, "GET", web.url("/near"), **how).text == "fine"
     assert [seen[1].split("?")[0] for seen in web.seen] == ["/near", "/go", "/back"]
-    near = [json.dumps(seen[:3]) for seen in web.seen[:2]]
-    assert "canary" in near[0] or "authorization" in near[0]
-    if placed != "params":
-        assert web.seen[1][2]["authorization"] == web.seen[0][2]["authorization"] if placed != "request" else True
-        assert all(("canary" in text or "authorization" in text) for text in near)
+    if placed == "params":
+        assert "canary" in web.seen[0][1]
+    else:
+        assert web.seen[0][2]["authorization"] == web.seen[1][2]["authorization"]
+    if placed == "request":
+        assert set(SECRETS) <= set(web.seen[1][2])
     for seen in (other.seen[0], web.seen[2]):  # once dropped, never back: the far side chose this hop
         assert "canary" not in json.dumps(seen[:3])
         assert not set(SECRETS) & set(seen[2])
@@ -795,6 +801,14 @@ def test_a_url_with_a_password_is_refused_and_not_shown(web):
     assert web.seen == []
 
 
+@pytest.mark.security
+def test_a_damaged_reply_fails_cleanly(web):
+    web.routes["/"] = (200, {"content-encoding": "gzip"}, b"not gzip")
+    net = Net(Egress.local())
+    with net.http() as client, pytest.raises(Failed, match="decompress"):
+        net.fetch(client, "GET", web.url("/"))
+
+
 def test_a_response_can_be_streamed(web):
     net = Net(Egress.local())
     web.routes["/go"] = (302, {"location": "/big"}, b"x" * 10000)
@@ -825,7 +839,7 @@ def test_a_peer_that_breaks_off_is_unreachable():
 
 
 def test_https_client_speaks_and_keeps_the_line(authority, pem_file):
-    with serve(certified(authority, "127.0.0.1", "localhost")) as web, HttpsClient(web.url("/api/"), pem_file) as client:
+    with serve(certified(authority, "127.0.0.1")) as web, HttpsClient(web.url("/api/"), pem_file) as client:
         web.routes["/api/gone"] = (404, {"X-Why": "no such thing"}, b"{}")
         assert client.request("GET", "/x").body == b"fine"
         assert client.request("POST", "/x", b"{}", {"content-type": "application/json"}).status == 200
@@ -860,9 +874,9 @@ def test_https_client_takes_only_a_plain_https_address(base):
 @pytest.mark.parametrize(
     ("names", "about", "word"),
     [
-        (["127.0.0.1"], {"not_after": datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)}, "expired"),
-        (["127.0.0.1"], {"not_before": datetime.datetime(2090, 1, 1, tzinfo=datetime.UTC),
-                         "not_after": datetime.datetime(2091, 1, 1, tzinfo=datetime.UTC)}, "not valid yet"),
+        (["127.0.0.1"], {"not_after": dt.datetime(2020, 1, 1, tzinfo=dt.UTC)}, "expired"),
+        (["127.0.0.1"], {"not_before": dt.datetime(2090, 1, 1, tzinfo=dt.UTC),
+                         "not_after": dt.datetime(2091, 1, 1, tzinfo=dt.UTC)}, "not valid yet"),
         (["other.example"], {}, "another host"),
     ],
 )  # fmt: skip
@@ -933,9 +947,9 @@ def test_https_client_tells_a_missing_ca_and_a_missing_server(tmp_path):
 
 
 def test_https_client_does_not_wait_for_ever(authority, pem_file, listener):
-    with HttpsClient(f"https://127.0.0.1:{listener.port}", pem_file, timeout=0.2) as client:
-        with pytest.raises(Unreachable, match="in time"):
-            client.request("GET", "/")
+    client = HttpsClient(f"https://127.0.0.1:{listener.port}", pem_file, timeout=0.2)
+    with client, pytest.raises(Unreachable, match="in time"):
+        client.request("GET", "/")
 
 
 # --- between processes -----------------------------------------------------------------------------------------------
@@ -995,5 +1009,8 @@ def test_importing_the_way_out_is_quick_and_loads_nothing_heavy():
         "heavy = {'ssl', 'http.client', 'httpx', 'httpcore', 'pyarrow', 'duckdb'} & set(sys.modules)\n"
         "print(took < 0.03, sorted(heavy))"
     )
-    runs = [subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True) for _ in range(2)]
-    assert "True []" in [ran.stdout.strip() for ran in runs], [ran.stdout + ran.stderr for ran in runs]
+    told = []
+    for _ in range(3):  # a busy machine may be slow once
+        ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        told.append(ran.stdout.strip())
+    assert "True []" in told

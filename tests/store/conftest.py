@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
 from sluicegate.base.principal import Principal, Role
 from sluicegate.store.database import Database
 from sluicegate.store.scope import Scope, System
-
 from tests.fixtures.postgres import PostgresServer, postgres
 
 __all__ = ["postgres"]
@@ -144,3 +144,16 @@ def ours(tenant: Callable[[str], Scope]) -> Scope:
 @pytest.fixture
 def theirs(tenant: Callable[[str], Scope]) -> Scope:
     return tenant("theirs")
+
+
+@pytest.fixture
+def opened(empty):
+    made = []
+
+    def open_(**options):
+        made.append(Database(options.get("url", empty.url), options.get("owner_url", empty.owner_url)))
+        return made[-1]
+
+    yield open_
+    for each in made:
+        each.close()

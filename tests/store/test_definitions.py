@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+
 from sluicegate.base.errors import Missing
 from sluicegate.store.definitions import Brief, Definition, Draft
 

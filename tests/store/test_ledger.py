@@ -6,6 +6,7 @@ import hashlib
 import threading
 
 import pytest
+
 from sluicegate.store import ledger as module
 from sluicegate.store.database import pack
 from sluicegate.store.ledger import GENESIS

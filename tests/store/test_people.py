@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from sluicegate.base.errors import Conflict, Denied, Missing
 from sluicegate.base.model import new_id
 from sluicegate.base.principal import Role
@@ -38,7 +39,10 @@ def test_an_address_is_one_user_per_tenant_whatever_its_case(ours, theirs, syste
     system.accounts().create("a@b.c", "Root", Role.SUPERADMIN, "h")
     with pytest.raises(Conflict):  # NULL = NULL is not true in SQL: the index must see to it
         system.accounts().create("a@b.c", "Root 2", Role.SUPERADMIN, "h")
-    assert [account.tenant for account in system.accounts().find("A@b.C ")] == [None, *sorted([ours.tenant, theirs.tenant])]
+    assert [account.tenant for account in system.accounts().find("A@b.C ")] == [
+        None,
+        *sorted([ours.tenant, theirs.tenant]),
+    ]
     assert [account.tenant for account in system.accounts().find("a@b.c", ours.tenant)] == [ours.tenant]
     assert system.accounts().find("x@y.z") == []
 

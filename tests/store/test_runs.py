@@ -8,10 +8,10 @@ import time
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from sluicegate.base.errors import Conflict, Missing
 from sluicegate.base.model import new_id
 from sluicegate.store.runs import BEFORE, ENDED, Event, State
-
 from tests.store.rows import a_run
 
 
@@ -143,6 +143,15 @@ def test_pages_of_runs(runs):
     assert [run.id for run in runs.list(state=State.RUNNING)] == ["004"]
 
 
+def test_the_last_run_of_each_flow(runs):
+    for number, flow in enumerate("fgf"):
+        runs.add(a_run(id=f"{number:03}", flow=flow, plan={"big": 1}))
+    assert {flow: (run.id, run.plan) for flow, run in runs.last_by_flow().items()} == {
+        "g": ("001", None),
+        "f": ("002", None),
+    }
+
+
 def test_events_are_numbered_in_order_without_gaps(runs, run, clock):
     assert runs.event(run, "log", {"m": "ü\0\ud800"}) == 1
     assert runs.events_many(run, [("count", {"n": 1}), ("count", {"n": 2})]) == 3
@@ -169,9 +178,8 @@ def test_events_of_many_threads(runs, run):
     assert [event.seq for event in runs.events(run)] == list(range(1, 101))
 
 
-def test_events_are_quick(runs, run, place):
-    if place.kind != "sqlite":
-        pytest.skip("PostgreSQL waits for its disk")
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)  # PostgreSQL waits for its disk
+def test_events_are_quick(runs, run):
     batch, taken = [("log", {"message": "x" * 100, "n": n}) for n in range(10)], []
     for _ in range(100):
         start = time.perf_counter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+
 from sluicegate.base.errors import Conflict, Missing
 from sluicegate.store.secrets import SecretBrief, StoredSecret
 

@@ -17,9 +17,14 @@ import { tags } from "@lezer/highlight";
 import { type ReactNode, useEffect, useRef } from "react";
 
 const look = EditorView.theme({
-  "&": { minHeight: "420px", maxHeight: "calc(100vh - 190px)", fontSize: "0.8125rem", color: "var(--ink)" },
+  "&": {
+    minHeight: "max(420px, calc(100vh - 260px))",
+    maxHeight: "calc(100vh - 120px)",
+    fontSize: "0.8125rem",
+    color: "var(--ink)",
+  },
   "&.cm-focused": { outline: "2px solid var(--accent)", outlineOffset: "-2px" },
-  ".cm-scroller": { fontFamily: "var(--mono)", lineHeight: "1.55", minHeight: "420px" },
+  ".cm-scroller": { fontFamily: "var(--mono)", lineHeight: "1.55", minHeight: "max(420px, calc(100vh - 260px))" },
   ".cm-content": { padding: "8px 0", caretColor: "var(--ink)" },
   ".cm-line": { padding: "0 12px 0 8px" },
   ".cm-cursor": { borderLeftColor: "var(--ink)" },
@@ -79,6 +84,7 @@ export default function Editor({ text, readOnly, fault, onText, onSave }: Editor
           keymap.of([{ key: "Mod-s", run: save, preventDefault: true }]),
           lineNumbers(),
           highlightSpecialChars(),
+          EditorView.lineWrapping,
           history(),
           drawSelection(),
           indentOnInput(),

@@ -27,7 +27,10 @@ export const theme = createTheme({
   components: {
     Button: { defaultProps: { size: "xs" } },
     TextInput: { defaultProps: { size: "sm" } },
-    PasswordInput: { defaultProps: { size: "sm" } },
+    PasswordInput: {
+      // Its own name must not hold "password", or the field could not be told from its button.
+      defaultProps: { size: "sm", visibilityToggleButtonProps: { "aria-label": "Show what is typed", tabIndex: 0 } },
+    },
     NativeSelect: { defaultProps: { size: "sm" } },
     Modal: {
       defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45 }, transitionProps: { duration: 120 } },

@@ -3,11 +3,12 @@
  * everything in memory. It keeps the rules that the page relies on (rotation, roles, write-only secrets, long poll) and
  * nothing else. `node test/stub.mjs` serves it on port 8400.
  */
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { dirname, extname, join, normalize } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { before, CODE, GRANTS, PASSWORD, seed, sha } from "./seed.mjs";
 
 const STATIC = join(dirname(fileURLToPath(import.meta.url)), "../../src/sluicegate/web/static");
 
@@ -33,51 +34,6 @@ const TYPES = {
   ".woff": "font/woff",
 };
 
-const VIEW = ["flow:read", "run:read", "self:use"];
-const OPERATE = [...VIEW, "connection:read", "data:read", "run:control"];
-const EDIT = [...OPERATE, "definition:write", "secret:write"];
-const ADMINISTER = [...EDIT, "audit:read", "user:manage"];
-const GRANTS = {
-  superadmin: [...ADMINISTER.filter((each) => each !== "data:read"), "tenant:manage"],
-  administrator: ADMINISTER,
-  editor: EDIT,
-  operator: OPERATE,
-  viewer: VIEW,
-  api_user: ["self:use"],
-};
-
-export const PASSWORD = "correct horse battery staple";
-export const CODE = "K7QF-2MZX-9TRB";
-
-export const FLOW = `kind: flow
-name: flights-to-warehouse
-description: Delays by day, cleaned and checked
-params: { day: { type: date, default: 2013-01-01, description: First day to take }, limit: { type: int64, default: 500000 } }
-steps:
-  - read:  { name: flights, connection: landing, item: "flights.csv.gz", format: { type: csv, nulls: [NA] } }
-  - read:  { name: airlines, connection: shop, item: airlines }
-  - join:  { name: named, left: flights, right: airlines, on: [carrier], how: left }
-  - map:
-      name: clean
-      from: named
-      where: "dep_delay is not null and make_date(year, month, day) >= :day"
-      columns: { year: year, month: month, day: day, sched_dep_time: sched_dep_time, carrier: carrier, flight: flight,
-                 airline: name, delay_min: "cast(dep_delay as smallint)", tail: "upper(tailnum)" }
-  # A delay outside these bounds is a fault of the feed.
-  - check: { name: valid, from: clean, rules: [ { column: delay_min, between: [-30, 600] } ], on_fail: quarantine }
-  - write: { from: valid, connection: warehouse, item: flight_delays,
-             mode: { type: merge, keys: [year, month, day, sched_dep_time, carrier, flight] } }
-`;
-
-const PARAMS = {
-  day: { type: "date", default: "2013-01-01", description: "First day to take" },
-  limit: { type: "int64", default: 500000 },
-};
-
-const connection = (name, type, rest) => `kind: connection\nname: ${name}\ntype: ${type}\n${rest}`;
-const sha = (text) => createHash("sha256").update(text).digest("hex");
-const before = (seconds) => new Date(Date.now() - seconds * 1000).toISOString();
-
 class Fault extends Error {
   constructor(status, code, title, more = {}) {
     super(title);
@@ -86,208 +42,11 @@ class Fault extends Error {
   }
 }
 
-function seed(options) {
-  const user = (email, name, role, more = {}) => ({
-    id: randomUUID(),
-    email,
-    name,
-    role,
-    state: "active",
-    created: before(8_000_000),
-    last_sign_in: null,
-    password: PASSWORD,
-    must: false,
-    tenant: "acme",
-    ...more,
-  });
-  const users = options.bootstrap
-    ? []
-    : [
-        user("ada@example.org", "Ada Marsh", "administrator", { last_sign_in: before(3600) }),
-        user("ed@example.org", "Ed Fenn", "editor", { last_sign_in: before(90_000) }),
-        user("oz@example.org", "Oz Leat", "operator"),
-        user("vi@example.org", "Vi Brook", "viewer"),
-        user("bot@example.org", "Order feed", "api_user"),
-        user("new@example.org", "Nell Weir", "viewer", { must: true, password: "given-once-by-the-admin" }),
-        user("root@example.org", "Root", "superadmin", { tenant: null }),
-      ];
-  const shelves = { flow: new Map(), connection: new Map(), recipient: new Map() };
-  const put = (kind, name, source, body, versions = 1) => {
-    shelves[kind].set(
-      name,
-      Array.from({ length: versions }, (_, index) => {
-        const text =
-          index + 1 === versions ? source : source.replace("between: [-30, 600]", `between: [-${index + 1}0, 600]`);
-        return {
-          kind,
-          name,
-          version: index + 1,
-          digest: sha(text + index),
-          author: state.users[0].id,
-          created: before((versions - index) * 7200),
-          source: text,
-          body,
-        };
-      }),
-    );
-  };
-  const state = {
-    users,
-    shelves,
-    runs: [],
-    secrets: new Map(),
-    audit: [],
-    tenants: [{ id: randomUUID(), name: "acme", state: "active", created: before(9_000_000) }],
-    refresh: new Map(),
-    access: new Map(),
-    put,
-  };
-  if (options.bootstrap || options.empty) return state;
-  put(
-    "flow",
-    "flights-to-warehouse",
-    FLOW,
-    { kind: "flow", name: "flights-to-warehouse", params: PARAMS, steps: [] },
-    4,
-  );
-  for (const name of ["orders-hourly", "customers-to-lake", "invoices-archive", "inventory-sync"])
-    put(
-      "flow",
-      name,
-      `kind: flow\nname: ${name}\nsteps:\n  - read:  { name: rows, connection: landing, item: "${name}.csv", format: { type: csv } }\n  - write: { from: rows, connection: warehouse, item: ${name.replaceAll("-", "_")}, mode: { type: replace } }\n`,
-      { kind: "flow", name, params: {}, steps: [] },
-      2,
-    );
-  put(
-    "connection",
-    "warehouse",
-    connection(
-      "warehouse",
-      "postgres",
-      "host: db.example.org\nport: 5432\ndatabase: shop\nuser: loader\npassword: { secret: warehouse-password }\ntls: verify-full\n",
-    ),
-    {},
-  );
-  put(
-    "connection",
-    "shop",
-    connection(
-      "shop",
-      "postgres",
-      "host: shop.example.org\ndatabase: shop\nuser: reader\npassword: { secret: shop-password }\n",
-    ),
-    {},
-  );
-  put("connection", "landing", connection("landing", "files", "root: landing\n"), {});
-  const secret = (name, used_by, version) =>
-    state.secrets.set(name, {
-      name,
-      version,
-      fingerprint: sha(name).slice(0, 12),
-      set_at: before(86_400 * version),
-      set_by: state.users[1].id,
-      used_by,
-    });
-  secret("warehouse-password", ["warehouse"], 3);
-  secret("shop-password", ["shop"], 1);
-  secret("old-sftp-key", [], 1);
-  const past = (flow, result, age, counts, error = null) => {
-    const receipts =
-      result === "succeeded" || result === "finished_with_rejects"
-        ? {
-            "write-6": {
-              rows: counts.written,
-              bytes: counts.bytes,
-              sha256: sha(flow + age),
-              guarantee: "exactly-once",
-              repeated: false,
-            },
-          }
-        : {};
-    const run = {
-      id: randomUUID(),
-      flow,
-      flow_version: 2,
-      state: result,
-      by: state.users[2].id,
-      created: before(age),
-      started: before(age - 1),
-      finished: before(age - 13.4),
-      params: {},
-      counts,
-      error,
-      receipts,
-      events: [],
-    };
-    const say = (kind, body) => run.events.push({ seq: run.events.length + 1, at: run.started, kind, body });
-    say("state", { state: "running" });
-    say("log", { message: "plan: general path, 1 segment", level: "info", step: "rows" });
-    say("progress", {
-      steps: {
-        rows: { rows: counts.read, bytes: counts.bytes, total_bytes: counts.bytes, rejected: counts.rejected },
-        "write-6": { rows: counts.written, bytes: counts.bytes, total_bytes: null, rejected: 0 },
-      },
-      percent: 100,
-      rate: 0,
-    });
-    if (counts.rejected)
-      for (const line of [812, 4410, 9036])
-        say("reject", { step: "valid", line, column: "delay_min", reason: "is not between -30 and 600" });
-    if (error) say("log", { message: error.title, level: "error", step: "rows" });
-    say("state", { state: result });
-    state.runs.unshift(run);
-  };
-  past("customers-to-lake", "succeeded", 90_000, {
-    read: 1_204_331,
-    written: 1_204_331,
-    rejected: 0,
-    bytes: 182_400_221,
-  });
-  past("invoices-archive", "cancelled", 40_000, { read: 22_000, written: 0, rejected: 0, bytes: 3_100_000 });
-  past(
-    "inventory-sync",
-    "failed",
-    14_000,
-    { read: 96_000, written: 0, rejected: 0, bytes: 8_400_112 },
-    {
-      code: "data",
-      status: 422,
-      title: "“12,5” is not a decimal(10,2)",
-      where: "step rows, line 96004, column price",
-      hint: "The file writes a comma as decimal sign: set “decimal: ','” in the format.",
-    },
-  );
-  past("flights-to-warehouse", "finished_with_rejects", 7_000, {
-    read: 336_776,
-    written: 336_518,
-    rejected: 258,
-    bytes: 8_196_004,
-  });
-  past("orders-hourly", "succeeded", 1_800, { read: 48_210, written: 48_210, rejected: 0, bytes: 6_120_388 });
-  const note = (action, who, result, more) =>
-    state.audit.unshift({
-      seq: state.audit.length + 1,
-      at: before(5000 - state.audit.length * 300),
-      action,
-      who,
-      result,
-      tenant: "acme",
-      address: "192.0.2.14",
-      ...more,
-    });
-  note("session.login", "ada@example.org", "ok", {});
-  note("definition.apply", "ada@example.org", "ok", { kind: "flow", name: "flights-to-warehouse", version: 4 });
-  note("session.login", null, "denied", { email: "mallory@example.org" });
-  note("secret.set", "ed@example.org", "ok", { name: "warehouse-password", version: 3 });
-  note("run.start", "oz@example.org", "ok", { flow: "orders-hourly" });
-  return state;
-}
-
 /** Start the stub. Options: `bootstrap` (nobody yet), `empty` (people, but nothing else), `ttl` (seconds of access). */
 export async function start(options = {}) {
   const ttl = options.ttl ?? 300;
   const state = seed(options);
-  const seen = { requests: [], refreshes: 0, violations: [] };
+  const seen = { requests: [], refreshes: 0 };
   const timers = new Set();
 
   const grant = (user) => {
@@ -297,7 +56,7 @@ export async function start(options = {}) {
     state.refresh.set(refresh, user);
     return { access, expires_in: ttl, refresh, must_change: user.must };
   };
-  const publicRun = ({ events: _, ...run }) => run;
+  const publicRun = ({ events: _, ...run }) => (run.finished ? run : { ...run, counts: {} });
   const findRun = (id) => {
     const run = state.runs.find((each) => each.id === id);
     if (!run) throw new Fault(404, "missing", "There is no such run.");
@@ -378,10 +137,10 @@ export async function start(options = {}) {
         throw new Fault(422, "invalid", "kind: is required", {
           hint: "It is one of connection, format, flow, recipient.",
         });
-      if (!name) throw new Fault(422, "invalid", "name: is required", { where: `${kind}` });
+      if (!name) throw new Fault(422, "invalid", "name: is required", { where: "line 1" });
       if (document.includes("betwen:"))
         throw new Fault(422, "invalid", "step valid: rules[0].betwen: unknown key", {
-          where: `flow ${name}`,
+          where: `line 1, flow ${name}`,
           hint: "A rule has: column, between, in, matches, not_null, unique.",
         });
       return { kind, name, source: document.replace(/^\n/, "") };
@@ -390,12 +149,12 @@ export async function start(options = {}) {
 
   async function events(run, after, wait, request) {
     const until = Date.now() + wait * 1000;
-    while (!request.destroyed) {
+    for (;;) {
       const found = run.events.filter((each) => each.seq > after);
-      if (found.length > 0 || Date.now() >= until || run.finished) return { items: found };
-      await new Promise((done) => setTimeout(done, 50));
+      const done = run.finished !== null;
+      if (found.length > 0 || done || Date.now() >= until || request.destroyed) return { items: found, done };
+      await new Promise((wake) => setTimeout(wake, 50));
     }
-    return { items: [] };
   }
 
   const SHELF = {
@@ -447,7 +206,7 @@ export async function start(options = {}) {
     };
     if (at === "POST /session/logout") {
       state.refresh.delete(body.refresh);
-      return null;
+      return {};
     }
     if (at === "POST /session/password") {
       if (body.old !== who.password) throw new Fault(403, "denied", "The old password is wrong.");
@@ -457,7 +216,7 @@ export async function start(options = {}) {
         });
       who.password = body.new;
       who.must = false;
-      return null;
+      return {};
     }
     if (who.must) throw new Fault(403, "denied", "Change your password first.");
     if (at === "GET /session/whoami")
@@ -471,6 +230,24 @@ export async function start(options = {}) {
         permissions: GRANTS[who.role],
       };
     const [, first, second, third] = path.split("/").map(decodeURIComponent);
+    if (first === "connections" && third === "test") {
+      needs("data:read");
+      if (second === "shop")
+        throw new Fault(422, "unreachable", "shop.example.org:5432 does not answer", {
+          hint: "Check host, port and firewall.",
+        });
+      return { name: second, answer: "PostgreSQL 15.18, TLS 1.3, signed in as loader" };
+    }
+    if (first in SHELF && method === "DELETE") {
+      needs("definition:write");
+      if (second === "warehouse")
+        throw new Fault(422, "invalid", "the flow 'flights-to-warehouse' uses it", {
+          where: "connection warehouse",
+          hint: "Change or delete the flow first.",
+        });
+      state.shelves[SHELF[first][0]].delete(second);
+      return {};
+    }
     if (first in SHELF && method === "GET") {
       const [kind, permission] = SHELF[first];
       needs(permission);
@@ -544,10 +321,21 @@ export async function start(options = {}) {
       const run = findRun(second);
       if (third === "events")
         return events(run, Number(query.get("after")), Math.min(20, Number(query.get("wait"))), request);
+      if (third === "rejects") {
+        needs("data:read");
+        const row = (line) => ({
+          step: "valid",
+          line,
+          column: "delay_min",
+          reason: "is not between -30 and 600",
+          row: "2013,1,9,1301,HA,51",
+        });
+        return { items: [812, 4410, 9036].map(row), total: run.counts.rejected };
+      }
       if (third === "cancel") {
         needs("run:control");
         run.stop = true;
-        return null;
+        return {};
       }
       return publicRun(run);
     }
@@ -568,7 +356,7 @@ export async function start(options = {}) {
           used_by: old?.used_by ?? [],
         });
       }
-      return null;
+      return {};
     }
     if (first === "users") {
       needs("user:manage");
@@ -578,6 +366,10 @@ export async function start(options = {}) {
             .filter((each) => each.tenant === who.tenant)
             .map(({ password: _p, must: _m, tenant: _t, ...user }) => user),
         };
+      if (third === "deactivate") {
+        state.users.find((each) => each.id === second).state = "disabled";
+        return {};
+      }
       if (state.users.some((each) => each.email === body.email))
         throw new Fault(409, "conflict", "Somebody has this address already.");
       const made = {
@@ -597,7 +389,7 @@ export async function start(options = {}) {
       needs("tenant:manage");
       if (method === "GET") return { items: state.tenants };
       state.tenants.push({ id: randomUUID(), name: body.name, state: "active", created: before(0) });
-      return null;
+      return {};
     }
     if (first === "audit") {
       needs("audit:read");
@@ -646,7 +438,6 @@ export async function start(options = {}) {
         text ? JSON.parse(text) : {},
         request,
       );
-      if (body === null) return send(204, "");
       return send(
         url.pathname.endsWith("/runs") && request.method === "POST" ? 202 : 200,
         JSON.stringify(body),

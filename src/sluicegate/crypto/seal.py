@@ -26,7 +26,7 @@ _RECIPIENTS = 1000
 _HEADER = 192 * 1024
 
 
-class _Cancelled(Exception):  # noqa: N818 - a signal between two threads, not an error a person sees
+class _Cancelled(Exception):
     """The other side of the pipe has gone."""
 
 

@@ -132,7 +132,7 @@ class TokenRing:
         text = _compact({"alg": ALGORITHM, "kid": kid, "typ": self._typ})
         return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
-    def mint(  # noqa: PLR0917 - the claims, in the order that callers know
+    def mint(
         self,
         sub: str,
         tid: str | None,

@@ -79,10 +79,22 @@ _AARCH64 = _Machine(
         "restart_syscall": 128, "set_robust_list": 99, "rseq": 293, "membarrier": 283, "exit": 93, "exit_group": 94,
     },
 )  # fmt: skip
+_ATTACKS = {  # what a probe tries: (x86_64, aarch64)
+    "socket": (41, 198), "ptrace": (101, 117), "process_vm_readv": (310, 270), "unshare": (272, 97), "setns": (308, 268),
+    "mount": (165, 40), "bpf": (321, 280), "perf_event_open": (298, 241), "keyctl": (250, 219), "userfaultfd": (323, 282),
+    "io_uring_setup": (425, 425), "open_by_handle_at": (304, 265), "personality": (135, 92), "init_module": (175, 105),
+    "kexec_load": (246, 104), "pidfd_getfd": (438, 438), "memfd_create": (319, 279), "clone3": (435, 435),
+}  # fmt: skip
 MACHINES = {"x86_64": _X86_64, "aarch64": _AARCH64}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
+
+
+def forbidden() -> dict[str, int]:
+    """Return names and numbers of system calls that must be refused once the filter stands."""
+    column = list(MACHINES).index(os.uname().machine)
+    return {name: numbers[column] for name, numbers in _ATTACKS.items()}
 
 
 def _refused(what: str) -> OSError:
@@ -90,7 +102,8 @@ def _refused(what: str) -> OSError:
     return OSError(number, f"{what}: {os.strerror(number)}")
 
 
-def _call(what: str, number: int, *values: object) -> int:
+def call(what: str, number: int, *values: object) -> int:
+    """Make a system call by number; ``OSError`` that begins with ``what`` when it fails."""
     # Every argument as a full word: a C int would leave the upper half of the register undefined.
     words = [ctypes.c_ulong(value & 0xFFFFFFFFFFFFFFFF) if isinstance(value, int) else value for value in values]
     done = int(_libc.syscall(ctypes.c_long(number), *words))
@@ -144,13 +157,13 @@ def disarm() -> None:
         # Fails beyond the last capability the kernel knows, and without CAP_SETPCAP, when there is nothing to drop.
         _libc.prctl(*(ctypes.c_ulong(value) for value in (PR_CAPBSET_DROP, capability, 0, 0, 0)))
     header = ctypes.create_string_buffer(struct.pack("Ii", _CAP_VERSION_3, 0))
-    _call("capabilities", _machine().capset, header, ctypes.create_string_buffer(struct.pack("6I", *[0] * 6)))
+    call("capabilities", _machine().capset, header, ctypes.create_string_buffer(struct.pack("6I", *[0] * 6)))
 
 
 def landlock_abi() -> int:
     """Return the version of Landlock the kernel offers; 0 when there is none or it is switched off."""
     try:
-        return _call("landlock", LANDLOCK_CREATE, 0, 0, 1)
+        return call("landlock", LANDLOCK_CREATE, 0, 0, 1)
     except OSError:
         return 0
 
@@ -172,7 +185,7 @@ def landlock(read: tuple[str, ...] = (), write: tuple[str, ...] = ()) -> int:
     if abi >= 6:  # noqa: PLR2004 - abstract sockets, signals
         words.append(0b11)
     packed = struct.pack(f"{len(words)}Q", *words)
-    rules = _call("landlock", LANDLOCK_CREATE, ctypes.create_string_buffer(packed, len(packed)), len(packed), 0)
+    rules = call("landlock", LANDLOCK_CREATE, ctypes.create_string_buffer(packed, len(packed)), len(packed), 0)
     reading = 1 << 2 | 1 << 3
     writing = (reading | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 14) & handled
     try:
@@ -180,10 +193,10 @@ def landlock(read: tuple[str, ...] = (), write: tuple[str, ...] = ()) -> int:
             place = os.open(path, os.O_PATH | os.O_CLOEXEC)
             try:
                 rule = struct.pack("=Qi", rights, place)
-                _call("landlock", LANDLOCK_ADD, rules, 1, ctypes.create_string_buffer(rule, len(rule)), 0)
+                call("landlock", LANDLOCK_ADD, rules, 1, ctypes.create_string_buffer(rule, len(rule)), 0)
             finally:
                 os.close(place)
-        _call("landlock", LANDLOCK_RESTRICT, rules, 0)
+        call("landlock", LANDLOCK_RESTRICT, rules, 0)
     finally:
         os.close(rules)
     return abi
@@ -256,6 +269,6 @@ def seccomp() -> None:
         _fields_ = (("length", ctypes.c_ushort), ("steps", ctypes.c_void_p))
 
     program = _Program(len(code) // 8, ctypes.cast(steps, ctypes.c_void_p))
-    failed = _call("seccomp", _machine().seccomp, _SECCOMP_SET_MODE_FILTER, _SECCOMP_TSYNC, ctypes.byref(program))
+    failed = call("seccomp", _machine().seccomp, _SECCOMP_SET_MODE_FILTER, _SECCOMP_TSYNC, ctypes.byref(program))
     if failed:
         raise OSError(errno.EBUSY, "seccomp: a thread could not be confined")

@@ -109,7 +109,8 @@ class Inlet:
         session = self.session(step.connection)
         item = self.item(step.item, name)
         if isinstance(session, kinds.ReadsRows):
-            return session.read(kinds.Read(item=item, columns=step.columns, limit=self._limit))
+            rows: pa.RecordBatchReader = session.read(kinds.Read(item=item, columns=step.columns, limit=self._limit))
+            return rows
         if not isinstance(session, kinds.ReadsFiles):
             raise Invalid(f"the connection {step.connection!r} cannot be read from")
         format_ = step.format or format_for(item)

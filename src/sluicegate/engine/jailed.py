@@ -12,19 +12,30 @@ from __future__ import annotations
 
 import datetime
 import decimal
-import io
+import errno
 import json
+import mmap
 import os
 import re
 import resource
 import sys
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BATCH_BYTES = 1 << 20
 _CHUNK = 2048  # rows in a DuckDB vector
 _KINDS = {
     "Conversion": "data", "Out of Range": "data", "Invalid Input": "data", "Mismatch Type": "data", "Decimal": "data",
     "Constraint": "data", "Divide by Zero": "data",
+}  # fmt: skip
+_NOT_CARRIED = {"uhugeint", "bignum", "bit", "union", "time with time zone", "time_ns", "geometry", "variant"}
+_NESTED = {"list", "array", "struct", "map"}
+_WIDTHS = {
+    "boolean": 1, "tinyint": 1, "utinyint": 1, "smallint": 2, "usmallint": 2, "integer": 4, "uinteger": 4, "date": 4,
+    "float": 4, "bigint": 8, "ubigint": 8, "double": 8, "time": 8, "timestamp": 8, "timestamp with time zone": 8,
+    "decimal": 16, "hugeint": 16, "interval": 16, "uuid": 36,
 }  # fmt: skip
 _ERROR = re.compile(r"^(?:[A-Za-z]+: )?([A-Z][A-Za-z ]{1,30}?) Error: (.*)", re.DOTALL)
 _COLUMN = re.compile(r"(?:Referenced column|does not have a column named) (\"(?:[^\"]|\"\")+\")")
@@ -97,7 +108,7 @@ def _open(asked: dict[str, Any]) -> Any:
             "allow_persistent_secrets": False,
             "python_enable_replacements": False,
             "enable_external_file_cache": False,
-            "arrow_lossless_conversion": True,
+            "arrow_lossless_conversion": False,
             "enable_external_access": False,
         },
     )
@@ -141,43 +152,165 @@ def _confine(asked: dict[str, Any]) -> dict[str, object]:
     return {**spaces, "landlock": abi, "seccomp": True, "rlimits": True}
 
 
-def _batch_rows(kinds: list[Any]) -> int:
-    """Return the number of rows that make about ``BATCH_BYTES``, from the types alone."""
-    width = 1
-    for kind in kinds:
-        try:
-            width += max(kind.bit_width // 8, 1)
-        except ValueError:  # text, bytes, lists: a guess; what turns out larger is cut
-            width += 24
-    return max(BATCH_BYTES // width // _CHUNK, 1) * _CHUNK
+def _batch_rows(schema_width: int) -> int:
+    """Return the number of rows that make about ``BATCH_BYTES`` when one row takes ``schema_width`` bytes."""
+    return max(BATCH_BYTES // max(schema_width, 1) // _CHUNK, 1) * _CHUNK
 
 
-def _statement(connection: Any, sql: str) -> Any:
-    statements = connection.extract_statements(sql)
-    if len(statements) != 1 or statements[0].type.name != "SELECT":
-        raise Refused("only one SELECT runs here")
-    return statements[0]
+def _check_kind(column: str, kind: Any) -> None:
+    """Refuse a type that Arrow would carry as something else without a word."""
+    if kind.id in _NOT_CARRIED:
+        raise Refused(f'the column "{column}" is of type {kind}, which cannot be carried exactly; cast it')
+    if kind.id in _NESTED:
+        for _, child in kind.children:
+            if not isinstance(child, int):  # the length of a fixed-size list
+                _check_kind(column, child)
+
+
+def _uuids(column: Any, arrow: Any) -> Any:
+    """Return a column of UUIDs in their 16-byte form from their text."""
+    told = [None if text is None else bytes.fromhex(text.replace("-", "")) for text in column.to_pylist()]
+    return arrow.ExtensionArray.from_storage(arrow.uuid(), arrow.array(told, arrow.binary(16)))
+
+
+def _restored(rows: Any, kinds: list[Any], arrow: Any) -> tuple[Any, Any]:
+    """Return (schema, function over batches) that gives JSON and UUID columns, which come as text, their type back."""
+    makers = {
+        "json": lambda column: arrow.ExtensionArray.from_storage(arrow.json_(), column),
+        "uuid": lambda column: _uuids(column, arrow),
+    }
+    wanted = {place: str(kind).lower() for place, kind in enumerate(kinds) if str(kind).lower() in makers}
+    if not wanted:
+        return rows.schema, lambda batch: batch
+    schema = rows.schema
+    for place, kind in wanted.items():
+        made = arrow.json_() if kind == "json" else arrow.uuid()
+        schema = schema.set(place, arrow.field(schema.field(place).name, made))
+
+    def restore(batch: Any) -> Any:
+        columns = list(batch.columns)
+        for place, kind in wanted.items():
+            columns[place] = makers[kind](columns[place])
+        return arrow.RecordBatch.from_arrays(columns, schema=schema)
+
+    return schema, restore
 
 
 def _run(job: dict[str, Any], connection: Any, inputs: list[int], output: int) -> int:
-    import pyarrow.lib as arrow
+    import pyarrow as arrow
 
-    statement = _statement(connection, job["sql"])
+    statements = connection.extract_statements(job["sql"])
+    if len(statements) != 1 or statements[0].type.name != "SELECT":
+        raise Refused("only one SELECT runs here")
+    statement = statements[0]
     for name, number in zip(job["inputs"], inputs, strict=False):
         rows = arrow.ipc.open_stream(os.fdopen(number, "rb"))
-        connection.register(name, arrow.RecordBatchReader.from_batches(rows.schema, rows).__arrow_c_stream__())
+        connection.register(name, rows.__arrow_c_stream__())
     used = {name.lower() for name in statement.named_parameters}
     params = {name: decode(value) for name, value in job["params"].items() if name.lower() in used}
-    connection.execute(statement, params) if params else connection.execute(statement)
-    rows = connection.to_arrow_reader(_batch_rows([kind for kind in _kinds(connection)]))
+    connection.execute(statement, params or None)
+    kinds = [column[1] for column in connection.description]
+    for column, kind in zip(connection.description, kinds, strict=True):
+        _check_kind(column[0], kind)
+    rows = connection.to_arrow_reader(_batch_rows(sum(_WIDTHS.get(kind.id, 24) for kind in kinds)))
+    schema, restore = _restored(rows, kinds, arrow)
     count = 0
-    with os.fdopen(output, "wb") as sink, arrow.ipc.new_stream(sink, rows.schema) as writer:
-        sink.flush()
+    with os.fdopen(output, "wb") as sink, arrow.ipc.new_stream(sink, schema) as writer:
         for batch in rows:
             step = batch.num_rows
             if batch.nbytes > 2 * BATCH_BYTES:
                 step = max(batch.num_rows * BATCH_BYTES // batch.nbytes, 1)
             for start in range(0, batch.num_rows, step or 1):
-                writer.write_batch(batch.slice(start, step))
+                writer.write_batch(restore(batch.slice(start, step)))
             count += batch.num_rows
     return count
+
+
+def _attempt(what: Callable[[], object]) -> bool:
+    """Return True when ``what`` is refused."""
+    try:
+        what()
+    except OSError as fault:
+        return fault.errno in {errno.EPERM, errno.EACCES, errno.ENOENT, errno.ENOSYS, errno.EROFS}
+    return False
+
+
+def _probe(asked: dict[str, Any], secret: dict[str, Any]) -> dict[str, bool]:
+    """Try to break out in each way we know; return way → refused. ``spill`` is the control: it must work."""
+    import confine
+
+    def write(path: str) -> None:
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+
+    def fork() -> None:
+        if os.fork() == 0:
+            os._exit(0)
+
+    tried = {
+        f"{kind}": _attempt(lambda path=path: os.close(os.open(path, os.O_RDONLY)))  # type: ignore[misc]
+        for kind, path in {"read": "/etc/passwd", "file": secret["file"], "parent": f"/proc/{secret['pid']}/mem",
+                           "proc": "/proc/self/environ", "python": os.__file__}.items()
+    }  # fmt: skip
+    tried |= {
+        "list": _attempt(lambda: os.listdir("/proc")),
+        "write": all(_attempt(lambda path=path: write(path)) for path in ("/probe", "/tmp/probe", "/var/tmp/probe")),  # type: ignore[misc]  # noqa: S108
+        "fork": _attempt(fork),
+        "exec": _attempt(lambda: os.execv(sys.executable, ["python", "-c", ""])),  # noqa: S606
+        "signal": _attempt(lambda: os.kill(secret["pid"], 0)),
+        "code": _attempt(lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC)),
+        "environ": set(os.environ) <= set(asked["environ"]) | {"LC_CTYPE"},
+        "limits": _attempt(lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0))),
+        "spill": not _attempt(lambda: write(asked["spill"] + "/probe")),
+    }
+    for name, number in confine.forbidden().items():
+        tried[name] = _attempt(lambda number=number, name=name: confine.call(name, number))  # type: ignore[misc]
+    return tried
+
+
+def _work(asked: dict[str, Any], control: BinaryIO) -> dict[str, object]:
+    try:
+        import pyarrow  # noqa: F401 - all code is loaded before the walls stand: none can be loaded after
+
+        connection = _open(asked)
+        layers = _confine(asked)
+    except (OSError, ImportError) as fault:
+        return {"error": {"kind": "jail_unavailable", "message": str(fault)}}
+    _say(control, ready=layers)
+    with os.fdopen(asked["job"], "rb") as pipe:
+        text = pipe.read()
+    if not text:
+        return {"error": {"kind": "failed", "message": "no program came"}}
+    job = json.loads(text)
+    try:
+        if "probe" in job:
+            return {"probe": _probe(asked, job["probe"])}
+        return {"ok": _run(job, connection, asked["inputs"], asked["output"])}
+    except BrokenPipeError:
+        return {"error": {"kind": "failed", "message": "nobody reads the result"}}
+    except MemoryError:
+        kind, message = explain("Out of Memory Error: ", asked["memory_mb"])
+    except Refused as fault:
+        kind, message = "failed", str(fault)
+    except Exception as fault:  # noqa: BLE001 - whatever it is, it is told in one line on the other side
+        kind, message = explain(str(fault), asked["memory_mb"])
+    return {"error": {"kind": kind, "message": message}}
+
+
+def main() -> None:
+    """Read what is asked from the command line (numbers, paths, limits: never user text), confine, work, leave."""
+    asked = json.loads(sys.argv[1])
+    sys.dont_write_bytecode = True
+    sys.path[:0] = [os.path.dirname(os.path.abspath(__file__)), *asked["path"]]  # noqa: PTH100, PTH120
+    # What is not bound into the jail must not be half-found in the fallback tier either.
+    sys.modules.update({"numpy": None, "pandas": None})  # type: ignore[dict-item]
+    if asked["parent"]:
+        import confine
+
+        confine.follow_parent(asked["parent"])
+    with os.fdopen(asked["control"], "wb") as control:
+        _say(control, **_work(asked, control))
+    os._exit(0)  # nothing of ours is left to tidy up, and tearing the engine down takes time
+
+
+if __name__ == "__main__":
+    main()

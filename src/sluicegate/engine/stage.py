@@ -86,9 +86,9 @@ def _open(job: Job, inlet: Inlet, step: Writing, name: str, schema: pa.Schema, s
     if isinstance(session, WritesRows) and seal is None:
         from sluicegate.kit.mode import Append
 
-        stage = session.stage(item, schema, getattr(step, "mode", None) or Append(), marker)  # type: ignore[assignment]
+        stage = session.stage(item, schema, getattr(step, "mode", None) or Append(), marker)
     elif isinstance(session, WritesFiles):
-        stage = open_outlet(session, step, item, schema, marker, job.recipients)  # type: ignore[assignment]
+        stage = open_outlet(session, step, item, schema, marker, job.recipients)
     else:
         takes = "files" if seal is not None else "rows"
         raise Invalid(f"the connection {step.connection!r} does not take {takes}")

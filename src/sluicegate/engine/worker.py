@@ -18,6 +18,7 @@ from sluicegate.engine.job import Job, What
 from sluicegate.engine.plan import plan
 from sluicegate.engine.task import Task
 from sluicegate.guard import policy
+from sluicegate.guard.desk import Asked
 from sluicegate.guard.vault import RESERVED
 from sluicegate.kit import document
 from sluicegate.kit.connection import Connection
@@ -87,7 +88,7 @@ class Worker:
         if task is not None:
             task.cancel()
 
-    def ask(self, scope: Scope, what: str, ask: Mapping[str, Any]) -> Any:
+    def ask(self, scope: Scope, what: Asked, ask: Mapping[str, Any]) -> Any:
         """Have a task do something short and return its answer."""
         if what == "rejects":
             return self._rejects(scope, str(ask["run"]), int(ask["limit"]))
@@ -263,7 +264,7 @@ class Worker:
             ask=dict(ask or {}),
         )
 
-    def _explore_job(self, scope: Scope, what: str, name: str, ask: Mapping[str, Any]) -> Job:
+    def _explore_job(self, scope: Scope, what: What, name: str, ask: Mapping[str, Any]) -> Job:
         connections: dict[str, dict[str, Any]] = {}
         secrets: dict[str, Secret] = {}
         self._add(scope, name, connections, secrets, what)
@@ -273,7 +274,7 @@ class Worker:
             root=self._root(scope),
             connections=connections,
             secrets=secrets,
-            egress=self._egress(),  # type: ignore[arg-type]
+            egress=self._egress(),
             jail=self._settings.jail.model_dump(),
             ask=dict(ask),
         )

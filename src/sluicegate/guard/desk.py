@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from sluicegate.base.errors import Denied, Invalid
 from sluicegate.base.principal import Peer, Principal
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from sluicegate.store.scope import Scope, System
 
 
+Asked = Literal["test", "items", "preview", "rejects"]
+"""What operations may ask of a task."""
+
+
 class Engine(Protocol):
     """What operations ask of the floor that runs things."""
 
@@ -26,7 +30,7 @@ class Engine(Protocol):
     def cancel(self, run: str) -> None:
         """Ask a run to end soon."""
 
-    def ask(self, scope: Scope, what: str, ask: Mapping[str, Any]) -> Any:
+    def ask(self, scope: Scope, what: Asked, ask: Mapping[str, Any]) -> Any:
         """Have a task process do something short (test a connection, list items, preview) and return its answer."""
 
     def health(self) -> Mapping[str, Any]:

@@ -61,8 +61,8 @@ class Document(NamedTuple):
 
 
 def body_of(definition: Definition) -> dict[str, Any]:
-    """Return a definition as plain JSON values, without what is default."""
-    shown = definition.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    """Return a definition as plain JSON values: what was written, without what was left out."""
+    shown = definition.model_dump(mode="json", by_alias=True, exclude_unset=True)
     typed = {"type": definition.type} if isinstance(definition, Connection) else {}
     return {"kind": definition.kind, "name": definition.name, **typed, **shown}
 
@@ -115,8 +115,8 @@ def read(text: str, *, where: str = "") -> list[Document]:
     found = []
     try:
         for node in yaml.compose_all(text, Loader=yaml.SafeLoader):
-            if node is None:
-                continue
+            if isinstance(node, yaml.ScalarNode) and not node.value:
+                continue  # nothing between two dividers
             line = node.start_mark.line + 1
             place = f"{where}:{line}" if where else f"line {line}"
             value = _plain(node, where)

@@ -22,7 +22,7 @@ _DEPTH_MAX = 100
 
 NODES = frozenset(
     """
-    Abs Add Alias And Anonymous Array Between Boolean Bracket Case Cast Ceil Coalesce Column Concat ConcatWs
+    Abs Add And Anonymous Array Between Boolean Bracket Case Cast Ceil Coalesce Column Concat ConcatWs
     Contains CurrentDate CurrentTimestamp DataType DataTypeParam Date DateDiff DatePart DateTrunc Day DayOfMonth
     DayOfWeek DayOfYear Div Distance Dot EQ Exp Extract False Floor From GT GTE Greatest Hex Hour ILike
     Identifier If In Initcap IntDiv Interval Is JSONExtract JSONExtractScalar JSONPath JSONPathKey JSONPathRoot
@@ -121,7 +121,8 @@ def parse(text: str) -> Expression:
     if _nesting(text) > _DEPTH_MAX:
         raise Invalid("the expression is nested too deeply")
     try:
-        found: list[Any] = sqlglot.parse(f"SELECT {text}", dialect="duckdb")
+        # In parentheses: nothing in the text can end the expression and begin something else.
+        found: list[Any] = sqlglot.parse(f"SELECT ({text}\n)", dialect="duckdb")
     except SqlglotError as fault:
         said = (getattr(fault, "errors", None) or [{}])[0]
         place = f" near {said['highlight']!r}" if said.get("highlight") else ""
@@ -133,9 +134,13 @@ def parse(text: str) -> Expression:
         raise Invalid("one expression is expected")
     if any(value for key, value in tree.args.items() if key not in {"expressions", "kind", "hint"} and value):
         raise Invalid("one expression is expected, not a query")
-    root = tree.expressions[0]
-    if isinstance(root, exp.Alias):
-        raise Invalid(f"'as' {_REFUSED}; the key is the column's name")
+    for alias in list(tree.find_all(exp.Alias)):
+        if not alias.alias:  # what sqlglot makes of a leading ":name"
+            alias.replace(alias.this)
+    outer = tree.expressions[0]
+    if not isinstance(outer, exp.Paren):
+        raise Invalid("one expression is expected")
+    root = outer.this
     _check(root)
     return Expression(root)
 
@@ -162,10 +167,12 @@ def _check(root: exp.Expression) -> None:  # noqa: C901, PLR0912 - one branch fo
             if node.table:
                 raise Invalid("columns are named without a table")
         elif isinstance(node, exp.Placeholder):
-            if not node.name or node.name == "?":
+            if not node.name.isidentifier():
                 raise Invalid("parameters are written :name")
         elif isinstance(node, exp.Parameter):
             raise Invalid("parameters are written :name")
+        elif isinstance(node, exp.Alias):
+            raise Invalid(f"'as' {_REFUSED}; the key is the column's name")
         elif isinstance(node, exp.Star):
             raise Invalid(f"'*' {_REFUSED}; name each column")
         elif isinstance(node, exp.AggFunc | exp.Window):

@@ -70,7 +70,7 @@ class Flow(Model):
 
     @field_serializer("steps")
     def _write(self, steps: tuple[Step, ...]) -> list[dict[str, Any]]:
-        return [{each.type: each.model_dump(mode="json", by_alias=True, exclude_defaults=True)} for each in steps]
+        return [{each.type: each.model_dump(mode="json", by_alias=True, exclude_unset=True)} for each in steps]
 
     @model_validator(mode="after")
     def _sound(self) -> Flow:

@@ -5,6 +5,7 @@ the certificate keep the name. Addresses that carry an IPv4 address inside (RFC 
 are judged by what they carry too. Ranges: the IANA special-purpose registries (RFC 6890) and the clouds' own pages.
 """
 
+# ruff: noqa: TID251 - the ban on sockets and HTTP clients is on everyone else
 from __future__ import annotations
 
 import ipaddress
@@ -136,13 +137,13 @@ def clean_host(host: str) -> str:
 
     Refuses whatever another parser could read differently; the text itself is never shown, it may hold a password.
     """
+    if not host.isascii():  # before lower(): that turns the Kelvin sign into a k
+        raise EgressRefused("The host holds letters beyond ASCII.", hint="Write the name in its xn-- form.")
     name = host.lower()
     if name.startswith("[") and name.endswith("]") and ":" in name:
         name = name[1:-1]
     if (address := _address(name)) is not None:
         return str(address)
-    if not name.isascii():
-        raise EgressRefused("The host holds letters beyond ASCII.", hint="Write the name in its xn-- form.")
     for sign, why in (("@", "a user name or password"), ("%", "a percent sign"), ("\0", "a NUL"), (":", "a colon")):
         if sign in name:
             raise EgressRefused(f"The host holds {why}.", hint="Give the bare host name or IP address.")
@@ -318,8 +319,8 @@ class Net:
         """Send one request and follow at most ``HOPS`` redirects, each hop checked anew; ``kw`` as ``build_request``.
 
         A hop may not leave https, may change the port only to the scheme's own or a granted one, and crossing to
-        another origin drops all headers but the harmless and never carries a body. Raises ``Egress``, ``Unreachable``.
-        With ``stream`` the caller reads and closes the response.
+        another origin drops all headers but the harmless and never carries a body. Raises ``Egress``, ``Unreachable``,
+        ``Failed`` (damaged reply). With ``stream`` the caller reads and closes the response.
         """
         import httpx
 
@@ -337,10 +338,7 @@ class Net:
                 raise EgressRefused("A redirect leads to what is not a URL.", where=request.url.host) from None
             if not response.has_redirect_location:
                 if not stream:
-                    try:
-                        response.read()
-                    finally:
-                        response.close()
+                    _read(response)
                 return response
             response.close()  # unread: the body of a redirect may have no end
             crossed, request = self._next(response)
@@ -378,11 +376,23 @@ class Net:
             for name, value in before.headers.items()
             if name not in dropped and (not crossed or name in _KEPT)
         }
-        return crossed, httpx.Request(method, url, headers=headers, content=body, extensions=before.extensions)
+        extensions = {"timeout": before.extensions["timeout"]}  # not the rest: SNI names the host that was left
+        return crossed, httpx.Request(method, url, headers=headers, content=body, extensions=extensions)
 
     def _grants_port(self, host: str, port: int) -> bool:
         name = clean_host(host)
         return any(grant.covers(name, _address(name), "", port) for grant in self._egress.allow)
+
+
+def _read(response: httpx.Response) -> None:
+    import httpx
+
+    try:
+        response.read()
+    except httpx.DecodingError:
+        raise Failed("The reply does not decompress.", where=response.request.url.host) from None
+    finally:
+        response.close()
 
 
 def _replay(request: httpx.Request) -> bytes:

@@ -1,8 +1,8 @@
 """What a flow is made of: the third plugin shape.
 
 Four sorts of step, told apart by class: a ``Reading`` brings rows in, a ``Transform`` is one SQL query over its
-inputs (it runs in the jail when it holds a person's text), a ``Check`` splits rows into good and bad, a ``Writing`` lets
-rows out.
+inputs (it runs in the jail when it holds a person's text), a ``Check`` splits rows into good and bad, a ``Writing``
+lets rows out.
 """
 
 from __future__ import annotations

@@ -254,3 +254,26 @@ def to_text(column: pa.Array) -> pa.Array:
     if pa.types.is_time(kind):
         return pc.replace_substring_regex(pc.cast(column, pa.string()), r"\.0+$", "")
     return pc.cast(column, pa.string())
+
+
+def exact(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return ``column`` as ``kind`` with every value unchanged; ``Unfit`` at the first that would change."""
+    import pyarrow as pa
+
+    from sluicegate.kit.types import to_name
+
+    if column.type == kind:
+        return column
+    try:
+        return column.cast(kind)
+    except pa.ArrowInvalid:
+        low, high = 0, len(column)  # the first row at fault lies in low..high
+        while high - low > 1:
+            middle = (low + high) // 2
+            try:
+                column.slice(low, middle - low).cast(kind)
+            except pa.ArrowInvalid:
+                high = middle
+            else:
+                low = middle
+        raise Unfit(low, f"{shown(column[low].as_py())} does not fit {to_name(kind)}") from None

@@ -66,7 +66,7 @@ def to_arrow(name: str) -> pa.DataType:
     import pyarrow as pa
 
     name = check_type(name)
-    plain = {
+    plain: dict[str, pa.DataType] = {
         "bool": pa.bool_(), "int8": pa.int8(), "int16": pa.int16(), "int32": pa.int32(), "int64": pa.int64(),
         "uint8": pa.uint8(), "uint16": pa.uint16(), "uint32": pa.uint32(), "uint64": pa.uint64(),
         "float32": pa.float32(), "float64": pa.float64(), "text": pa.string(), "bytes": pa.binary(),

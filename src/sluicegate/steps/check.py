@@ -102,7 +102,7 @@ class Check(step.Check):
             if pc.all(passed).as_py() is not False:
                 continue
             for row in pc.indices_nonzero(pc.invert(passed)).to_pylist():
-                rejected.setdefault(row, rule)
+                rejected.setdefault(int(row or 0), rule)
         if not rejected:
             return batch, []
         keep = [row not in rejected for row in range(batch.num_rows)]
@@ -120,11 +120,11 @@ def _raw(batch: pa.RecordBatch, row: int) -> str:
     return orjson.dumps(found, default=str).decode()[:_RAW_MAX]
 
 
-def _passes(rule: Rule, values: pa.Array) -> pa.BooleanArray:
+def _passes(rule: Rule, values: pa.Array[Any]) -> pa.BooleanArray:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    def scalar(value: Value) -> pa.Scalar:
+    def scalar(value: Value) -> Any:
         if isinstance(value, str) and not pa.types.is_string(values.type):
             return pa.scalar(value).cast(values.type)
         return pa.scalar(value)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import bindparam, insert, select
 
+from sluicegate.crypto.chain import GENESIS
 from sluicegate.store.database import pack, unpack
 from sluicegate.store.tables import audit
-from sluicegate.crypto.chain import GENESIS
 
 if TYPE_CHECKING:
     from sluicegate.store.scope import Scope, System

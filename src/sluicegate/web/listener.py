@@ -67,7 +67,7 @@ async def _serve(app: App, settings: Settings, cert: Path, key: Path) -> None:
         raise Unavailable(
             f"The server could not listen on {listen_on.host}:{port}.", hint="Is the port taken? Try --port 0."
         )
-    server.stop()
+    server.stop()  # type: ignore[no-untyped-call]
     with contextlib.suppress(TimeoutError, asyncio.CancelledError):
         await asyncio.wait_for(serving, 5)
 

@@ -51,7 +51,7 @@ export function Audit(): ReactNode {
   return (
     <Page title="Audit trail">
       <p className="dim">
-        The newest 500 records. The chain that proves them whole is checked with “sluice audit verify”.
+        The newest 500 records.
       </p>
       <Listing
         label="Audit trail"

@@ -88,7 +88,13 @@ function Desk({ text, readOnly, saving, onText }: DeskShown): ReactNode {
   const { save, check, fault, mark, said } = saving;
   return (
     <div className="stack">
-      {fault ? <Trouble fault={fault} what={save.error ? "Not saved" : "Not valid"} /> : null}
+      {fault ? (
+        <Trouble
+          fault={fault}
+          what={save.error ? "Not saved" : "Not valid"}
+          action={mark ? <span>line {mark.line} is marked</span> : null}
+        />
+      ) : null}
       {said && !fault ? (
         <p className="banner good" role="status">
           {said}
@@ -170,6 +176,7 @@ function Opened({ shelf, current, older, onShow }: OpenedShown): ReactNode {
       beside={dirty && !older ? <span className="dim">unsaved changes</span> : null}
       actions={
         <>
+          {mayWrite && !older ? <DeleteButton shelf={shelf} name={current.name} /> : null}
           {mayWrite && dirty && !older ? (
             <Button variant="default" onClick={() => setDraft(undefined)}>
               Discard
@@ -185,7 +192,6 @@ function Opened({ shelf, current, older, onShow }: OpenedShown): ReactNode {
               Save
             </Button>
           ) : null}
-          {mayWrite && !older ? <DeleteButton shelf={shelf} name={current.name} /> : null}
           {shelf === "connections" && mayTest ? <TestButton name={current.name} /> : null}
           {shelf === "flows" && mayRun ? <RunButton flow={current} unsaved={dirty} /> : null}
         </>

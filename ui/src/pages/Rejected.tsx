@@ -44,7 +44,6 @@ export function Rejected({ run }: { run: string }): ReactNode {
               </thead>
               <tbody>
                 {rows.map((row, index) => (
-                  // biome-ignore lint/suspicious/noArrayIndexKey: the rows have no key of their own and never change
                   <tr key={index}>
                     {columns.map((column) => (
                       <td key={column}>

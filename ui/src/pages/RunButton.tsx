@@ -37,7 +37,11 @@ export function RunButton({ flow, unsaved }: { flow: Definition; unsaved: boolea
   const ask = params.length > 0 || unsaved;
   return (
     <>
-      <Button loading={start.isPending && !open} onClick={() => (ask ? setOpen(true) : start.mutate({}))}>
+      <Button
+        variant={unsaved ? "default" : "filled"}
+        loading={start.isPending && !open}
+        onClick={() => (ask ? setOpen(true) : start.mutate({}))}
+      >
         Run
       </Button>
       {open ? (

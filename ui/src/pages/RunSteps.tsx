@@ -55,18 +55,15 @@ interface StepsShown {
 /** What each step has moved, as a channel that fills. */
 export function Steps({ run, live, over, types }: StepsShown): ReactNode {
   const now = live.progress;
-  const place = [...types.keys()];
-  const rows = Object.entries(now?.steps ?? {}).sort(([a], [b]) => place.indexOf(a) - place.indexOf(b));
+  const order = [...types.keys()];
+  const place = (name: string) => (types.has(name) ? order.indexOf(name) : order.length);
+  const rows = Object.entries(now?.steps ?? {}).sort(([a], [b]) => place(a) - place(b));
   return (
     <section className="panel" aria-labelledby="steps">
       <div className="panel-head">
         <h2 id="steps">Steps</h2>
         <span className="dim num">
-          {run.state === "succeeded" || run.state === "finished_with_rejects"
-            ? "100 %"
-            : typeof now?.percent === "number"
-              ? `${Math.floor(now.percent)} %`
-              : ""}
+          {run.state === "running" && typeof now?.percent === "number" ? `${Math.floor(now.percent)} %` : null}
         </span>
       </div>
       {rows.length === 0 ? (
@@ -118,7 +115,7 @@ export function Steps({ run, live, over, types }: StepsShown): ReactNode {
                   <td className="num">{count(step.rows)}</td>
                   <td className={step.rejected ? "num some-rejects" : "num"}>{count(step.rejected)}</td>
                   <td className="num">
-                    {bytes(step.bytes)}
+                    {step.bytes > 0 ? bytes(step.bytes) : NONE}
                     {step.total_bytes && !over ? <span className="dim"> of {bytes(step.total_bytes)}</span> : null}
                   </td>
                   {over ? null : <td className="num">{rate(live.rates[name])}</td>}

@@ -1,0 +1,154 @@
+"""Rows out of PostgreSQL: COPY … TO STDOUT as CSV, parsed by pyarrow straight into the catalogue's types, a block at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sluicegate.base.errors import Cancelled, DataError
+from sluicegate.connectors.postgres.catalogue import SOURCE, Column, Table
+from sluicegate.connectors.postgres.link import told
+from sluicegate.kit.rows import BATCH_BYTES
+from sluicegate.kit.text import Unfit, from_text, shown, special
+from sluicegate.kit.types import to_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import psycopg
+    import pyarrow as pa
+
+    from sluicegate.kit.context import Context
+
+
+def schema_of(wanted: list[Column]) -> pa.Schema:
+    """Return the Arrow schema; fields that travel as text or JSON carry the name of their PostgreSQL type."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            pa.field(
+                column.name, column.kind,
+                metadata={SOURCE: column.base.encode()} if column.bare or column.base == "jsonb" else None,
+            )
+            for column in wanted
+        ]
+    )  # fmt: skip
+
+
+def batches(
+    link: psycopg.Connection[Any], table: Table, wanted: list[Column], limit: int | None, ctx: Context, where: str
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows. The caller has begun the transaction. ``DataError`` names the column of a value that has no place."""
+    rows = Rows(wanted, where)
+    query = f"select {', '.join(column.select() for column in wanted)} from {table.sql()}"  # noqa: S608 - names from the catalogue, quoted
+    if limit is not None:
+        query += f" limit {int(limit)}"
+    with told(where), link.cursor() as cursor:
+        with cursor.copy(f"copy ({query}) to stdout (format csv)".encode()) as copy:
+            held: list[bytes | memoryview] = []
+            size = 0
+            for line in copy:  # each is one whole row
+                held.append(line)
+                size += len(line)
+                if size >= BATCH_BYTES:
+                    if ctx.cancelled():
+                        raise Cancelled("Cancelled while reading.", where=where)
+                    yield rows.parse(b"".join(held))
+                    held, size = [], 0
+            if held:
+                yield rows.parse(b"".join(held))
+        if cursor.rowcount != rows.count:
+            raise DataError(f"The database sent {cursor.rowcount} rows and {rows.count} arrived.", where=where)
+
+
+class Rows:
+    """Parses blocks of CSV as COPY writes it."""
+
+    def __init__(self, wanted: list[Column], where: str) -> None:
+        """Prepare for these columns."""
+        import pyarrow as pa
+
+        self._wanted, self._where, self.count = wanted, where, 0
+        self._schema = schema_of(wanted)
+        self._parsed = {
+            field.name: pa.string() if special(field.type) else field.type for field in self._schema
+        }
+
+    def _read(self, data: bytes, kinds: dict[str, Any]) -> pa.Table:
+        import pyarrow as pa
+        from pyarrow import csv
+
+        return csv.read_csv(
+            pa.BufferReader(data),
+            csv.ReadOptions(column_names=self._schema.names, use_threads=False, block_size=len(data) + 1),
+            csv.ParseOptions(newlines_in_values=b'"' in data, ignore_empty_lines=len(self._wanted) > 1),
+            csv.ConvertOptions(
+                column_types=kinds, include_columns=list(kinds), null_values=[""], strings_can_be_null=True,
+                quoted_strings_can_be_null=False, true_values=["t"], false_values=["f"],
+            ),
+        )  # fmt: skip
+
+    def parse(self, data: bytes) -> pa.RecordBatch:
+        """Return one block as a batch."""
+        import pyarrow as pa
+
+        try:
+            table = self._read(data, self._parsed)
+        except pa.ArrowInvalid:
+            self._explain(data)
+            raise
+        arrays = []
+        for field in self._schema:
+            array = table.column(field.name).combine_chunks()
+            if isinstance(field.type, pa.JsonType):  # the server has checked it
+                array = pa.ExtensionArray.from_storage(field.type, array)
+            elif special(field.type):
+                try:
+                    array = from_text(array, field.type)
+                except Unfit as fault:
+                    raise self._fault(field.name, fault.row, fault.reason) from None
+            arrays.append(array)
+        self.count += table.num_rows
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+    def _fault(self, name: str, row: int, reason: str) -> DataError:
+        column = next(each for each in self._wanted if each.name == name)
+        return DataError(
+            reason, where=f"{self._where}: column {name}, row {self.count + row + 1}",
+            hint=f"{column.declared} holds values that {to_name(column.kind)} cannot; cast it in a view.",
+        )  # fmt: skip
+
+    def _explain(self, data: bytes) -> None:
+        """Find the value that does not fit: column by column, then by halves."""
+        import pyarrow as pa
+
+        for name, kind in self._parsed.items():
+            try:
+                self._read(data, {name: kind})
+            except pa.ArrowInvalid:
+                texts = self._read(data, {name: pa.string()}).column(0).combine_chunks()
+                low, high = 0, len(texts)
+                while high - low > 1:
+                    middle = (low + high) // 2
+                    if self._parses(texts.slice(low, middle - low), kind):
+                        low = middle
+                    else:
+                        high = middle
+                reason = f"{shown(texts[low].as_py())} cannot be carried as {to_name(kind)}"
+                raise self._fault(name, low, reason) from None
+
+    def _parses(self, texts: pa.Array, kind: pa.DataType) -> bool:
+        import pyarrow as pa
+        from pyarrow import csv
+
+        lines = "".join("\n" if text is None else f'"{text}"\n' for text in texts.to_pylist()).encode()
+        try:
+            csv.read_csv(
+                pa.BufferReader(lines),
+                csv.ReadOptions(column_names=["v"], use_threads=False, block_size=len(lines) + 1),
+                csv.ParseOptions(ignore_empty_lines=False),
+                csv.ConvertOptions(column_types={"v": kind}, null_values=[""], true_values=["t"], false_values=["f"]),
+            )
+        except pa.ArrowInvalid:
+            return False
+        return True

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sluicegate.base.errors import Invalid, SluiceError
+from sluicegate.kit import document
+
+FLOW = "kind: flow\nname: f\nsteps: []\n"
+
+
+def test_several_documents_in_one_text():
+    found = document.read(f"{FLOW}---\nkind: recipient\nname: dpo\nrecipient: age1abc\n---\n", where="x.yaml")
+    assert [(each.definition.kind, each.where) for each in found] == [("flow", "x.yaml:1"), ("recipient", "x.yaml:5")]
+    assert found[0].source.startswith("kind: flow")
+
+
+def test_json_is_yaml():
+    assert document.read('{"kind": "flow", "name": "f", "steps": []}')[0].definition.name == "f"
+
+
+def test_a_body_gives_the_same_definition():
+    found = document.read("kind: connection\nname: here\ntype: files\nroot: data\n")[0]
+    assert document.parse_definition(found.body) == found.definition
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        ("kind: flow\nname: f\nsteps: []\nbogus: 1\n", "f.yaml:1", "bogus: unknown key"),
+        ("kind: flow\nname: f\nname: g\nsteps: []\n", "f.yaml:3", "stands twice"),
+        ("kind: zap\nname: f\n", "f.yaml:1", "unknown kind"),
+        ("kind: flow\nname: NOT OK\nsteps: []\n", "f.yaml:1", "name"),
+        ("kind: connection\nname: c\ntype: zap\n", "f.yaml:1", "unknown connection type"),
+        ("kind: connection\nname: c\n", "f.yaml:1", "type: is required"),
+        ("a: [1\n", "f.yaml:2", "not YAML"),
+        ("just text\n", "f.yaml:1", "a document is a map"),
+        (f"{FLOW}---\n{FLOW}", "f.yaml", "stands twice"),
+        ("kind: recipient\nname: r\nrecipient: AGE-SECRET-KEY-1QQQ\n", "f.yaml:1", "secret half"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(text, place, message):
+    with pytest.raises(Invalid, match=message) as caught:
+        document.read(text, where="f.yaml")
+    assert caught.value.where.startswith(place)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-P06")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!!python/object/apply:os.system ['id']",
+        "kind: !!python/name:os.system\n",
+        "a: &a [x, x]\nb: [*a, *a]\n",
+        "<<: {kind: flow}\nname: f\n",
+        "[" * 100 + "]" * 100,
+        "kind: !!binary aGVsbG8=\n",
+        "? [a]\n: b\n",
+    ],
+)
+def test_yaml_brings_nothing_but_plain_values(text):
+    with pytest.raises(Invalid):
+        document.read(text)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-D02")
+def test_bombs_end_quickly():
+    with pytest.raises(Invalid, match="at most"):
+        document.read("a" * (document.BYTES_MAX + 1))
+    with pytest.raises(Invalid):
+        document.read(
+            "---\n".join(FLOW.replace("name: f", f"name: f{each}") for each in range(document.DOCUMENTS_MAX + 2))
+        )
+
+
+@pytest.mark.security
+def test_rejected_values_are_not_echoed():
+    with pytest.raises(Invalid) as caught:
+        document.read(
+            "kind: connection\nname: c\ntype: postgres\nhost: h\ndatabase: d\nuser: u\npassword: hunter2-canary\n"
+        )
+    assert "hunter2-canary" not in str(caught.value)
+
+
+@pytest.mark.security
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=200))
+def test_any_text_gives_documents_or_one_clear_error(text):
+    try:
+        document.read(text)
+    except SluiceError as fault:
+        assert fault.message
+
+
+def test_names_used_are_connections_and_recipients():
+    text = (
+        "kind: flow\nname: f\nsteps:\n- read: {name: a, connection: c, item: x.csv}\n"
+        "- archive: {from: a, connection: d, item: x.parquet, seal: {to: [dpo, age1xyz]}}\n"
+    )
+    found = document.read(text, where="x")
+    assert list(document.names_used(found)) == [
+        ("connection", "c", "x:1"),
+        ("connection", "d", "x:1"),
+        ("recipient", "dpo", "x:1"),
+    ]

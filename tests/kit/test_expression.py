@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sluicegate.base.errors import Invalid, SluiceError, UnknownColumn
+from sluicegate.kit import expression
+
+COLUMNS = ["a", "b", "Carrier", "delay", 'we"ird', "d"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sql"),
+    [
+        ("a", '("a")'),
+        ("carrier", '("Carrier")'),
+        ("a + b * 2", '("a" + "b" * 2)'),
+        ("upper(a)", '(UPPER("a"))'),
+        ("cast(delay as smallint)", '(CAST("delay" AS SMALLINT))'),
+        ("d >= :day", '("d" >= $day)'),
+        ("a is not null and b in (1, 2)", '(NOT "a" IS NULL AND "b" IN (1, 2))'),
+        ("case when a > 1 then 'x' else b end", '(CASE WHEN "a" > 1 THEN \'x\' ELSE "b" END)'),
+        ("a is distinct from b", '("a" IS DISTINCT FROM "b")'),
+        ("true or false", "(TRUE OR FALSE)"),
+    ],
+)
+def test_expressions_are_written_out_with_quoted_columns(text, sql):
+    assert expression.parse(text).sql(COLUMNS) == sql
+
+
+def test_an_unknown_column_is_named_with_the_nearest_one():
+    with pytest.raises(UnknownColumn) as caught:
+        expression.parse("delai + 1").sql(COLUMNS)
+    assert "delai" in caught.value.message
+    assert "'delay'" in caught.value.hint
+
+
+def test_parameters_are_told_once():
+    assert sorted(expression.parse(":x + :y + :x").params) == ["x", "y"]
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-P01")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "read_csv('/etc/passwd')", "read_text('/etc/passwd')", "read_parquet('x')", "read_blob('x')", "glob('*')",
+        "sniff_csv('x')", "getenv('HOME')", "current_setting('x')", "pg_read_file('x')", "nextval('s')", "query('select 1')",
+        "query_table('t')", "(select 1)", "exists (select 1)", "a in (select b from t)", "1; drop table t", "a from t",
+        "a, b", "a as b", "*", "t.a", "count(*)", "sum(a)", "sum(a) over ()", "row_number() over (order by a)",
+        "unnest([1])", "list_transform([1], x -> x)", "?", "$1", ":1", "a union select 1", "a limit 1", "a where b",
+        "a order by b", "load_extension('x')", "system('id')", "install('x')", "a; attach 'x'", "",
+        "(", "')", "a -- comment\n, b", "try(a)", "repeat('x', 100000000)", "columns('.*')", "random()", "now()",
+        "txid_current()", "version()", "a::struct(x int)[]; select 1", "replace_type(a)", "getvariable('x')", "pragma x",
+        "map_from_entries(a)", "struct_extract(a, 'b')",
+    ],
+)  # fmt: skip
+def test_what_is_not_on_the_allowlist_is_refused(text):
+    with pytest.raises(Invalid):
+        expression.parse(text).sql(COLUMNS)
+
+
+@pytest.mark.security
+@pytest.mark.parametrize(
+    "text", ["(" * 5000 + "a" + ")" * 5000, "a + " * 5000 + "a", "a" * 20_000, "not " * 3000 + "a", "-" * 400 + "1"]
+)
+def test_huge_expressions_end_quickly_with_an_error(text):
+    with pytest.raises(SluiceError):
+        expression.parse(text).sql(COLUMNS)
+
+
+@pytest.mark.security
+def test_quoting_keeps_any_name_a_name():
+    assert expression.quote('x"; drop table t') == '"x""; drop table t"'
+    with pytest.raises(Invalid):
+        expression.quote("a\0b")
+
+
+@pytest.mark.security
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=60))
+def test_any_text_is_an_expression_or_one_clear_error(text):
+    try:
+        sql = expression.parse(text).sql(COLUMNS)
+    except (Invalid, UnknownColumn) as fault:
+        assert fault.message
+    else:
+        assert sql.startswith("(")
+        assert ";" not in sql.replace("';'", "") or "'" in sql or '"' in sql

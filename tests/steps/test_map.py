@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+
+from sluicegate.base.errors import Invalid, UnknownColumn
+from sluicegate.steps.map import Map
+
+
+def step(**fields: object) -> Map:
+    return Map.model_validate({"name": "m", "from": "in", **fields})
+
+
+def test_columns_and_where_become_one_query():
+    found = step(columns={"x": "a + 1", 'we"ird': "upper(b)"}, where="a > :low")
+    assert found.query({"in": ("a", "b")}) == (
+        'SELECT ("a" + 1) AS "x", (UPPER("b")) AS "we""ird" FROM "in" WHERE ("a" > $low)'
+    )
+    assert found.params() == ("low",)
+    assert found.outputs({"in": ("a", "b")}) == ("x", 'we"ird')
+
+
+def test_without_columns_all_come_through():
+    found = step(where="a = 1")
+    assert found.query({"in": ("a",)}).startswith("SELECT * FROM")
+    assert found.outputs({"in": ("a",)}) == ("a",)
+
+
+def test_errors_name_step_and_column():
+    with pytest.raises(UnknownColumn) as caught:
+        step(columns={"x": "nope"}).query({"in": ("a",)})
+    assert caught.value.where == "step m, columns.x"
+
+
+@pytest.mark.security
+def test_text_is_checked_before_any_column_is_known():
+    with pytest.raises(Invalid) as caught:
+        step(where="read_csv('/etc/passwd')").check_text()
+    assert caught.value.where == "step m, where"
