@@ -39,7 +39,10 @@ GUESSES = ["KeywordDetector"]  # a word such as password beside a value; ruff's 
 OWN = {
     "age key": re.compile(r"AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{40,}"),
     "private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----(?:\\n|\s)+[\w+/=:. -]{40}"),
-    "password in an address": re.compile(r"[a-z]+://[^\s:/@{}\"'<]+:[^\s:/@{}\"'<$*]{6,}@[\w\[]"),
+    # a host that could be real: not loopback, not a bare name, not one reserved for examples
+    "password in an address": re.compile(
+        r"[a-z]+://[^\s:/@{}\"'<]+:[^\s:/@{}\"'<$*]{4,}@(?:[\w-]+\.)*(?!example\b)[\w-]+\.(?!example\b|test\b|invalid\b|local)[a-z]{2,}\b"
+    ),
 }
 SKIPPED = re.compile(r"requirements/.*\.txt|ui/package-lock\.json")
 SETTINGS = re.compile(r".*\.(?:ya?ml|toml|ini|cfg|conf|env|sh|service)|(?:.*/)?[A-Z][a-z]+file")

@@ -137,7 +137,12 @@ def _check_npm(root: Path) -> list[str]:
     if not path.is_file():
         return []
     problems = []
-    for name, entry in json.loads(path.read_text())["packages"].items():
+    packages = json.loads(path.read_text())["packages"]
+    for name, entry in packages.items():
+        wanted = entry.get("optionalDependencies", {})  # npm leaves out what its registry lacks, then refuses the lock
+        lost = [each for each in wanted if not any(place.endswith(f"node_modules/{each}") for place in packages)]
+        if lost:
+            problems.append(f"package-lock.json: {name} lacks {', '.join(lost)}: `npm ci` fails; take another version")
         if name == "" or entry.get("link"):
             continue
         if "resolved" in entry:

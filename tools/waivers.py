@@ -26,12 +26,13 @@ MARK = re.compile(
     r"#\s*(?P<kind>noqa|nosec|nosemgrep|type:\s*ignore|pyright:\s*ignore|ruff:\s*noqa)\b\s*:?\s*(?P<codes>\[[^\]]*\]|[\w\s,.-]*)",
     re.IGNORECASE,
 )
-SECURITY = re.compile(r"[SB]\d{3}")
+SECURITY = re.compile(r"S\d{3}")  # in ruff's words; its own B… is another matter
+BANDIT = re.compile(r"B\d{3}")
 
 
 def normalise(rule: str) -> str:
-    """Return ruff's and bandit's name of one rule as one."""
-    return f"S{rule[1:]}" if SECURITY.fullmatch(rule) else rule
+    """Return bandit's name of a rule as ruff's."""
+    return f"S{rule[1:]}" if BANDIT.fullmatch(rule) else rule
 
 
 def _read_mark(match: re.Match[str]) -> set[str] | None:
@@ -43,7 +44,9 @@ def _read_mark(match: re.Match[str]) -> set[str] | None:
         named = set(re.findall(r"[\w.-]+", codes.split(" ")[0])) if codes else set()
         return {name.rsplit(".", 1)[-1] for name in named} or None
     named = set(re.findall(r"\b[A-Z]+\d+\b", codes))
-    return {normalise(name) for name in named if SECURITY.fullmatch(name)} if named else None
+    if kind == "nosec":
+        named = {normalise(name) for name in named}
+    return {name for name in named if SECURITY.fullmatch(name)} if named else None
 
 
 def find_silenced(root: Path) -> tuple[set[tuple[str, str]], list[str]]:
@@ -73,11 +76,13 @@ def find_configured(root: Path) -> set[tuple[str, str]]:
     """Return the security rules that pyproject.toml silences outside the tests, each with its pattern or ``*``."""
     tool = tomllib.loads((root / "pyproject.toml").read_text())["tool"]
     lint = tool["ruff"]["lint"]
-    pairs = {(rule, "*") for rule in [*lint.get("ignore", []), *tool.get("bandit", {}).get("skips", [])]}
+    pairs = {
+        (rule, "*") for rule in [*lint.get("ignore", []), *map(normalise, tool.get("bandit", {}).get("skips", []))]
+    }
     for pattern, rules in lint.get("per-file-ignores", {}).items():
         if not pattern.startswith("tests/"):
             pairs |= {(rule, pattern) for rule in rules}
-    return {(normalise(rule), path) for rule, path in pairs if SECURITY.fullmatch(rule) or rule in {"S", "B"}}
+    return {(rule, path) for rule, path in pairs if SECURITY.fullmatch(rule) or rule == "S"}
 
 
 def read_waivers(root: Path, today: date) -> tuple[set[tuple[str, str]], list[str]]:

@@ -43,6 +43,12 @@ FLAWS = {
     "rule that finds nothing": ("semgrep", "semgrep/shell.yaml", ("os.system(...)", "os.nothing(...)")),
     "private key": ("leaks", "examples/planted.pem", KEY),
     "cloud key": ("leaks", "tests/planted.txt", f"aws_access_key_id = {AWS}\n"),
+    "address with a password": ("leaks", "examples/planted.md", "postgresql://ann:" + "hunter22@db.acme.io/shop\n"),
+    "npm lock that cannot be installed": (
+        "lock",
+        "ui/package-lock.json",
+        ('"integrity":', '"optionalDependencies": {"planted": "1.0.0"}, "integrity":'),
+    ),
     "no hash": ("lock", "requirements/run.txt", "\nplanted==1.0\n"),
     "address": ("lock", "requirements/run.txt", f"\nplanted @ https://example.org/p.whl --hash={HASH}\n"),
     "index": ("lock", "requirements/run.txt", "\n--index-url https://example.org/\n"),

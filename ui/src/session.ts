@@ -32,6 +32,8 @@ export interface Call {
 const PREFIX = "/api/v1";
 /** Seconds before its end at which an access token is replaced. */
 const MARGIN = 30;
+/** Milliseconds after which a question counts as unanswered; three times the longest poll. */
+const PATIENCE = 60_000;
 const ENDED = "Your session has ended. Sign in again.";
 
 function address(base: string, path: string, query: Call["query"]): string {
@@ -193,7 +195,7 @@ export class Session {
         referrerPolicy: "no-referrer",
         redirect: "error",
         ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
-        ...(call.signal ? { signal: call.signal } : {}),
+        signal: AbortSignal.any([AbortSignal.timeout(PATIENCE), ...(call.signal ? [call.signal] : [])]),
       });
     } catch (fault) {
       if (call.signal?.aborted) throw fault;

@@ -103,6 +103,8 @@ export function seed(options) {
     );
   };
   const state = {
+    /** While true, every connection is cut before an answer. */
+    down: false,
     users,
     shelves,
     runs: [],
@@ -163,10 +165,11 @@ export function seed(options) {
   secret("shop-password", ["shop"], 1);
   secret("old-sftp-key", [], 1);
   const past = (flow, result, age, counts, error = null) => {
+    const [read, write] = flow === "flights-to-warehouse" ? ["flights", "write-6"] : ["rows", "write-2"];
     const receipts =
       result === "succeeded" || result === "finished_with_rejects"
         ? {
-            "write-6": {
+            [write]: {
               rows: counts.written,
               bytes: counts.bytes,
               sha256: sha(flow + age),
@@ -192,10 +195,10 @@ export function seed(options) {
     };
     const say = (kind, body) => run.events.push({ seq: run.events.length + 1, at: run.started, kind, body });
     say("state", { state: "running" });
-    say("log", { message: "plan: general path, 1 segment", level: "info", step: "rows" });
+    say("log", { message: "plan: general path, 1 segment", level: "info", step: read });
     say("progress", {
       steps: {
-        rows: { rows: counts.read, bytes: counts.bytes, total_bytes: counts.bytes, rejected: counts.rejected },
+        [read]: { rows: counts.read, bytes: counts.bytes, total_bytes: counts.bytes, rejected: counts.rejected },
         [write]: { rows: counts.written, bytes: counts.bytes, total_bytes: null, rejected: 0 },
       },
       percent: 100,
@@ -204,7 +207,7 @@ export function seed(options) {
     if (counts.rejected)
       for (const line of [812, 4410, 9036])
         say("reject", { step: "valid", line, column: "delay_min", reason: "is not between -30 and 600" });
-    if (error) say("log", { message: error.title, level: "error", step: "rows" });
+    if (error) say("log", { message: error.title, level: "error", step: read });
     say("state", { state: result });
     state.runs.unshift(run);
   };

@@ -430,7 +430,7 @@ export async function start(options = {}) {
       for await (const part of request) parts.push(part);
       const text = Buffer.concat(parts).toString();
       seen.requests.push({ method: request.method, path: url.pathname, cookie: request.headers.cookie ?? "" });
-      if (state.down) return request.destroy();
+      if (state.down) return request.socket.destroy();
       const body = await answer(
         request.method,
         url.pathname.slice(7),

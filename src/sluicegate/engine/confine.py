@@ -1,7 +1,8 @@
-"""The walls a process builds around itself: rlimits, no new privileges, no capabilities, Landlock, seccomp.
+"""The walls, all in one place to review: those bubblewrap builds from outside, and those a process builds around itself.
 
-Loaded by path inside the jail, so it imports nothing but the standard library. Each function raises ``OSError`` when the
-kernel does not give what was asked for: a wall that is not there is never passed over in silence.
+From outside: namespaces and what is mounted. From inside: rlimits, no new privileges, no capabilities, Landlock, seccomp.
+Also loaded by path inside the jail, so it imports nothing but the standard library. Each function raises ``OSError`` when
+it does not get what was asked for: a wall that is not there is never passed over in silence.
 
 Sources: seccomp(2), landlock(7), prctl(2), capabilities(7); system call numbers from the kernel's ``unistd`` tables.
 """
@@ -10,10 +11,17 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import resource
 import struct
+import sys
 from typing import NamedTuple
+
+INSIDE = "/jail"
+"""Where the programs are seen in the full tier."""
+SPILL = "/tmp/spill"  # noqa: S108 - inside the jail's own mount
+"""Where the one writable folder is seen in the full tier."""
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 4, 24, 38, 47
 PR_SET_NAME, PR_SET_VMA, PR_CAP_AMBIENT_CLEAR_ALL = 15, 0x53564D41, 4
@@ -89,6 +97,73 @@ MACHINES = {"x86_64": _X86_64, "aarch64": _AARCH64}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
+
+
+def interpreter() -> str:
+    """Return the path of the interpreter itself, not of a link to it in a virtual environment."""
+    return os.path.realpath(sys._base_executable)  # type: ignore[attr-defined]  # noqa: SLF001 - no public name
+
+
+@functools.cache
+def trees() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return (import path, read-only binds): the interpreter, pyarrow, DuckDB's core and the C libraries.
+
+    ``OSError`` when one of them is missing or cannot be read by the user we are.
+    """
+    import sysconfig
+    from importlib.machinery import PathFinder
+    from pathlib import Path
+
+    paths, binds = [], [interpreter()]
+    for name in ("pyarrow", "_duckdb"):
+        spec = PathFinder.find_spec(name)
+        if spec is None or spec.origin is None:
+            raise FileNotFoundError(errno.ENOENT, f"the package {name} is not installed")
+        own = Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin)
+        paths.append(str(own.parent))
+        binds += [str(own), *(str(libs) for libs in (own.with_name(name + ".libs"),) if libs.is_dir())]
+    stdlib = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib", vars={"platbase": sys.base_prefix})]
+    triplet = sysconfig.get_config_var("MULTIARCH")
+    shared = [f"/lib/{triplet}", f"/usr/lib/{triplet}"] if triplet else []
+    libraries = [path for path in (*shared, "/lib64", "/usr/lib64") if Path(path).is_dir()]
+    libraries += [str(path) for path in Path(sys.base_prefix, "lib").glob("libpython3*.so*")]
+    binds = [*stdlib, *libraries, *binds]
+    for path in binds:
+        if not os.access(path, os.R_OK | (os.X_OK if Path(path).is_dir() else 0)):
+            raise PermissionError(errno.EACCES, f"the jail cannot read {path}")
+    return tuple(dict.fromkeys(paths)), tuple(dict.fromkeys(binds))
+
+
+def environment() -> dict[str, str]:
+    """Return the whole environment of the child: nothing of ours."""
+    return {
+        "LD_LIBRARY_PATH": f"{sys.base_prefix}/lib",  # no /etc/ld.so.cache in there
+        "MALLOC_ARENA_MAX": "1",
+        "ARROW_DEFAULT_MEMORY_POOL": "system",
+        "JE_ARROW_MALLOC_CONF": "background_thread:false",  # one thread: Landlock holds only those it starts from
+    }
+
+
+def wrapped(bwrap: str, scratch: str, info: int, programs: tuple[str, ...]) -> list[str]:
+    """Return the command line of the full tier, up to the interpreter."""
+    from pathlib import Path
+
+    small = ("--size", str(1 << 20), "--tmpfs")
+    binds: list[str] = []
+    for tree in trees()[1]:
+        binds += ["--ro-bind", tree, tree]
+        others = Path(tree) / "site-packages"
+        if others.is_dir():  # packages that are none of the jail's business; the two it needs are bound on top
+            binds += [*small, str(others)]
+    env = [word for name, value in environment().items() for word in ("--setenv", name, value)]
+    return [
+        bwrap, "--unshare-all", "--unshare-user", "--uid", "65534", "--gid", "65534", "--die-with-parent",
+        "--new-session", "--as-pid-1", "--clearenv", *env, "--cap-drop", "ALL", "--hostname", "jail",
+        "--info-fd", str(info), "--proc", "/proc", "--dir", "/dev", "--dev-bind", "/dev/null", "/dev/null",
+        "--dev-bind", "/dev/urandom", "/dev/urandom", *small, "/tmp", *binds,  # noqa: S108 - inside
+        *(word for file in programs for word in ("--ro-bind", file, f"{INSIDE}/{Path(file).name}")),
+        "--bind", scratch, SPILL, "--remount-ro", "/", "--chdir", "/", "--",
+    ]  # fmt: skip
 
 
 def forbidden() -> dict[str, int]:

@@ -178,7 +178,7 @@ class Inlet:
         sql = f"WITH {', '.join(parts)} SELECT * FROM {quote(name)}"  # noqa: S608 - built from checked, quoted parts
         told = self._job.jail
         bounds = jail.Bounds(memory_mb=int(told.get("memory", 128)), seconds=float(told.get("seconds", 86400)))
-        program = jail.Program(sql=sql, params=params, inputs=inputs, where=name)
+        program = jail.Program(sql=sql, params=params, inputs=inputs, where=f"step {name}")
         running = jail.run(program, bounds=bounds, fallback=bool(told.get("fallback")), cancelled=self._cancelled)
         return self._stack.enter_context(running)
 

@@ -10,30 +10,28 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
-import glob
 import io
 import json
 import os
 import select
 import shutil
+import signal
 import subprocess
-import sys
-import sysconfig
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from importlib.machinery import PathFinder
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from sluicegate.base.errors import Cancelled, DataError, Failed, JailUnavailable, SluiceError, UnknownColumn
 from sluicegate.base.model import Model
+from sluicegate.engine import confine
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,8 +40,6 @@ SPILL_BYTES = 16 << 30
 """What one jail may write to its encrypted spill folder, at most; half of the free disk when that is less."""
 _HERE = Path(__file__).parent
 _PROGRAM, _CONFINE = _HERE / "jailed.py", _HERE / "confine.py"
-_INSIDE = "/jail"  # where the two files are seen in the full tier
-_SPILL = "/tmp/spill"  # noqa: S108 - inside the full tier
 _PIPE = 1 << 20
 _BLINK = 0.1  # seconds between two looks at ``cancelled``
 _BOOT = 20.0  # seconds in which a jail must stand
@@ -119,66 +115,16 @@ def _encode(name: str, value: Param, where: str) -> list[Any]:
     return ["datetime" if isinstance(value, datetime) else "date", value.isoformat()]
 
 
-@functools.cache
-def _trees() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return (import path, read-only binds): the interpreter, pyarrow, DuckDB's core and the C libraries.
-
-    Raises ``JailUnavailable`` when one of them cannot be read by the user we are.
-    """
-    paths, binds = [], [os.path.realpath(sys._base_executable)]  # type: ignore[attr-defined]  # noqa: SLF001 - no public name
-    for name in ("pyarrow", "_duckdb"):
-        spec = PathFinder.find_spec(name)
-        if spec is None or spec.origin is None:
-            raise JailUnavailable(f"the package {name} is not installed")
-        own = Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin)
-        paths.append(str(own.parent))
-        binds += [str(own), *(str(libs) for libs in (own.with_name(name + ".libs"),) if libs.is_dir())]
-    stdlib = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib", vars={"platbase": sys.base_prefix})]
-    triplet = sysconfig.get_config_var("MULTIARCH")
-    shared = [f"/lib/{triplet}", f"/usr/lib/{triplet}"] if triplet else []
-    libraries = [path for path in (*shared, "/lib64", "/usr/lib64") if Path(path).is_dir()]
-    libraries += glob.glob(f"{sys.base_prefix}/lib/libpython3*.so*")  # noqa: PTH207 - a list of names is wanted
-    binds = [*stdlib, *libraries, *binds]
-    for path in binds:
-        if not os.access(path, os.R_OK | (os.X_OK if Path(path).is_dir() else 0)):
-            raise JailUnavailable(
-                f"the jail cannot read {path}", hint="Install Python and Sluicegate where this user can read them."
-            )
-    return tuple(dict.fromkeys(paths)), tuple(dict.fromkeys(binds))
-
-
-def _environment() -> dict[str, str]:
-    """Return the whole environment of the child: nothing of ours."""
-    return {
-        "LD_LIBRARY_PATH": f"{sys.base_prefix}/lib",  # no /etc/ld.so.cache in there
-        "MALLOC_ARENA_MAX": "1",
-        "ARROW_DEFAULT_MEMORY_POOL": "system",
-        "JE_ARROW_MALLOC_CONF": "background_thread:false",  # one thread: Landlock holds only those it starts from
-    }
+def _paths() -> tuple[str, ...]:
+    try:
+        return confine.trees()[0]
+    except OSError as fault:
+        hint = "Install Python and Sluicegate where the user they run as can read them."
+        raise JailUnavailable(fault.strerror or str(fault), hint=hint) from None
 
 
 def _bwrap() -> str | None:
     return shutil.which("bwrap", path="/usr/bin:/bin:/usr/local/bin") or shutil.which("bwrap")
-
-
-def _wrapped(bwrap: str, scratch: str, info: int) -> list[str]:
-    """Return the command line of the full tier, up to the interpreter."""
-    small = ("--size", str(1 << 20), "--tmpfs")
-    binds: list[str] = []
-    for tree in _trees()[1]:
-        binds += ["--ro-bind", tree, tree]
-        others = Path(tree) / "site-packages"
-        if others.is_dir():  # packages that are none of the jail's business; the two it needs are bound on top
-            binds += [*small, str(others)]
-    env = [word for name, value in _environment().items() for word in ("--setenv", name, value)]
-    return [
-        bwrap, "--unshare-all", "--unshare-user", "--uid", "65534", "--gid", "65534", "--die-with-parent",
-        "--new-session", "--as-pid-1", "--clearenv", *env, "--cap-drop", "ALL", "--hostname", "jail",
-        "--info-fd", str(info), "--proc", "/proc", "--dir", "/dev", "--dev-bind", "/dev/null", "/dev/null",
-        "--dev-bind", "/dev/urandom", "/dev/urandom", *small, "/tmp", *binds,  # noqa: S108 - inside
-        "--ro-bind", str(_PROGRAM), f"{_INSIDE}/jailed.py", "--ro-bind", str(_CONFINE), f"{_INSIDE}/confine.py",
-        "--bind", scratch, _SPILL, "--remount-ro", "/", "--chdir", "/", "--",
-    ]  # fmt: skip
 
 
 @functools.cache
@@ -230,13 +176,16 @@ class Jail:
         self._feeders: list[threading.Thread] = []
         self._timer: threading.Timer | None = None
         self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._ours: set[int] = set()
+        self._used = 0.0
+        self._stack = contextlib.ExitStack()
         bwrap = _bwrap()
         if bwrap is None and not fallback:
             raise JailUnavailable("user text needs bubblewrap, which is not here", hint=f"{_HINT_BWRAP}, {_HINT_FALLBACK}")
         self.full = bwrap is not None and (not fallback or _spaces(bwrap))
-        search = _trees()[0]
+        search = _paths()
         _sweep(tempfile.gettempdir())
-        self._stack = contextlib.ExitStack()
         try:
             self._boot(bwrap if self.full else None, search, inputs)
         except BaseException:
@@ -264,14 +213,14 @@ class Jail:
                 "output": output, "control": control, "job": job, "inputs": inlets, "path": search,
                 "memory_mb": self.bounds.memory_mb, "cpu_seconds": self.bounds.cpu_seconds,
                 "processes": self.bounds.processes, "files": self.bounds.files,
-                "spill_bytes": min(SPILL_BYTES, free // 2), "spill": _SPILL if bwrap else scratch,
-                "parent": None if bwrap else os.getpid(), "environ": list(_environment()),
+                "spill_bytes": min(SPILL_BYTES, free // 2), "spill": confine.SPILL if bwrap else scratch,
+                "parent": None if bwrap else os.getpid(), "environ": list(confine.environment()),
             }  # fmt: skip
-            own = [f"{_INSIDE}/jailed.py" if bwrap else str(_PROGRAM), json.dumps(asked)]
-            python = [os.path.realpath(sys._base_executable), "-I", "-S", "-B", "-X", "utf8"]  # type: ignore[attr-defined]  # noqa: SLF001 - no public name
+            own = [f"{confine.INSIDE}/{_PROGRAM.name}" if bwrap else str(_PROGRAM), json.dumps(asked)]
+            python = [confine.interpreter(), "-I", "-S", "-B", "-X", "utf8"]
             self._child = subprocess.Popen(  # noqa: S603 - fixed words, numbers and our own paths; never user text
-                [*(_wrapped(bwrap, scratch, info) if bwrap else ()), *python, *own],
-                stdin=subprocess.DEVNULL, stdout=noise, stderr=noise, env=_environment(), cwd="/", close_fds=True,
+                [*(confine.wrapped(bwrap, scratch, info, (str(_PROGRAM), str(_CONFINE))) if bwrap else ()), *python, *own],
+                stdin=subprocess.DEVNULL, stdout=noise, stderr=noise, env=confine.environment(), cwd="/", close_fds=True,
                 pass_fds=(output, control, job, *inlets, *((info,) if bwrap else ())), process_group=0,
             )  # fmt: skip
         finally:
@@ -280,30 +229,26 @@ class Jail:
 
     # -- what the child says -------------------------------------------------------------------------------------------
 
-    def _drain(self, number: int, limit: int) -> bytes | None:
-        """Return what is there, ``None`` at the end of the pipe."""
-        return os.read(number, limit) or None
-
     def _look(self, wanted: int | None, cancelled: Callable[[], bool]) -> bool:
         """Wait a blink; take in what the child says; return whether ``wanted`` can be read. Raises what went wrong."""
         if cancelled():
             raise Cancelled("The run was cancelled.")
         self._raise_fault()
-        watched = [number for number in (wanted, self._control, self._noise) if number in self._ours]
-        ready = select.select(watched, [], [], _BLINK)[0] if watched else []
+        poll = select.poll()
+        for number in {wanted, self._control, self._noise} & self._ours:
+            poll.register(number, select.POLLIN)  # type: ignore[arg-type] # None is not among ours
+        ready = [number for number, _ in poll.poll(_BLINK * 1000)]
         for number in ready:
-            if number == wanted:
-                continue
-            text = os.read(number, 65536)
-            if not text:
-                self._drop(number)
-            elif number == self._control:
-                self._lines += text
-            else:
-                self._printed += text
-            if len(self._printed) > self.bounds.stdout_bytes or len(self._lines) > _PIPE:
-                self.kill()
-                raise Failed(f"printed more than the {self.bounds.stdout_bytes} bytes it may")
+            if number != wanted:
+                text = os.read(number, 65536)
+                if not text:
+                    self._drop(number)
+                elif number == self._control:
+                    self._lines += text
+                else:
+                    self._printed += text
+        if len(self._printed) > self.bounds.stdout_bytes or len(self._lines) > _PIPE:
+            raise Failed(f"printed more than the {self.bounds.stdout_bytes} bytes it may")
         return wanted in ready
 
     def _raise_fault(self) -> None:
@@ -338,7 +283,9 @@ class Jail:
     def _death(self) -> SluiceError:
         """Return why the child ended without a word."""
         self._raise_fault()
-        used = self._reap()
+        used = self._reap(1.0)
+        while self._noise in self._ours:  # the child is gone, so this comes to an end
+            self._look(None, lambda: False)
         said = " ".join(self._printed.decode(errors="replace").split())[-200:]
         if not self.layers:
             if said.startswith("bwrap:"):
@@ -348,3 +295,232 @@ class Jail:
         if used >= self.bounds.cpu_seconds:
             return Failed(f"used more than the {self.bounds.cpu_seconds} s of processor time it may")
         return Failed(f"ended unexpectedly ({self._child.returncode}{': ' if said else ''}{said})")
+
+    # -- a run ---------------------------------------------------------------------------------------------------------
+
+    def _stand(self, cancelled: Callable[[], bool]) -> None:
+        """Wait until every wall stands. ``JailUnavailable`` names the one that does not."""
+        layers = self._told("ready", cancelled, time.monotonic() + _BOOT)
+        wanted = ("landlock", "seccomp", "rlimits", *(("userns", "netns", "pidns") if self.full else ()))
+        if missing := [name for name in wanted if not layers.get(name)]:
+            raise JailUnavailable(f"a layer is missing: {', '.join(missing)}")
+        self.layers = layers
+        self.pid = json.loads(os.read(self._info, 4096))["child-pid"] if self.full else self._child.pid
+
+    def _send(self, job: dict[str, Any]) -> None:
+        self._ours.discard(self._job)
+        with contextlib.suppress(BrokenPipeError), os.fdopen(self._job, "wb") as pipe:  # its death is told elsewhere
+            pipe.write(json.dumps(job).encode())
+
+    def _feed(self, number: int, rows: pa.RecordBatchReader) -> None:
+        """Write ``rows`` to a pipe. An error of the rows ends the run and is kept; an error of the pipe is the child's."""
+        import pyarrow as pa
+
+        with contextlib.suppress(OSError), os.fdopen(number, "wb") as pipe, pa.ipc.new_stream(pipe, rows.schema) as sink:
+            while True:
+                try:
+                    batch = rows.read_next_batch()
+                except StopIteration:
+                    break
+                except BaseException as fault:  # noqa: BLE001 - raised again, unchanged, where the rows are read
+                    self._fault = fault
+                    self.kill()
+                    return
+                sink.write_batch(batch)
+
+    def _take(self, buffer: memoryview, cancelled: Callable[[], bool]) -> int:
+        """Fill ``buffer`` with what the child has written; 0 at the end."""
+        while self._output in self._ours:
+            if self._look(self._output, cancelled):
+                count = os.readv(self._output, [buffer])
+                self._taken += count
+                if self._taken > self.bounds.output_bytes:
+                    raise Failed(f"gave more than the {self.bounds.output_bytes} bytes it may")
+                if not count:
+                    self._drop(self._output)
+                return count
+        return 0
+
+    @contextlib.contextmanager
+    def _placed(self, where: str) -> Iterator[None]:
+        try:
+            yield
+        except SluiceError as fault:
+            if fault is not self._fault:
+                fault.at(where)
+            raise
+
+    @contextlib.contextmanager
+    def run(
+        self, program: Program, *, cancelled: Callable[[], bool] = lambda: False
+    ) -> Iterator[pa.RecordBatchReader]:
+        """Run ``program`` and hand out its rows; leaving the context ends the child, read to the end or not.
+
+        The reader raises ``DataError``, ``UnknownColumn``, ``Failed`` or ``Cancelled`` placed at ``program.where``, and what
+        an input raised, unchanged. It never ends early without an error. Inputs must not be read elsewhere meanwhile.
+        """
+        import pyarrow as pa
+
+        def rows() -> Iterator[pa.RecordBatch]:
+            count = 0
+            with self._placed(program.where):
+                try:
+                    for batch in stream:
+                        count += batch.num_rows
+                        yield batch
+                except pa.ArrowInvalid:  # cut off: the child tells why, or has died
+                    self._told("", cancelled)
+                told = self._told("ok", cancelled)
+                self._raise_fault()
+                if told != count:
+                    raise Failed(f"gave {count} of {told} rows")
+
+        with self, self._placed(program.where):
+            params = {name: _encode(name, value, program.where) for name, value in program.params.items()}
+            if len(program.inputs) > len(self._inlets):
+                raise Failed(f"has {len(program.inputs)} inputs, the jail was started for {len(self._inlets)}")
+            self._stand(cancelled)
+            self._timer = threading.Timer(self.bounds.seconds, self._expire)
+            self._timer.daemon = True
+            self._timer.start()
+            for number, source in zip(self._inlets, program.inputs.values(), strict=False):
+                self._ours.discard(number)
+                self._feeders.append(threading.Thread(target=self._feed, args=(number, source), daemon=True))
+                self._feeders[-1].start()
+            self._send({"sql": program.sql, "params": params, "inputs": list(program.inputs)})
+            try:
+                stream = pa.ipc.open_stream(io.BufferedReader(_Tap(self, cancelled), 1 << 16))
+            except pa.ArrowInvalid:  # not even a schema: the child tells why
+                self._told("", cancelled)
+                raise
+            yield pa.RecordBatchReader.from_batches(stream.schema, rows())
+
+    def attack(self, canary: str) -> dict[str, bool]:
+        """Have the child try to break out (SEC-S06); return way → refused. ``canary`` is a file it must not read."""
+        self._stand(lambda: False)
+        self._send({"probe": {"file": canary, "pid": os.getpid()}})
+        tried: dict[str, bool] = self._told("probe", lambda: False, time.monotonic() + _BOOT)
+        return tried
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def _drop(self, number: int) -> None:
+        self._ours.discard(number)
+        os.close(number)
+
+    def _expire(self) -> None:
+        self._late = True
+        self.kill()
+
+    def kill(self) -> None:
+        """End the child, and with it all that runs in its namespaces. Any thread may call it, at any time."""
+        with self._lock:
+            if self._child is not None and self._child.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._child.pid, signal.SIGKILL)
+
+    def _reap(self, grace: float) -> float:
+        """Wait ``grace`` seconds for the child to end by itself, then end it; return the processor time it took."""
+        until = time.monotonic() + grace
+        while self._child.returncode is None:
+            late = time.monotonic() >= until
+            if late:
+                self.kill()
+            with self._lock:
+                pid, status, usage = os.wait4(self._child.pid, 0 if late else os.WNOHANG)
+                if pid:
+                    self._child.returncode = os.waitstatus_to_exitcode(status)
+                    self._used = usage.ru_utime + usage.ru_stime
+            if not pid:
+                time.sleep(0.005)
+        return self._used
+
+    def close(self) -> None:
+        """End the child, wait until it is gone, close every pipe, remove its folder. May be called twice."""
+        if self._timer:
+            self._timer.cancel()
+        if self._child is not None:
+            self._reap(0)
+            poll = select.poll()
+            if self._control in self._ours:  # open as long as anything in there lives
+                poll.register(self._control, 0)
+                poll.poll(1000)
+        for number in tuple(self._ours):
+            self._drop(number)
+        for feeder in self._feeders:  # one that waits for a slow source ends when the source gives its next batch
+            feeder.join(5)
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Tap(io.RawIOBase):
+    """The child's output as a file that looks up from time to time."""
+
+    def __init__(self, jail: Jail, cancelled: Callable[[], bool]) -> None:
+        self._jail, self._cancelled = jail, cancelled
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._jail._take(buffer, self._cancelled)  # noqa: SLF001 - two halves of one thing
+
+
+def start(bounds: Bounds = Bounds(), *, fallback: bool = False, inputs: int = 1) -> Jail:  # noqa: B008 - frozen
+    """Boot a jail for a program with up to ``inputs`` inputs that is not known yet. Returns at once.
+
+    Raises ``JailUnavailable`` when bubblewrap is missing and ``fallback`` does not allow the tier without namespaces.
+    """
+    return Jail(bounds, fallback=fallback, inputs=inputs)
+
+
+@contextlib.contextmanager
+def _run(
+    program: Program, bounds: Bounds, fallback: bool, cancelled: Callable[[], bool]
+) -> Iterator[pa.RecordBatchReader]:
+    with start(bounds, fallback=fallback, inputs=len(program.inputs)) as jail, jail.run(program, cancelled=cancelled) as rows:
+        yield rows
+
+
+def run(
+    program: Program, *, bounds: Bounds = Bounds(), fallback: bool = False, cancelled: Callable[[], bool] = lambda: False  # noqa: B008 - frozen
+) -> AbstractContextManager[pa.RecordBatchReader]:
+    """Run ``program`` in a fresh jail; see ``Jail.run`` for what the reader raises and ``start`` for ``fallback``."""
+    return _run(program, bounds, fallback, cancelled)
+
+
+def probe(fallback: bool = False) -> Level:
+    """Start a jail that tries to break out, and return what each layer is worth here. Raises nothing."""
+    bwrap, missing, layers = _bwrap(), [], {}
+    full = False
+    try:
+        with tempfile.NamedTemporaryFile() as canary, start(fallback=fallback, inputs=0) as jail:
+            full = jail.full
+            missing = [f"refusal of {way}" for way, refused in jail.attack(canary.name).items() if not refused]
+            layers = jail.layers
+    except (SluiceError, OSError) as fault:
+        missing = [str(fault)]
+    held = confine.landlock_abi()
+    text = " ".join(missing)
+    if layers and not missing:
+        missing = [] if full else ["bwrap" if bwrap is None else "userns"]
+        tier: Literal["full", "fallback", "none"] = "full" if full else "fallback"
+    else:
+        tier = "none"
+    return Level(
+        bwrap=bwrap is not None,
+        userns=bool(layers.get("userns")) if layers else bwrap is not None and _spaces(bwrap),
+        landlock=int(layers.get("landlock", 0)) if layers else held if "landlock" not in text else 0,
+        seccomp=bool(layers.get("seccomp")),
+        rlimits=bool(layers.get("rlimits")),
+        ok=tier != "none",
+        missing=tuple(missing),
+        tier=tier,
+    )

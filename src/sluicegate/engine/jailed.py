@@ -109,9 +109,9 @@ def _open(asked: dict[str, Any]) -> Any:
             "python_enable_replacements": False,
             "enable_external_file_cache": False,
             "arrow_lossless_conversion": False,
-            "enable_external_access": False,
         },
     )
+    connection.execute("SET enable_external_access = false")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET lock_configuration = true")
     return connection
@@ -230,6 +230,8 @@ def _attempt(what: Callable[[], object]) -> bool:
     """Return True when ``what`` is refused."""
     try:
         what()
+    except ValueError:  # what setrlimit makes of EPERM
+        return True
     except OSError as fault:
         return fault.errno in {errno.EPERM, errno.EACCES, errno.ENOENT, errno.ENOSYS, errno.EROFS}
     return False
@@ -258,7 +260,7 @@ def _probe(asked: dict[str, Any], secret: dict[str, Any]) -> dict[str, bool]:
         "exec": _attempt(lambda: os.execv(sys.executable, ["python", "-c", ""])),  # noqa: S606
         "signal": _attempt(lambda: os.kill(secret["pid"], 0)),
         "code": _attempt(lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC)),
-        "environ": set(os.environ) <= set(asked["environ"]) | {"LC_CTYPE"},
+        "environ": set(os.environ) <= set(asked["environ"]) | {"PWD", "LC_CTYPE"},
         "limits": _attempt(lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0))),
         "spill": not _attempt(lambda: write(asked["spill"] + "/probe")),
     }
@@ -273,8 +275,8 @@ def _work(asked: dict[str, Any], control: BinaryIO) -> dict[str, object]:
 
         connection = _open(asked)
         layers = _confine(asked)
-    except (OSError, ImportError) as fault:
-        return {"error": {"kind": "jail_unavailable", "message": str(fault)}}
+    except Exception as fault:  # noqa: BLE001 - whatever it is, no user text is read
+        return {"error": {"kind": "jail_unavailable", "message": explain(str(fault), 0)[1]}}
     _say(control, ready=layers)
     with os.fdopen(asked["job"], "rb") as pipe:
         text = pipe.read()

@@ -50,9 +50,7 @@ export function Audit(): ReactNode {
   const query = useQuery({ queryKey: ["audit"], queryFn: () => api.audit(500), refetchInterval: 15_000 });
   return (
     <Page title="Audit trail">
-      <p className="dim">
-        The newest 500 records.
-      </p>
+      <p className="dim">The newest 500 records.</p>
       <Listing
         label="Audit trail"
         query={query}

@@ -89,7 +89,7 @@ class PostgresSession:
         """Return product and version."""
         link = self._take()
         with told(self._where):
-            row = link.execute("select pg_catalog.current_setting('server_version'), pg_catalog.current_user").fetchone()
+            row = link.execute("select pg_catalog.current_setting('server_version'), current_user").fetchone()
         self._idle = link
         return f"PostgreSQL {row[0]}, signed in as {row[1]}" if row else "PostgreSQL"
 

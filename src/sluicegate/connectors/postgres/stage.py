@@ -59,6 +59,7 @@ class PostgresStage:
         self._plans: list[Plan] = []
         self._target = self._into = self._swap = ""
         self._staged = isinstance(mode, Merge)
+        self._late_key = False
         self._copying: AbstractContextManager[psycopg.Copy] | None = None
         self.done: Receipt | None = None
 
@@ -132,15 +133,17 @@ class PostgresStage:
                         hint="Create one, or let the first run make the table.",
                     )  # fmt: skip
                 return
+        # A new table gets its rows first and its key after them: one sort instead of a look-up a row.
+        self._late_key = isinstance(self._mode, Merge) and self._mode.duplicates == "error"
         self._make(into)
         oid = self._link.execute("select %s::pg_catalog.regclass::oid", (into,)).fetchone()
         self._plans = self._plan(catalogue.Table(oid[0] if oid else 0, schema, name))
-        self._staged = self._staged or not _all_direct(self._plans)
+        self._staged = not _all_direct(self._plans) or (bool(self._keys) and not self._late_key)
         self._into = into
 
     def _make(self, table: str) -> None:
         parts = [f"{quoted(field.name)} {catalogue.declare(field)}" for field in self._schema]
-        if self._keys:
+        if self._keys and not self._late_key:
             parts.append(f"primary key ({_list(self._keys)})")
         self._link.execute(f"create table {table} ({', '.join(parts)})".encode())
 
@@ -221,7 +224,7 @@ class PostgresStage:
     def _land(self) -> int:
         into = self._into
         rows = self._rows
-        if isinstance(self._mode, Merge):
+        if isinstance(self._mode, Merge) and not self._late_key:
             rows = self._merge(self._mode)
         elif self._staged:
             if isinstance(self._mode, Replace) and into == self._target:
@@ -229,10 +232,23 @@ class PostgresStage:
             rows = self._link.execute(
                 f"insert into {into} ({_list(self._names)}) select {self._inserts(self._plans)} from {_STAGE}".encode()  # noqa: S608 - quoted
             ).rowcount
+        if self._late_key:
+            self._add_key()
         if self._swap:
             self._link.execute(f"drop table {self._target}".encode())
             self._link.execute(f"alter table {into} rename to {self._swap}".encode())
         return rows
+
+    def _add_key(self) -> None:
+        import psycopg
+
+        keys = _list(self._keys)
+        try:
+            with self._link.transaction():  # a savepoint: the rows must stay to be looked at
+                self._link.execute(f"alter table {self._into} add primary key ({keys})".encode())
+        except psycopg.errors.UniqueViolation:
+            self._refuse_repeated(keys, f"select {keys} from {self._into}")  # noqa: S608 - quoted
+            raise
 
     @staticmethod
     def _inserts(plans: list[Plan]) -> str:
@@ -253,6 +269,7 @@ class PostgresStage:
         names, keys = _list(self._names), _list(mode.keys)
         rest = [name for name in self._names if name not in mode.keys]
         source = f"select {', '.join(f'{each.insert} as {quoted(each.name)}' for each in self._plans)}"
+        staged = f"{source} from {_STAGE}"
         if mode.duplicates == "last":
             order = ", ".join(f"{quoted(name)} desc nulls last" for name in mode.order_by)
             source = (
@@ -260,9 +277,9 @@ class PostgresStage:
                 f"order by {keys}, {order}, {_ORDER} desc"
             )
         else:
-            source = f"select {names} from ({source} from {_STAGE}) as t order by {keys}"  # noqa: S608 - quoted
+            source = f"select {names} from ({staged}) as t order by {keys}"  # noqa: S608 - quoted
             if not rest:
-                self._refuse_repeated(keys)
+                self._refuse_repeated(keys, staged)
         update = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in rest)
         action = f"update set {update}" if rest else "nothing"
         insert = f"insert into {self._target} ({names}) {source} on conflict ({keys}) do {action}"  # noqa: S608 - quoted
@@ -270,20 +287,18 @@ class PostgresStage:
             with self._link.transaction():  # a savepoint: the staged rows must stay to be looked at
                 merged = self._link.execute(insert.encode()).rowcount
         except psycopg.errors.CardinalityViolation:
-            self._refuse_repeated(keys)
+            self._refuse_repeated(keys, staged)
             raise
         if not rest:
             row = self._link.execute(f"select pg_catalog.count(*) from {_STAGE}".encode()).fetchone()  # noqa: S608 - our own name
             return int(row[0]) if row else 0
         return merged
 
-    def _refuse_repeated(self, keys: str) -> None:
-        """Raise ``DataError`` with the first key that two staged rows have."""
-        plans = [each for name in self._keys for each in self._plans if each.name == name]
-        values = ", ".join(f"{each.insert} as {quoted(each.name)}" for each in plans)
-        texts = ", ".join(f"{quoted(each.name)}::text" for each in plans)
+    def _refuse_repeated(self, keys: str, source: str) -> None:
+        """Raise ``DataError`` with the first key that two rows of ``source`` have."""
+        texts = ", ".join(f"{quoted(name)}::text" for name in self._keys)
         row = self._link.execute(
-            f"select {texts} from (select {values} from {_STAGE}) as t group by {keys} having pg_catalog.count(*) > 1 "  # noqa: S608 - quoted
+            f"select {texts} from ({source}) as t group by {keys} having pg_catalog.count(*) > 1 "  # noqa: S608 - quoted
             f"order by {keys} limit 1".encode()
         ).fetchone()
         if row:

@@ -1,0 +1,5 @@
+"""Journeys: HTTP or command line in, bytes out, through real processes."""
+
+from tests.fixtures.postgres import postgres
+
+__all__ = ["postgres"]

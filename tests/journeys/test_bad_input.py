@@ -1,0 +1,188 @@
+"""Each kind of bad input gives one clear error that names its place, a non-zero exit, and an unchanged target."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+CONNECTIONS = """
+kind: connection
+name: here
+type: files
+root: .
+---
+kind: connection
+name: target
+type: sqlite
+path: target.db
+---
+"""
+GOOD = "id,price\n1,1.50\n2,2.50\n"
+
+
+class Folder:
+    """A folder with a flow and a target that holds one row already."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with sqlite3.connect(path / "target.db") as target:
+            target.execute("CREATE TABLE fruit (id INTEGER PRIMARY KEY, price DOUBLE CHECK (price < 100))")
+            target.execute("INSERT INTO fruit VALUES (1, 99.0)")
+        target.close()
+        (path / "in.csv").write_text(GOOD)
+
+    def flow(self, *steps: str, head: str = CONNECTIONS) -> None:
+        (self.path / "flow.yaml").write_text(f"{head}kind: flow\nname: f\nsteps:\n" + "".join(f"  - {step}\n" for step in steps))
+
+    def run(self, *words: str, before: tuple[str, ...] = (), **variables: str) -> tuple[int, dict, str]:
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "SLUICE_HOME": str(self.path / "home"), **variables}
+        done = subprocess.run(
+            [*before, sys.executable, "-m", "sluicegate", "run", "--local", str(self.path / "flow.yaml"), "--json", *words],
+            capture_output=True, text=True, env=environment, check=False, timeout=100,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr, done.stderr
+        answer = json.loads(done.stdout)
+        return done.returncode, answer["error"], done.stdout + done.stderr
+
+    def refuses(self, *words: str, code: str, where: str = "", says: str = "", before: tuple[str, ...] = (), **variables: str) -> None:
+        exit_code, error, whole = self.run(*words, before=before, **variables)
+        assert exit_code not in (0, 3), whole
+        assert error["code"] == code, whole
+        assert where in error.get("where", ""), whole
+        assert says in error["title"], whole
+        self.unchanged()
+
+    def unchanged(self) -> None:
+        with sqlite3.connect(self.path / "target.db") as target:
+            rows = target.execute("SELECT id, price FROM fruit").fetchall()
+            tables = {row[0] for row in target.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '_sluice%'")}
+        target.close()
+        assert rows == [(1, 99.0)]
+        assert tables == {"fruit"}
+        assert not [each for each in self.path.iterdir() if each.name.startswith((".sluice", "out"))]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Folder(tmp_path)
+
+
+READ = "read: { name: rows, connection: here, item: in.csv }"
+WRITE = "write: { from: rows, connection: target, item: fruit, mode: append }"
+
+
+def test_unknown_key(folder):
+    folder.flow(READ, "write: { from: rows, connection: target, item: fruit, mood: append }")
+    folder.refuses(code="invalid", where="flow.yaml", says="mood: unknown key")
+
+
+def test_unknown_column(folder):
+    folder.flow(READ, "map: { name: m, from: rows, columns: { id: id, price: prize } }", "write: { from: m, connection: target, item: fruit }")
+    folder.refuses(code="unknown_column", where="step m, columns.price", says="'prize'")
+
+
+def test_a_type_that_does_not_fit(folder):
+    (folder.path / "in.csv").write_text("id,price\n1,1.50\nx,2.50\n")
+    folder.flow("read: { name: rows, connection: here, item: in.csv, format: { type: csv, columns: { id: int64 } } }", WRITE)
+    folder.refuses(code="data", where="line 3, column id")
+
+
+def test_a_value_that_an_expression_cannot_cast(folder):
+    (folder.path / "in.csv").write_text("id,price\n2,70000\n")
+    folder.flow(READ, "map: { name: m, from: rows, columns: { id: id, price: 'cast(price as smallint)' } }", "write: { from: m, connection: target, item: fruit }")
+    folder.refuses(code="data", where="step m")
+
+
+def test_missing_connection(folder):
+    folder.flow("read: { name: rows, connection: nowhere, item: in.csv }", WRITE)
+    folder.refuses(code="invalid", says="no connection 'nowhere'")
+
+
+def test_cycle(folder):
+    folder.flow("map: { name: a, from: b }", "map: { name: b, from: a }", "write: { from: a, connection: target, item: fruit }")
+    folder.refuses(code="invalid", where="flow.yaml", says="cycle")
+
+
+def test_missing_file(folder):
+    folder.flow("read: { name: rows, connection: here, item: gone.csv }", WRITE)
+    folder.refuses(code="failed", where="step rows", says="gone.csv")
+
+
+def test_truncated_gzip(folder):
+    (folder.path / "in.csv.gz").write_bytes(gzip.compress(("id,price\n" + "".join(f"{n},1.5\n" for n in range(2, 90_000))).encode())[:-200])
+    folder.flow("read: { name: rows, connection: here, item: in.csv.gz }", WRITE)
+    folder.refuses(code="data", where="in.csv.gz")
+
+
+def test_invalid_utf8(folder):
+    (folder.path / "in.csv").write_bytes(b"id,price\n2,1.5\n3,\xff\xfe\n")
+    folder.flow(READ, WRITE)
+    folder.refuses(code="data", where="line 3")
+
+
+def test_wrong_field_count(folder):
+    (folder.path / "in.csv").write_text("id,price\n2,1.5\n3,1.5,extra\n4,1\n")
+    folder.flow(READ, WRITE)
+    folder.refuses(code="data", where="line 3")
+
+
+def test_constraint_violation(folder):
+    (folder.path / "in.csv").write_text("id,price\n2,1.5\n3,5000.5\n")
+    folder.flow(READ, WRITE)
+    folder.refuses(code="constraint", where="step write-2")
+
+
+def test_duplicate_keys_within_one_run(folder):
+    (folder.path / "in.csv").write_text("id,price\n2,1.5\n2,2.5\n")
+    folder.flow(READ, "write: { from: rows, connection: target, item: fruit, mode: { type: merge, keys: [id] } }")
+    folder.refuses(code="data", where="step write-2", says="2")
+
+
+def test_full_disk(folder):
+    (folder.path / "in.csv").write_text("id,text\n" + "".join(f"{n},{os.urandom(300).hex()}\n" for n in range(5000)))
+    small = folder.path / "small"
+    small.mkdir()
+    head = CONNECTIONS + "kind: connection\nname: small\ntype: files\nroot: small\n---\n"
+    folder.flow(READ, "write: { from: rows, connection: small, item: out.csv }", head=head)
+    bwrap = ("bwrap", "--dev-bind", "/", "/", "--size", "1000000", "--tmpfs", str(small))
+    folder.refuses(code="no_space", where="step write-2", before=bwrap)
+
+
+@pytest.mark.security
+def test_wrong_password(folder, postgres):
+    head = CONNECTIONS + (
+        f"kind: connection\nname: pg\ntype: postgres\nhost: {postgres.host}\nport: {postgres.port}\ndatabase: {postgres.dbname}\n"
+        f"user: {postgres.user}\npassword: {{ secret: pg-password }}\ntls: disable\n---\n"
+    )
+    folder.flow("read: { name: rows, connection: pg, item: pg_class }", WRITE, head=head)
+    exit_code, error, whole = folder.run(SLUICE_SECRET_PG_PASSWORD="not-the-password-canary")
+    assert exit_code == 1
+    assert error["where"].startswith("step rows")
+    assert "not-the-password-canary" not in whole
+    folder.unchanged()
+
+
+def test_unreachable_database(folder):
+    head = CONNECTIONS + "kind: connection\nname: pg\ntype: postgres\nhost: 127.0.0.1\nport: 1\ndatabase: d\nuser: u\ntls: disable\n---\n"
+    folder.flow("read: { name: rows, connection: pg, item: t }", WRITE, head=head)
+    folder.refuses(code="unreachable", where="step rows", says="127.0.0.1:1")
+
+
+def test_a_secret_that_is_not_given(folder):
+    head = CONNECTIONS + "kind: connection\nname: pg\ntype: postgres\nhost: h\ndatabase: d\nuser: u\npassword: { secret: a-b }\n---\n"
+    folder.flow("read: { name: rows, connection: pg, item: t }", WRITE, head=head)
+    folder.refuses(code="invalid", where="connection pg", says="'a-b'")
+
+
+def test_missing_parameter(folder):
+    folder.flow(READ, WRITE)
+    folder.refuses("-p", "day=1", code="invalid", says="no parameter 'day'")

@@ -1,0 +1,108 @@
+/** The holder of tokens, against real HTTP. */
+import { afterEach, expect, it } from "vitest";
+import { Problem } from "../src/problem";
+import { Session } from "../src/session";
+import { CODE, PASSWORD } from "./seed.mjs";
+import { start } from "./stub.mjs";
+
+type Stub = Awaited<ReturnType<typeof start>>;
+let stub: Stub;
+
+const open = async (options: Parameters<typeof start>[0] = {}) => {
+  stub = await start(options);
+  return new Session(stub.url);
+};
+const sign = (session: Session) => session.login({ tenant: "acme", email: "ada@example.org", password: PASSWORD });
+
+afterEach(() => stub.close());
+
+it("signs in, asks, and signs out so that the refresh token is dead on the server too", async () => {
+  const session = await open();
+  await sign(session);
+  expect(session.snapshot().phase).toBe("in");
+  expect(await session.request("GET", "/session/whoami")).toMatchObject({ email: "ada@example.org" });
+  await session.logout();
+  expect(session.snapshot()).toEqual({ phase: "out", notice: "" });
+  expect(stub.state.refresh.size).toBe(0);
+  await expect(session.request("GET", "/flows")).rejects.toMatchObject({ status: 401 });
+});
+
+it("tells a wrong password as the server's problem", async () => {
+  const session = await open();
+  const wrong = session.login({ tenant: "acme", email: "ada@example.org", password: "not the password" });
+  await expect(wrong).rejects.toBeInstanceOf(Problem);
+  expect(session.snapshot().phase).toBe("out");
+});
+
+it("renews once for many questions asked at the same time", async () => {
+  const session = await open({ ttl: 1 });
+  await sign(session);
+  await Promise.all(Array.from({ length: 8 }, () => session.request("GET", "/flows")));
+  expect(stub.seen.refreshes).toBe(1);
+});
+
+it("renews and asks again when the server refuses a token before its time", async () => {
+  const session = await open();
+  await sign(session);
+  stub.state.access.clear();
+  expect(await session.request("GET", "/session/whoami")).toMatchObject({ role: "administrator" });
+  expect(stub.seen.refreshes).toBe(1);
+});
+
+it("ends the session, with a reason, when it cannot be renewed", async () => {
+  const session = await open();
+  await sign(session);
+  stub.state.access.clear();
+  stub.state.refresh.clear();
+  await expect(session.request("GET", "/flows")).rejects.toMatchObject({ status: 401 });
+  expect(session.snapshot()).toEqual({ phase: "out", notice: "Your session has ended. Sign in again." });
+});
+
+it("stays signed in while the server is away", async () => {
+  const session = await open({ ttl: 1 });
+  await sign(session);
+  stub.state.down = true;
+  await expect(session.request("GET", "/flows")).rejects.toMatchObject({ code: "unreachable" });
+  expect(session.snapshot().phase).toBe("in");
+  stub.state.down = false;
+  expect(await session.request("GET", "/flows")).toHaveProperty("items");
+});
+
+it("is not signed in again by an answer that comes after signing out", async () => {
+  const session = await open({ ttl: 1 });
+  await sign(session);
+  const late = session.request("GET", "/flows").catch((fault: unknown) => fault);
+  await session.logout();
+  expect(await late).toMatchObject({ status: 401 });
+  expect(session.snapshot().phase).toBe("out");
+});
+
+it("asks for a new password when the given one was for once, and goes on after", async () => {
+  const session = await open();
+  await session.login({ tenant: "acme", email: "new@example.org", password: "given-once-by-the-admin" });
+  expect(session.snapshot().phase).toBe("change");
+  await expect(session.changePassword("given-once-by-the-admin", "short")).rejects.toMatchObject({ status: 422 });
+  expect(session.snapshot().phase).toBe("change");
+  await session.changePassword("given-once-by-the-admin", "a marsh of seven herons");
+  expect(session.snapshot().phase).toBe("in");
+});
+
+it("makes the first administrator with the right code only", async () => {
+  const session = await open({ bootstrap: true });
+  expect(await session.open("/health")).toMatchObject({ bootstrap: true });
+  const form = { code: "WRONG", email: "root@example.org", name: "Root", password: PASSWORD };
+  await expect(session.bootstrap(form)).rejects.toMatchObject({ status: 401 });
+  await session.bootstrap({ ...form, code: CODE });
+  expect(await session.request("GET", "/session/whoami")).toMatchObject({ role: "superadmin", tenant: null });
+});
+
+it("never puts a token where it is kept or logged: not in the address, not in a property, not in its text", async () => {
+  const session = await open();
+  await sign(session);
+  await session.request("GET", "/runs", { query: { limit: 5 } });
+  const tokens = [...stub.state.access.keys(), ...stub.state.refresh.keys()];
+  const shown =
+    JSON.stringify(session) + Object.values(session).map(String).join() + JSON.stringify(session.snapshot());
+  for (const token of tokens) expect(shown).not.toContain(token);
+  expect(stub.seen.requests.every(({ path, cookie }) => !/[ar]t_/.test(path) && cookie === "")).toBe(true);
+});
