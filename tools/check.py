@@ -65,7 +65,7 @@ def list_gates() -> dict[str, list[list[str]]]:
             [*SEMGREP, "--error", "--jobs", "1", *CODE],
             [*SEMGREP, "--test", "semgrep/"],
         ],
-        "bandit": [[str(BIN / "bandit"), "-q", "-r", "-ll", "-ii", "-c", "pyproject.toml", *CODE]],
+        "bandit": [[sys.executable, "-m", "tools.bandit", *CODE]],
         "floors": [[str(BIN / "lint-imports"), "--no-logo", "--cache-dir", str(CACHE / "importlinter")]],
         "lint": [[str(BIN / "ruff"), "check", "--quiet", "--cache-dir", cached, "."]],
         "format": [[str(BIN / "ruff"), "format", "--check", "--quiet", "--cache-dir", cached, "."]],

@@ -57,8 +57,8 @@ ODD = [
     "example.com\n", "example.com\t", "a\0.example.com", "127.0.0.1\0.example.com", "%31%32%37.0.0.1", "fe80::1%eth0",
     "::1%25lo", "127。0。0。1", "１２７.0.0.1", "ⓔxample.com", "localhost。", "example．com", "ex｡com",  # noqa: RUF001 - the attack
     "\u212aafka.example", "[", "[]", "[::1", "::1]", "[127.0.0.1]", "[[::1]]", "example.com:80", "127.0.0.1:80",
-    "http://example.com", "example.com/x", "example.com#x", "example.com?x", "a\\b", "-a.com", "a-.com", "a" * 64 + ".com",
-    ".".join(["a" * 60] * 5),
+    "http://example.com", "example.com/x", "example.com#x", "example.com?x", "a\\b", "-a.com", "a-.com",
+    "a" * 64 + ".com", ".".join(["a" * 60] * 5),
 ]  # fmt: skip
 
 
@@ -1010,7 +1010,7 @@ def test_importing_the_way_out_is_quick_and_loads_nothing_heavy():
         "print(took < 0.03, sorted(heavy))"
     )
     told = []
-    for _ in range(3):  # a busy machine may be slow once
+    while "True []" not in told and len(told) < 5:  # a busy machine may be slow once
         ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
         told.append(ran.stdout.strip())
     assert "True []" in told

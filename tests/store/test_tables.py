@@ -86,6 +86,16 @@ def test_raw_sql_sees_nothing_without_a_tenant_and_only_its_rows_with_one(place,
 @pytest.mark.security
 @pytest.mark.req("SEC-Z04")
 @only_postgres
+def test_the_owner_is_held_to_the_policies_as_well(place, ours, system):
+    fill(ours, system)
+    with psycopg.connect(place.owner_url) as raw:
+        for table in metadata.tables:
+            assert raw.execute(f"select count(*) from {table}").fetchone() == (0,), table
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z04")
+@only_postgres
 def test_raw_sql_cannot_write_for_another_tenant(place, ours, theirs, system):
     fill(theirs, system)
     with psycopg.connect(place.url, autocommit=True) as raw:

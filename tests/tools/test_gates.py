@@ -84,7 +84,7 @@ def run_gate(root: Path, gate: str) -> subprocess.CompletedProcess[str]:
     """Run one gate on a tree."""
     env = {"PATH": os.environ["PATH"], "HOME": str(root), "LC_ALL": "C.UTF-8"}
     command = [PYTHON, "-m", "tools.check", gate]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, env=env, timeout=110)
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, env=env, timeout=200)
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,7 @@ def tree(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(450)
 @pytest.mark.security
 @pytest.mark.req("SEC-C01")
 @pytest.mark.xdist_group("gates")

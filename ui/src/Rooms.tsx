@@ -117,7 +117,7 @@ function Nav({ who, groups, home, onPassword }: NavShown): ReactNode {
   const here = (path: string) =>
     location === path || location.startsWith(`${path}/`) || location.startsWith(`/new${path}`);
   return (
-    <div className="nav">
+    <aside className="nav" aria-label="Navigation and account">
       <Link href={home} className="brand">
         <Mark /> Sluicegate
       </Link>
@@ -152,6 +152,6 @@ function Nav({ who, groups, home, onPassword }: NavShown): ReactNode {
           </button>
         </div>
       </div>
-    </div>
+    </aside>
   );
 }

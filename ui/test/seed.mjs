@@ -107,6 +107,7 @@ export function seed(options) {
     down: false,
     users,
     shelves,
+    /** @type {Record<string, any>[]} */
     runs: [],
     secrets: new Map(),
     audit: [],

@@ -46,7 +46,11 @@ class Fault extends Error {
 export async function start(options = {}) {
   const ttl = options.ttl ?? 300;
   const state = seed(options);
-  const seen = { requests: [], refreshes: 0 };
+  const seen = {
+    /** @type {{ method: string | undefined, path: string, cookie: string }[]} */
+    requests: [],
+    refreshes: 0,
+  };
   const timers = new Set();
 
   const grant = (user) => {

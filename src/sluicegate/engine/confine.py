@@ -287,9 +287,7 @@ def _argument(place: int) -> int:
 
 def _only(number: int, place: int, values: tuple[int, ...]) -> list[bytes]:
     """Allow ``number`` when argument ``place`` (its lower half) is one of ``values``."""
-    tests = [
-        step for value in values for step in (_step(_EQUAL, value & 0xFFFFFFFF, 0, 1), _step(_RETURN, _ALLOW))
-    ]
+    tests = [step for value in values for step in (_step(_EQUAL, value & 0xFFFFFFFF, 0, 1), _step(_RETURN, _ALLOW))]
     body = [_step(_LOAD, _argument(place)), *tests, _step(_RETURN, _ERRNO | errno.EPERM)]
     return [_step(_EQUAL, number, 0, len(body)), *body]
 

@@ -182,7 +182,9 @@ class Jail:
         self._stack = contextlib.ExitStack()
         bwrap = _bwrap()
         if bwrap is None and not fallback:
-            raise JailUnavailable("user text needs bubblewrap, which is not here", hint=f"{_HINT_BWRAP}, {_HINT_FALLBACK}")
+            raise JailUnavailable(
+                "user text needs bubblewrap, which is not here", hint=f"{_HINT_BWRAP}, {_HINT_FALLBACK}"
+            )
         self.full = bwrap is not None and (not fallback or _spaces(bwrap))
         search = _paths()
         _sweep(tempfile.gettempdir())
@@ -276,7 +278,9 @@ class Jail:
 
     def _error(self, kind: str, message: str) -> SluiceError:
         if kind == "jail_unavailable":
-            return JailUnavailable(f"a layer is missing: {message}", hint="See the security page for what a jail needs.")
+            return JailUnavailable(
+                f"a layer is missing: {message}", hint="See the security page for what a jail needs."
+            )
         hint = "Give the step more memory, or fewer rows at once." if kind == "memory" else ""
         return _KINDS.get(kind, Failed)(message, hint=hint)
 
@@ -316,7 +320,11 @@ class Jail:
         """Write ``rows`` to a pipe. An error of the rows ends the run and is kept; an error of the pipe is the child's."""
         import pyarrow as pa
 
-        with contextlib.suppress(OSError), os.fdopen(number, "wb") as pipe, pa.ipc.new_stream(pipe, rows.schema) as sink:
+        with (
+            contextlib.suppress(OSError),
+            os.fdopen(number, "wb") as pipe,
+            pa.ipc.new_stream(pipe, rows.schema) as sink,
+        ):
             while True:
                 try:
                     batch = rows.read_next_batch()
@@ -351,9 +359,7 @@ class Jail:
             raise
 
     @contextlib.contextmanager
-    def run(
-        self, program: Program, *, cancelled: Callable[[], bool] = lambda: False
-    ) -> Iterator[pa.RecordBatchReader]:
+    def run(self, program: Program, *, cancelled: Callable[[], bool] = lambda: False) -> Iterator[pa.RecordBatchReader]:
         """Run ``program`` and hand out its rows; leaving the context ends the child, read to the end or not.
 
         The reader raises ``DataError``, ``UnknownColumn``, ``Failed`` or ``Cancelled`` placed at ``program.where``, and what
@@ -485,12 +491,19 @@ def start(bounds: Bounds = Bounds(), *, fallback: bool = False, inputs: int = 1)
 def _run(
     program: Program, bounds: Bounds, fallback: bool, cancelled: Callable[[], bool]
 ) -> Iterator[pa.RecordBatchReader]:
-    with start(bounds, fallback=fallback, inputs=len(program.inputs)) as jail, jail.run(program, cancelled=cancelled) as rows:
+    with (
+        start(bounds, fallback=fallback, inputs=len(program.inputs)) as jail,
+        jail.run(program, cancelled=cancelled) as rows,
+    ):
         yield rows
 
 
 def run(
-    program: Program, *, bounds: Bounds = Bounds(), fallback: bool = False, cancelled: Callable[[], bool] = lambda: False  # noqa: B008 - frozen
+    program: Program,
+    *,
+    bounds: Bounds = Bounds(),
+    fallback: bool = False,
+    cancelled: Callable[[], bool] = lambda: False,  # noqa: B008 - frozen
 ) -> AbstractContextManager[pa.RecordBatchReader]:
     """Run ``program`` in a fresh jail; see ``Jail.run`` for what the reader raises and ``start`` for ``fallback``."""
     return _run(program, bounds, fallback, cancelled)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 from sluicegate.base.errors import Invalid
 from sluicegate.engine.inlet import format_for
+from sluicegate.engine.tap import Tap
 from sluicegate.kit.rows import Marker, Receipt
 
 if TYPE_CHECKING:
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 class Outlet:
     """A ``Stage`` over a file."""
 
-    def __init__(self, file: Any, encoder: Any, sealer: BinaryIO | None) -> None:
-        """Encode into ``sealer`` when there is one, else into the file."""
-        self._file, self._encoder, self._sealer = file, encoder, sealer
+    def __init__(self, file: Any, encoder: Any, tap: Tap, sealer: Any) -> None:
+        """Encode into ``tap``, which leads into ``sealer`` when there is one, else into the file."""
+        self._file, self._encoder, self._tap, self._sealer = file, encoder, tap, sealer
         self._rows = 0
         self._over = file.done is not None
         self.done: Receipt | None = file.done
@@ -36,9 +37,10 @@ class Outlet:
         if self._over:
             return
         self._over = True
-        abort = getattr(self._sealer, "abort", None)
-        if abort is not None:
-            abort()
+        self._tap.shut()
+        self._encoder.close()  # into the void: what it still holds must not come out later
+        if self._sealer is not None:
+            self._sealer.abort()
         self._file.abort()
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -77,7 +79,8 @@ def open_outlet(
             from sluicegate.crypto.seal import seal_to
 
             sealer = seal_to(to, file.out)
-        return Outlet(file, format_.encoder(schema, sealer or file.out, inner), sealer)
+        tap = Tap(sealer or file.out)
+        return Outlet(file, format_.encoder(schema, cast("BinaryIO", tap), inner), tap, sealer)
     except BaseException:
         file.abort()
         raise

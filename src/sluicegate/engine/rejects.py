@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import json
 import threading
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from sluicegate.base.errors import DataError
+from sluicegate.engine.tap import Tap
 from sluicegate.kit.rows import OnReject, Reject
 
 if TYPE_CHECKING:
@@ -82,13 +83,11 @@ class Rejects:
             from sluicegate.crypto import seal
             from sluicegate.kit.paths import Root
 
-            self._draft = Root(self._job.quarantine_folder, create=True).create(
-                f"{self._job.run}.ndjson" + (".age" if self._job.quarantine else "")
-            )
+            name_ = f"{self._job.run}.ndjson" + (".age" if self._job.quarantine else "")
+            with Root(self._job.quarantine_folder, create=True) as root:
+                self._draft = root.create(name_)
             self._out = (
-                seal.seal_to([self._job.quarantine], self._draft.out)
-                if self._job.quarantine
-                else _Plain(self._draft.out)
+                seal.seal_to([self._job.quarantine], self._draft.out) if self._job.quarantine else Tap(self._draft.out)
             )
         line: dict[str, Any] = {
             "step": name,
@@ -98,17 +97,3 @@ class Rejects:
             "raw": reject.raw,
         }
         self._out.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-
-
-class _Plain(io.RawIOBase):
-    """Writes through without closing what is below: ``run --local --rejects`` asks for plain rows."""
-
-    def __init__(self, below: BinaryIO) -> None:
-        super().__init__()
-        self._below = below
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        return self._below.write(data)

@@ -39,13 +39,14 @@ _KEPT = frozenset(
 _COLUMNS = """
 select a.attname, base.typname, base.typtype::text, n.nspname,
        case when t.typtype = 'd' then t.typtypmod else a.atttypmod end,
-       element.typname, a.attgenerated::text <> '' or a.attidentity::text = 'a', a.atthasdef or a.attidentity::text <> '',
+       element.typname, home.nspname, a.attgenerated::text <> '' or a.attidentity::text = 'a', a.atthasdef or a.attidentity::text <> '',
        pg_catalog.format_type(a.atttypid, a.atttypmod)
 from pg_catalog.pg_attribute a
 join pg_catalog.pg_type t on t.oid = a.atttypid
 join pg_catalog.pg_type base on base.oid = case when t.typtype = 'd' then t.typbasetype else t.oid end
 join pg_catalog.pg_namespace n on n.oid = base.typnamespace
 left join pg_catalog.pg_type element on element.oid = base.typelem and base.typcategory = 'A'
+left join pg_catalog.pg_namespace home on home.oid = element.typnamespace
 where a.attrelid = %s and a.attnum > 0 and not a.attisdropped
 order by a.attnum
 """
@@ -76,7 +77,7 @@ class Column(NamedTuple):
     bare: bool
     """Whether the type has no exact counterpart of ours, so that ``kind`` is text."""
     element: str
-    """For an array: name of its elements' type."""
+    """For an array: quoted name of its elements' type."""
     writable: bool
     """False when the database computes it."""
     required: bool
@@ -117,17 +118,17 @@ def place(link: psycopg.Connection[Any], item: str) -> tuple[str, str]:
 def columns(link: psycopg.Connection[Any], table: Table) -> list[Column]:
     """Return the columns of a table, in order."""
     found = []
-    for name, base, sort, namespace, mod, element, computed, filled, declared in link.execute(
+    for name, base, sort, namespace, mod, element, home, computed, filled, declared in link.execute(
         _COLUMNS, (table.oid,)
     ).fetchall():
         check_name(name)
         own = base if namespace == "pg_catalog" else ""
-        kind, as_text = _kind(own, sort, mod, element)
+        kind, as_text = _kind(own, sort, mod, element if home == "pg_catalog" else "" if element else None)
         arrow = to_arrow(kind)
         found.append(
             Column(
                 name, declared, own, arrow, as_text, kind == "text" and as_text,
-                element if kind.startswith("list(") else "", not computed, not filled, mod, quoted(namespace, base),
+                quoted(home, element) if element else "", not computed, not filled, mod, quoted(namespace, base),
             )  # fmt: skip
         )
     return found
@@ -137,16 +138,22 @@ def _kind(base: str, sort: str, mod: int, element: str | None) -> tuple[str, boo
     """Return our type name, and whether the value is selected as text."""
     if base in _PLAIN:
         return _PLAIN[base], False
-    if base == "numeric" and mod >= 4:  # noqa: PLR2004 - the size of PostgreSQL's header
-        packed = mod - 4
-        precision, scale = packed >> 16, packed & 0x7FF  # since 15 the scale has 11 bits, sign included
-        if scale <= precision <= 76:  # noqa: PLR2004 - Arrow's decimal256
-            return f"decimal({precision},{scale})", False
+    if base == "numeric" and (kind := _decimal(mod)):
+        return kind, False
+    if element == "numeric" and (kind := _decimal(mod)):
+        return f"list({kind})", True
     if element in _PLAIN and element not in ("json", "jsonb"):
         return f"list({_PLAIN[element]})", True
-    if sort == "c" or element:
+    if sort == "c" or element is not None:
         return "json", True
     return "text", True
+
+
+def _decimal(mod: int) -> str | None:
+    """Return the type name for the modifier of a numeric; ``None`` when it has none or one that we have no type for."""
+    packed = mod - 4  # the size of PostgreSQL's header
+    precision, scale = packed >> 16, packed & 0x7FF  # since 15 the scale has 11 bits, sign included
+    return f"decimal({precision},{scale})" if packed >= 0 and scale <= precision <= 76 else None  # noqa: PLR2004 - Arrow's decimal256
 
 
 def declare(field: pa.Field) -> str:
@@ -157,6 +164,8 @@ def declare(field: pa.Field) -> str:
         return kept
     if name.startswith("decimal("):
         return name.replace("decimal", "numeric")
+    if name.startswith("list(decimal("):
+        return name[5:-1].replace("decimal", "numeric") + "[]"
     if name.startswith("list(") and (inner := _MADE.get(name[5:-1])):
         return f"{inner}[]"
     return _MADE.get(name, "json")

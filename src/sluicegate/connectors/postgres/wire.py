@@ -76,9 +76,8 @@ def plan(field: pa.Field, column: Column, where: str) -> Plan:
         return straight(lambda each: to_text(exact(each, own)), pa.string())
     if base in ("json", "jsonb") and (want == "json" or pa.types.is_nested(own)):
         return straight(lambda each: to_text(exact(each, own)), pa.string(), jsonb=base == "jsonb")
-    if column.element and pa.types.is_list(own) and own == column.kind:
-        element = quoted("pg_catalog", column.element)
-        items = f"array(select v::{element} from pg_catalog.jsonb_array_elements_text({name}::jsonb) as v)"
+    if column.element and own == column.kind:
+        items = f"array(select i.v::{column.element} from pg_catalog.jsonb_array_elements_text({name}::jsonb) as i(v))"
         return spelled(f"case when {name} is not null then {items} end")
     if column.bare and want == "text":
         return spelled(f"{name}::{column.type_sql}")

@@ -1,0 +1,46 @@
+"""A question for every operation that is well formed and changes little: the gate decodes before it authorises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sluicegate.base.model import new_id
+
+from tests.fixtures.server import PASSWORD
+
+FLOW = "kind: flow\nname: idle\nsteps: []\n"
+
+
+def ask_for(operation: str) -> dict[str, Any]:
+    """Return a question that passes decoding. It names nothing that exists, so that allowed calls end in ``missing``."""
+    noun, _, verb = operation.partition(".")
+    fixed: dict[str, dict[str, Any]] = {
+        "session.login": {"email": "nobody@example.org", "password": "not the password"},
+        "session.bootstrap": {"code": "x", "email": "a@b.example", "name": "A", "password": PASSWORD},
+        "session.refresh": {"refresh": "rt_nothing"},
+        "session.logout": {"refresh": "rt_nothing"},
+        "session.password": {"old": PASSWORD, "new": PASSWORD},  # refused, after the old one was found right
+        "tenant.create": {"name": f"t-{new_id()[-12:]}"},
+        "user.create": {"email": f"{new_id()}@example.org", "role": "viewer"},
+        "user.deactivate": {"id": new_id()},
+        "definition.apply": {"source": FLOW},
+        "definition.validate": {"source": FLOW},
+        "secret.set": {"name": "matrix", "value": "a value"},
+        "flow.preview": {"name": "no-such", "step": "s"},
+    }
+    if operation in fixed:
+        return fixed[operation]
+    if noun == "run" and verb in {"get", "events", "cancel", "rejects"}:
+        return {"id": new_id()}
+    if verb in {"list", "whoami", "about", "health"}:
+        return {}
+    return {"name": "no-such"}
+
+
+def path_for(path: str, ask: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the path below ``/api/v1`` with its places filled, and what is left of the question."""
+    left = dict(ask)
+    for name in list(left):
+        if f"{{{name}}}" in path:
+            path = path.replace(f"{{{name}}}", str(left.pop(name)))
+    return f"/api/v1{path}", left
