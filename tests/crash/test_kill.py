@@ -83,7 +83,7 @@ def test_a_killed_server_takes_its_runs_up_again_and_lands_the_same_rows_once(se
     served.kill()
     served.start()
     found = wait(served, run)
-    assert found["state"] == "succeeded", found
+    assert found["state"] == "succeeded", (found["error"], (served.folder / "server.log").read_text()[-3000:])
     check(data)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from sluicegate.base.errors import Invalid
-from sluicegate.engine.plan import above, plan, steps
+from sluicegate.engine.plan import above, one_writer, plan, steps
 from sluicegate.kit.flow import Flow
 
 
@@ -37,3 +37,12 @@ def test_above_gives_sources_first():
     assert [each.name for each in above(steps(found), "b")] == ["a", "b"]
     with pytest.raises(Invalid, match="no step"):
         above(steps(found), "zap")
+
+
+def test_two_loads_into_a_single_writer_are_two_segments():
+    found = plan(flow(A, write("a"), write("a"), write("a")), frozenset({"c"}))
+    assert [each.writes for each in found] == [("write-2",), ("write-3",), ("write-4",)]
+
+
+def test_single_writers_are_told_by_their_connectors():
+    assert one_writer({"s": {"type": "sqlite"}, "f": {"type": "files"}}) == {"s"}

@@ -152,9 +152,9 @@ def test_truncated_gzip(folder):
 
 
 def test_invalid_utf8(folder):
-    (folder.path / "in.csv").write_bytes(b"id,price\n2,15\n3,\xff\xfe\n")
-    folder.flow(READ, WRITE)
-    folder.refuses(code="data", where="line 3")
+    (folder.path / "in.csv").write_bytes(b"id,name\n2,plum\n3,\xff\xfe\n")
+    folder.flow(READ, "write: { from: rows, connection: here, item: out.parquet }")
+    folder.refuses(code="data", where="line 3", says="UTF-8")
 
 
 def test_wrong_field_count(folder):

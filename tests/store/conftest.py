@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import psycopg
 import pytest
 
 from sluicegate.base.principal import Principal, Role
@@ -37,15 +40,15 @@ class Place(NamedTuple):
     owner_url: str | None
     server: PostgresServer | None
 
+    @contextmanager
     def raw(self):
         """Connect past everything of ours: to the file, or as PostgreSQL's superuser."""
-        import sqlite3
-
-        import psycopg
-
         if self.server is None:
-            return sqlite3.connect(self.url.removeprefix("sqlite:///"), isolation_level=None)
-        return psycopg.connect(self.server.url, autocommit=True)
+            link = sqlite3.connect(self.url.removeprefix("sqlite:///"), isolation_level=None)
+        else:
+            link = psycopg.connect(self.server.url, autocommit=True)
+        with closing(link):  # sqlite3's own context manager does not close
+            yield link
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def run_here(
 
 def _carry_out(job: Any, flow: Flow, record: dict[str, Any], progress: show.Progress, stop: threading.Event) -> None:
     from sluicegate.engine import stage
-    from sluicegate.engine.plan import plan, steps
+    from sluicegate.engine.plan import one_writer, plan, steps
     from sluicegate.kit.step import Reading
 
     named = steps(flow)
@@ -73,7 +73,7 @@ def _carry_out(job: Any, flow: Flow, record: dict[str, Any], progress: show.Prog
         if kind != "schema":
             progress.event(kind, body)
 
-    for segment in plan(flow):
+    for segment in plan(flow, one_writer(job.connections)):
         done = stage.execute(job, segment.name, report, stop.is_set)
         for name, each in done["counts"]["steps"].items():
             if isinstance(named.get(name), Reading):

@@ -1,1 +1,5 @@
-"""Test suites that every plugin passes, shipped so that authors outside can run them too."""
+"""What every connector and format must hold, as pytest classes to inherit: shipped, so that third-party plugins prove the same.
+
+A connection's test file has one class per thing it can do (``ConnectionSuite`` and, as they fit, ``NetworkSuite``, ``RowsSuite``,
+``FilesSuite``), a format's has one ``FormatSuite``. Security cases carry the mark ``security``.
+"""

@@ -144,8 +144,8 @@ def environment() -> dict[str, str]:
     }
 
 
-def wrapped(bwrap: str, scratch: str, info: int, programs: tuple[str, ...]) -> list[str]:
-    """Return the command line of the full tier, up to the interpreter."""
+def wrapped(bwrap: str, spill: int, info: int, programs: tuple[str, ...]) -> list[str]:
+    """Return the command line of the full tier, up to the interpreter; ``spill`` is the size of its folder in bytes."""
     from pathlib import Path
 
     small = ("--size", str(1 << 20), "--tmpfs")
@@ -162,7 +162,7 @@ def wrapped(bwrap: str, scratch: str, info: int, programs: tuple[str, ...]) -> l
         "--info-fd", str(info), "--proc", "/proc", "--dir", "/dev", "--dev-bind", "/dev/null", "/dev/null",
         "--dev-bind", "/dev/urandom", "/dev/urandom", *small, "/tmp", *binds,  # noqa: S108 - inside
         *(word for file in programs for word in ("--ro-bind", file, f"{INSIDE}/{Path(file).name}")),
-        "--bind", scratch, SPILL, "--remount-ro", "/", "--chdir", "/", "--",
+        "--size", str(spill), "--perms", "0700", "--tmpfs", SPILL, "--remount-ro", "/", "--chdir", "/", "--",
     ]  # fmt: skip
 
 

@@ -36,16 +36,19 @@ from sluicegate.engine import confine
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SPILL_BYTES = 16 << 30
-"""What one jail may write to its encrypted spill folder, at most; half of the free disk when that is less."""
+SPILL_BYTES = 2 << 30
+"""What one jail may spill beyond its memory limit, at most; a quarter of the free memory when that is less.
+
+It goes to a tmpfs that only the jail has mounted, never to a disk: DuckDB 1.5.5 encrypts temporary files only with a crypto
+library that is not part of it. In the fallback tier there is no such mount, and nothing is spilled.
+"""
 _HERE = Path(__file__).parent
 _PROGRAM, _CONFINE = _HERE / "jailed.py", _HERE / "confine.py"
 _PIPE = 1 << 20
 _BLINK = 0.1  # seconds between two looks at ``cancelled``
 _BOOT = 20.0  # seconds in which a jail must stand
-_SCRATCH = "sluice-jail-"
-_STALE = 60  # seconds after which a scratch folder that nobody holds is left over from a crash
 _DIGITS = 38
+_TICK = 0.5  # seconds: the kernel looks at the limit now and then, and counts what it charges apart
 _HINT_BWRAP = "Install the Debian package bubblewrap: apt-get install bubblewrap"
 _HINT_FALLBACK = "or allow the weaker tier without namespaces in the settings (jail.fallback)."
 _KINDS: dict[str, type[SluiceError]] = {
@@ -135,18 +138,11 @@ def _spaces(bwrap: str) -> bool:
     return tried.returncode == 0
 
 
-def _sweep(folder: str) -> None:
-    """Remove scratch folders that a crash has left: ours, old, and held by nobody."""
-    for path in Path(folder).glob(f"{_SCRATCH}*"):
-        with contextlib.suppress(OSError):  # another process is quicker, or it is not ours: both are fine
-            place = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                held = os.fstat(place)
-                if held.st_uid == os.geteuid() and time.time() - held.st_mtime > _STALE:
-                    fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(path)
-            finally:
-                os.close(place)
+def _spill_bytes() -> int:
+    """Return how much one jail may spill: to memory of its own mount, so never more than a part of what is free."""
+    with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123 - a kernel file
+        free = next(int(line.split()[1]) << 10 for line in file if line.startswith("MemAvailable:"))
+    return min(SPILL_BYTES, free // 4)
 
 
 def _pipe(size: int = 0) -> tuple[int, int]:
@@ -179,7 +175,6 @@ class Jail:
         self._child: subprocess.Popen[bytes] | None = None
         self._ours: set[int] = set()
         self._used = 0.0
-        self._stack = contextlib.ExitStack()
         bwrap = _bwrap()
         if bwrap is None and not fallback:
             raise JailUnavailable(
@@ -187,7 +182,6 @@ class Jail:
             )
         self.full = bwrap is not None and (not fallback or _spaces(bwrap))
         search = _paths()
-        _sweep(tempfile.gettempdir())
         try:
             self._boot(bwrap if self.full else None, search, inputs)
         except BaseException:
@@ -195,11 +189,6 @@ class Jail:
             raise
 
     def _boot(self, bwrap: str | None, search: tuple[str, ...], inputs: int) -> None:
-        scratch = tempfile.mkdtemp(prefix=_SCRATCH)
-        self._stack.callback(shutil.rmtree, scratch, ignore_errors=True)
-        held = os.open(scratch, os.O_RDONLY | os.O_CLOEXEC)
-        self._stack.callback(os.close, held)
-        fcntl.flock(held, fcntl.LOCK_EX)
         theirs: list[int] = []
         try:
             outward = [_pipe(_PIPE), _pipe(), _pipe(), _pipe()]
@@ -210,18 +199,18 @@ class Jail:
             self._job, *self._inlets = (pair[1] for pair in inward)
             output, control, noise, info = (pair[1] for pair in outward)
             job, *inlets = (pair[0] for pair in inward)
-            free = shutil.disk_usage(scratch).free
+            spill = _spill_bytes() if bwrap else 0
             asked = {
                 "output": output, "control": control, "job": job, "inputs": inlets, "path": search,
                 "memory_mb": self.bounds.memory_mb, "cpu_seconds": self.bounds.cpu_seconds,
                 "processes": self.bounds.processes, "files": self.bounds.files,
-                "spill_bytes": min(SPILL_BYTES, free // 2), "spill": confine.SPILL if bwrap else scratch,
+                "spill_bytes": spill, "spill": confine.SPILL if bwrap else "",
                 "parent": None if bwrap else os.getpid(), "environ": list(confine.environment()),
             }  # fmt: skip
             own = [f"{confine.INSIDE}/{_PROGRAM.name}" if bwrap else str(_PROGRAM), json.dumps(asked)]
             python = [confine.interpreter(), "-I", "-S", "-B", "-X", "utf8"]
             self._child = subprocess.Popen(  # noqa: S603 - fixed words, numbers and our own paths; never user text
-                [*(confine.wrapped(bwrap, scratch, info, (str(_PROGRAM), str(_CONFINE))) if bwrap else ()), *python, *own],
+                [*(confine.wrapped(bwrap, spill, info, (str(_PROGRAM), str(_CONFINE))) if bwrap else ()), *python, *own],
                 stdin=subprocess.DEVNULL, stdout=noise, stderr=noise, env=confine.environment(), cwd="/", close_fds=True,
                 pass_fds=(output, control, job, *inlets, *((info,) if bwrap else ())), process_group=0,
             )  # fmt: skip
@@ -296,7 +285,7 @@ class Jail:
                 hint = f"Allow unprivileged user namespaces (sysctl user.max_user_namespaces), {_HINT_FALLBACK}"
                 return JailUnavailable(f"namespaces cannot be made ({said})", hint=hint)
             return JailUnavailable(f"the jail did not start ({said or self._child.returncode})")
-        if used >= self.bounds.cpu_seconds:
+        if used >= self.bounds.cpu_seconds - _TICK:
             return Failed(f"used more than the {self.bounds.cpu_seconds} s of processor time it may")
         return Failed(f"ended unexpectedly ({self._child.returncode}{': ' if said else ''}{said})")
 
@@ -442,7 +431,7 @@ class Jail:
         return self._used
 
     def close(self) -> None:
-        """End the child, wait until it is gone, close every pipe, remove its folder. May be called twice."""
+        """End the child, wait until it is gone, close every pipe. May be called twice."""
         if self._timer:
             self._timer.cancel()
         if self._child is not None:
@@ -455,7 +444,6 @@ class Jail:
             self._drop(number)
         for feeder in self._feeders:  # one that waits for a slow source ends when the source gives its next batch
             feeder.join(5)
-        self._stack.close()
 
     def __enter__(self) -> Self:
         return self

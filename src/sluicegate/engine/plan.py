@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sluicegate.base.errors import Invalid
 from sluicegate.base.model import Model
+from sluicegate.kit import registry
+from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow
 from sluicegate.kit.step import Step, Transform, Writing
 
@@ -23,13 +28,24 @@ class Segment(Model):
     """Whether it holds a person's text, so that a jail is started."""
 
 
-def plan(flow: Flow) -> tuple[Segment, ...]:
-    """Return the segments in the order of their first writing step."""
+def plan(flow: Flow, one_writer: frozenset[str] = frozenset()) -> tuple[Segment, ...]:
+    """Return the segments in the order of their first writing step.
+
+    ``one_writer``: connections that take one load at a time; two loads into one of them are two segments.
+    """
     named = steps(flow)
-    sources: dict[str, list[str]] = {}
+    groups: list[tuple[str, list[str], set[str]]] = []
     for step in flow.steps:
-        if isinstance(step, Writing):
-            sources.setdefault(step.from_, []).append(flow.step_name(step))
+        if not isinstance(step, Writing):
+            continue
+        alone = {step.connection} & one_writer
+        fitting = (each for each in groups if each[0] == step.from_ and not alone & each[2])
+        group = next(fitting, None)
+        if group is None:
+            group = (step.from_, [], set())
+            groups.append(group)
+        group[1].append(flow.step_name(step))
+        group[2].update(alone)
     return tuple(
         Segment(
             name=writes[0],
@@ -37,7 +53,14 @@ def plan(flow: Flow) -> tuple[Segment, ...]:
             writes=tuple(writes),
             jails=any(isinstance(each, Transform) for each in above(named, source)),
         )
-        for source, writes in sources.items()
+        for source, writes, _ in groups
+    )
+
+
+def one_writer(connections: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
+    """Return the names of those connections (by name, as documents) that take one load at a time."""
+    return frozenset(
+        name for name, body in connections.items() if _plugin(body).single_writer
     )
 
 
@@ -59,3 +82,8 @@ def above(named: dict[str, Step], source: str) -> tuple[Step, ...]:
 
     visit(source)
     return tuple(found.values())
+
+
+def _plugin(body: Mapping[str, Any]) -> type[Connection]:
+    found: type[Connection] = registry.find("connection", str(body["type"]))
+    return found

@@ -15,7 +15,7 @@ from sluicegate.engine.conveyor import Conveyor, Stopped
 from sluicegate.engine.inlet import Inlet
 from sluicegate.engine.meter import Count, Meter, Report
 from sluicegate.engine.outlet import open_outlet
-from sluicegate.engine.plan import Segment, plan, steps
+from sluicegate.engine.plan import Segment, one_writer, plan, steps
 from sluicegate.kit.connection import WritesFiles, WritesRows
 from sluicegate.kit.document import parse_definition
 from sluicegate.kit.flow import Flow
@@ -46,7 +46,7 @@ def execute(job: Job, name: str, report: Report, cancelled: Callable[[], bool]) 
     Raises a ``SluiceError`` that names the step; the destinations are then as they were.
     """
     flow = read_flow(job)
-    segment = next((each for each in plan(flow) if each.name == name), None)
+    segment = next((each for each in plan(flow, one_writer(job.connections)) if each.name == name), None)
     if segment is None:
         raise Invalid(f"the flow has no segment {name[:64]!r}")
     with ExitStack() as stack, Meter(report) as meter:

@@ -15,7 +15,7 @@ from sluicegate.base.principal import Principal, Role, Via
 from sluicegate.base.secret import Secret
 from sluicegate.engine.events import Events
 from sluicegate.engine.job import Job, What
-from sluicegate.engine.plan import plan
+from sluicegate.engine.plan import one_writer, plan
 from sluicegate.engine.task import Task
 from sluicegate.guard import policy
 from sluicegate.guard.desk import Asked
@@ -138,7 +138,7 @@ class Worker:
             stored = scope.definitions().get("flow", found.flow, found.flow_version)
             flow = _flow(stored.body)
             with _Lazy(lambda: self._begin(scope, run, flow, stored.body, found.params)) as task:
-                for segment in plan(flow):
+                for segment in plan(flow, self._one_writer(scope, flow)):
                     done = step(segment.name, lambda name=segment.name: self._segment(scope, run, task, name))  # type: ignore[misc]
                     if "problem" in done:
                         raise rebuild(done["problem"])
@@ -152,6 +152,10 @@ class Worker:
             return
         counts["seconds"] = round(time.monotonic() - began, 3)
         self._finish(scope, run, "finished_with_rejects" if counts["rejected"] else "succeeded", counts, None)
+
+    @staticmethod
+    def _one_writer(scope: Scope, flow: Flow) -> frozenset[str]:
+        return one_writer({name: scope.definitions().get("connection", name).body for name in flow.connections()})
 
     def _segment(self, scope: Scope, run: str, lazy: _Lazy, name: str) -> dict[str, Any]:
         if scope.runs().cancel_requested(run):

@@ -46,6 +46,8 @@ class Connection(Model):
 
     destination: ClassVar[frozenset[str]] = frozenset()
     """Fields that say where the connection leads. Changing one clears the secrets it uses (SEC-V08)."""
+    single_writer: ClassVar[bool] = False
+    """Whether the system takes one load at a time, so that two loads are carried out one after the other."""
 
     def open(self, ctx: Context) -> AbstractContextManager[Any]:
         """Open a session. Raises ``Unreachable``, ``Egress`` or ``Failed``."""

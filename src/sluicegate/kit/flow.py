@@ -87,7 +87,8 @@ class Flow(Model):
 
     def step_name(self, step: Step) -> str:
         """Return the step's name; a writing step without one is called after its type and place."""
-        return step.name or f"{step.type}-{self.steps.index(step) + 1}"
+        place = next(place for place, each in enumerate(self.steps, 1) if each is step)
+        return step.name or f"{step.type}-{place}"
 
     def order(self) -> tuple[Step, ...]:
         """Return the steps so that each comes after its inputs; ``ValueError`` for a cycle or an unknown name."""

@@ -21,7 +21,7 @@ _ALWAYS = {
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 _HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
-LOCAL = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
+LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 Message = MutableMapping[str, Any]
 App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
@@ -44,7 +44,9 @@ class Headers:
             await self._app(scope, receive, send)
             return
         host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
-        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+        name = (host if host.endswith("]") else host.rsplit(":", 1)[0]).lower()
+        if name.startswith("[") and name.endswith("]"):
+            name = name[1:-1]  # an IPv6 address stands in brackets in a request, and without them in the settings
         added = self._plain if name in LOCAL else [*self._plain, _HSTS]  # no HSTS on localhost: it would bind all ports
 
         async def dressed(message: Message) -> None:
@@ -53,7 +55,7 @@ class Headers:
                 message["headers"] = [*kept, *added]
             await send(message)
 
-        if name.lower() not in self._hosts and "*" not in self._hosts:
+        if name not in self._hosts and "*" not in self._hosts:
             title = b"This server has another name."
             body = b'{"type":"urn:sluicegate:malformed","code":"malformed","status":421,"title":"%s"}' % title
             start = {

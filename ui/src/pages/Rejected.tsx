@@ -31,7 +31,7 @@ export function Rejected({ run }: { run: string }): ReactNode {
           <p className="panel-body dim">None were kept: the flow skips rejected rows, or their time is over.</p>
         ) : (
           // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region needs the focus to scroll by keyboard
-          <section className="scroll-x" aria-label="Rejected rows" tabIndex={0}>
+          <section className="scroll-x" aria-label="Rows in quarantine" tabIndex={0}>
             <table className="steps">
               <thead>
                 <tr>

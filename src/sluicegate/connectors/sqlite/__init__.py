@@ -41,6 +41,7 @@ class Sqlite(Connection):
     path: str = Field(min_length=1, max_length=4096)
     """The database file. Locally: relative to the YAML file; on a server: beneath the tenant's own directory."""
 
+    single_writer: ClassVar[bool] = True
     destination: ClassVar[frozenset[str]] = frozenset({"path"})
 
     @contextmanager

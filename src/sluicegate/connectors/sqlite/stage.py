@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sluicegate.base.errors import DataError, Failed, Invalid
 from sluicegate.connectors.sqlite.link import quoted, told
-from sluicegate.connectors.sqlite.types import check_holds, columns, declare, to_storage
+from sluicegate.connectors.sqlite.types import columns, declare, narrowed, to_storage
 from sluicegate.kit.mode import Merge, Replace
 from sluicegate.kit.rows import Receipt
-from sluicegate.kit.text import Unfit, shown
+from sluicegate.kit.text import Unfit, exact, shown
 from sluicegate.kit.types import to_name
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class SqliteStage:
         self._link, self._item, self._schema, self._mode, self._marker, self._log = link, item, schema, mode, marker, log
         self._where, self._table = f"{path}: {item}", quoted(item)
         self._names = list(schema.names)
+        self._kinds = {field.name: field.type for field in schema}
         self._rows, self._open = 0, True
         self.done: Receipt | None = None
         self._into = ""
@@ -83,6 +84,7 @@ class SqliteStage:
                 self._log("table is made anew: its columns differ", table=self._item, why=str(fault))
                 self._link.execute(f"drop table {self._table}")
                 existing = []
+                self._kinds = {field.name: field.type for field in self._schema}
             else:
                 self._link.execute(f"delete from {self._table}")  # noqa: S608 - quoted
         elif existing:
@@ -107,7 +109,7 @@ class SqliteStage:
         return ", ".join(map(quoted, names))
 
     def _definition(self, table: str, keys: tuple[str, ...], *, clustered: bool | None = None) -> str:
-        parts = [f"{quoted(field.name)} {declare(field.type)}" + " not null" * (field.name in keys) for field in self._schema]
+        parts = [f"{quoted(field.name)} {declare(self._kinds[field.name])}" + " not null" * (field.name in keys) for field in self._schema]
         if keys and clustered is not False:
             parts.append(f"primary key ({self._list(keys)})")
         return f"create table {table} ({', '.join(parts)})" + (" without rowid" if clustered else "")
@@ -119,7 +121,7 @@ class SqliteStage:
         if gone := [column.name for column in existing if column.required and column.name not in self._names]:
             raise DataError(f"The rows have no column {shown(gone[0])}, which the table has.", where=self._where)
         for field in self._schema:
-            check_holds(by_name[field.name], field.type, self._where)
+            self._kinds[field.name] = narrowed(by_name[field.name], field.type, self._where)
 
     def _unique(self, keys: tuple[str, ...]) -> bool:
         wanted = set(keys)
@@ -141,7 +143,7 @@ class SqliteStage:
         values = []
         for name, column in zip(self._names, batch.columns, strict=True):
             try:
-                values.append(to_storage(column))
+                values.append(to_storage(exact(column, self._kinds[name])))
             except Unfit as fault:
                 place = f"{self._where}: column {name}, row {self._rows + fault.row + 1}"
                 raise DataError(fault.reason, where=place) from None

@@ -37,11 +37,6 @@ _DECIMAL = re.compile(r"(?:DECIMAL|NUMERIC|DECIMAL_TEXT)\s*\(\s*(\d+)\s*(?:,\s*(
 _KINDS = {int: "an integer", float: "a real number", str: "text", bytes: "bytes"}
 _SAFE_REAL = 15
 """Digits of a decimal that survive SQLite's NUMERIC affinity, which makes reals of them."""
-_GROWS = {
-    "int8": {"int16", "int32", "int64"}, "int16": {"int32", "int64"}, "int32": {"int64"},
-    "uint8": {"int16", "int32", "int64", "uint16", "uint32"}, "uint16": {"int32", "int64", "uint32"},
-    "uint32": {"int64"}, "float32": {"float64"},
-}  # fmt: skip
 _SPELLED = frozenset({"date", "time", "timestamp", "timestamptz", "interval", "uuid", "json"})
 
 
@@ -114,24 +109,30 @@ def declare(kind: pa.DataType) -> str:
     return _OURS.get(name, "JSON_TEXT")
 
 
-def check_holds(column: Column, kind: pa.DataType, where: str) -> None:
-    """Raise ``DataError`` when values of ``kind`` could change in an existing column."""
+def narrowed(column: Column, kind: pa.DataType, where: str) -> pa.DataType:
+    """Return the type to cast rows of ``kind`` to, value by value, before they go into an existing column.
+
+    Raises ``DataError`` when the column could change values, whatever they are.
+    """
+    import pyarrow as pa
+
     have, want = to_name(column.kind), to_name(kind)
+    decimals = have.startswith("decimal(") and want.startswith("decimal(")
+    if decimals and ("TEXT" in column.declared.upper() or column.kind.precision <= _SAFE_REAL):
+        return column.kind
+    if pa.types.is_integer(column.kind) and pa.types.is_integer(kind) and column.declared.strip():
+        return column.kind
     nested = want.startswith(("list(", "struct("))
     fits = (
-        have == want or have in _GROWS.get(want, ()) or not column.declared.strip()
+        (have == want and not decimals) or not column.declared.strip() or (have, want) == ("float64", "float32")
         or (have == "text" and (want in _SPELLED or want.startswith("decimal("))) or (have == "json" and nested)
     )  # fmt: skip
-    if have.startswith("decimal(") and want.startswith("decimal("):
-        room = column.kind
-        fits = room.scale >= kind.scale and room.precision - room.scale >= kind.precision - kind.scale
-        if "TEXT" not in column.declared.upper():
-            fits = fits and room.precision <= _SAFE_REAL
     if not fits:
         raise DataError(
             f"The column is declared {column.declared} and cannot hold {want} unchanged.",
             where=f"{where}: column {column.name}", hint="Cast it in a map step.",
         )  # fmt: skip
+    return kind
 
 
 def from_storage(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

@@ -1,0 +1,26 @@
+"""The only way out over the network: every connection goes to an address that was checked, never to a name.
+
+A host is resolved once, every address it gives is checked, and the socket is opened to a checked address; SNI, Host and
+the certificate keep the name. All of it is in this package; what others use is named here.
+"""
+
+from sluicegate.kit.net.address import Address, Egress, Grant, Pinned, clean_host
+from sluicegate.kit.net.client import HttpsClient, Reply
+from sluicegate.kit.net.descriptors import free_port, local_pair, receive_descriptors, send_descriptors
+from sluicegate.kit.net.network import HOPS, Net
+
+__all__ = [
+    "HOPS",
+    "Address",
+    "Egress",
+    "Grant",
+    "HttpsClient",
+    "Net",
+    "Pinned",
+    "Reply",
+    "clean_host",
+    "free_port",
+    "local_pair",
+    "receive_descriptors",
+    "send_descriptors",
+]

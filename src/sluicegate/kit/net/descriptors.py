@@ -1,0 +1,59 @@
+"""Between processes of this machine: messages that carry open files, and free ports."""
+
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from sluicegate.base.errors import Failed, Invalid, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MESSAGE, _FILES = 65536, 64
+
+
+def local_pair() -> tuple[socket.socket, socket.socket]:
+    """Return two ends of a local connection that keeps messages whole; neither survives ``exec`` unless passed on."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def send_descriptors(sock: socket.socket, data: bytes, fds: Sequence[int]) -> None:
+    """Send one message (1 to 65536 bytes) with at most 64 open files; the caller still closes its own.
+
+    Raises ``Invalid`` (too much) or ``Unreachable`` (the other end is gone).
+    """
+    if not 0 < len(data) <= _MESSAGE or len(fds) > _FILES:
+        raise Invalid("A message holds 1 to 65536 bytes and at most 64 open files.")
+    try:
+        socket.send_fds(sock, [data], fds)
+    except ConnectionError as fault:
+        raise Unreachable("The other process is gone.") from fault
+
+
+def receive_descriptors(sock: socket.socket) -> tuple[bytes, list[int]]:
+    """Return one message and its open files, closed on ``exec``; ``(b"", [])`` when the other end has closed.
+
+    Raises ``Failed`` when either was cut short (all files are closed then), ``Unreachable`` when the other end is gone.
+    """
+    import os
+
+    try:
+        # Not socket.recv_fds: it drops its flags, and a child started meanwhile would inherit the files.
+        data, notes, flags, _ = sock.recvmsg(_MESSAGE, socket.CMSG_LEN(_FILES * 4), socket.MSG_CMSG_CLOEXEC)
+    except ConnectionError as fault:
+        raise Unreachable("The other process is gone.") from fault
+    fds = [fd for _, kind, raw in notes if kind == socket.SCM_RIGHTS for fd in memoryview(raw).cast("i")]
+    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        for fd in fds:
+            os.close(fd)
+        raise Failed("A message between processes was cut short.")
+    return data, fds
+
+
+def free_port() -> int:
+    """Return a loopback port that nothing listens on now; another process may still take it first."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
