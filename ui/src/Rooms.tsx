@@ -113,7 +113,12 @@ interface NavShown {
 }
 
 function Nav({ who, groups, home, onPassword }: NavShown): ReactNode {
-  const [location] = useLocation();
+  const [location, move] = useLocation();
+  const leave = () => {
+    // Signed out here even if the server cannot be told. The next person starts at the start, not on this one's page.
+    session.logout().catch(() => undefined);
+    move("/", { replace: true });
+  };
   const here = (path: string) =>
     location === path || location.startsWith(`${path}/`) || location.startsWith(`/new${path}`);
   return (
@@ -147,7 +152,7 @@ function Nav({ who, groups, home, onPassword }: NavShown): ReactNode {
           <button type="button" className="link" onClick={onPassword}>
             Password
           </button>
-          <button type="button" className="link" onClick={() => void session.logout().catch(() => undefined)}>
+          <button type="button" className="link" onClick={leave}>
             Sign out
           </button>
         </div>

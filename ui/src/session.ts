@@ -65,7 +65,9 @@ export class Session {
   #access = "";
   #refresh = "";
   #deadline = 0;
-  #renewing: Promise<Grant> | undefined;
+  /** Who signed in here; without the password. */
+  #identity: { tenant?: string; email: string } | undefined;
+  #renewing: Promise<void> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #snapshot: Snapshot = { phase: "out", notice: "" };
   #watchers = new Set<() => void>();
@@ -84,6 +86,7 @@ export class Session {
 
   async login(credentials: Credentials): Promise<void> {
     const grant = (await this.#send("POST", "/session/login", { body: credentials })) as Grant;
+    this.#identity = { email: credentials.email, ...(credentials.tenant ? { tenant: credentials.tenant } : {}) };
     this.#accept(grant);
     this.#move(grant.must_change ? "change" : "in");
   }
@@ -91,15 +94,17 @@ export class Session {
   /** Create the first administrator with the code that the server printed at its start, and sign in. */
   async bootstrap(form: { code: string; email: string; name: string; password: string }): Promise<void> {
     const grant = (await this.#send("POST", "/session/bootstrap", { body: form })) as Grant;
+    this.#identity = { email: form.email };
     this.#accept(grant);
     this.#move("in");
   }
 
-  /** Change the password. The server keeps this sign-in and ends all others; renewing the tokens tells where we stand. */
+  /** Change the password, which makes every token void, this page's too; so sign in again with the new one. */
   async changePassword(old: string, fresh: string): Promise<void> {
+    const identity = this.#identity;
+    if (!identity) throw new Problem({ code: "unauthenticated", status: 401, title: ENDED });
     await this.request("POST", "/session/password", { body: { old, new: fresh } });
-    const grant = await this.#renew();
-    this.#move(grant.must_change ? "change" : "in");
+    await this.login({ ...identity, password: fresh });
   }
 
   /** Forget the tokens at once and tell the server; the person is signed out here even if the server is unreachable. */
@@ -132,14 +137,14 @@ export class Session {
     return this.#send("GET", path, signal ? { signal } : {});
   }
 
-  #renew(): Promise<Grant> {
+  #renew(): Promise<void> {
     this.#renewing ??= this.#exchange().finally(() => {
       this.#renewing = undefined;
     });
     return this.#renewing;
   }
 
-  async #exchange(): Promise<Grant> {
+  async #exchange(): Promise<void> {
     const spent = this.#refresh;
     let grant: Grant;
     try {
@@ -153,7 +158,6 @@ export class Session {
     if (this.#refresh !== spent) throw new Problem({ code: "unauthenticated", status: 401, title: ENDED });
     this.#accept(grant);
     if (grant.must_change) this.#move("change");
-    return grant;
   }
 
   #accept(grant: Grant): void {
@@ -173,6 +177,7 @@ export class Session {
     this.#access = "";
     this.#refresh = "";
     this.#deadline = 0;
+    this.#identity = undefined;
     this.#move("out", notice);
   }
 

@@ -91,6 +91,17 @@ describe("tokens", () => {
     await heading("Sign in");
   });
 
+  it("are gone after signing out, and so is the page", async () => {
+    await open();
+    await page.goto(`${stub.url}/users`);
+    await sign();
+    await heading("Users");
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await heading("Sign in");
+    expect(new URL(page.url()).pathname).toBe("/");
+    expect(stub.state.refresh.size).toBe(0);
+  });
+
   it("are not reachable from the page's globals", async () => {
     await open();
     await sign();

@@ -252,6 +252,7 @@ export function seed(options) {
       about,
     });
   note("session.login", 0, "ok", {});
+  note("definition.apply", 0, "asked", {});
   note("definition.apply", 0, "ok", { kind: "flow", name: "flights-to-warehouse", version: 4 });
   note("session.login", null, "denied", { email: "mallory@example.org" });
   note("secret.set", 1, "ok", { name: "warehouse-password", version: 3 });

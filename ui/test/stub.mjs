@@ -220,6 +220,9 @@ export async function start(options = {}) {
         });
       who.password = body.new;
       who.must = false;
+      // Every token of the person is void now, the one that was used as well.
+      for (const [key, held] of state.access) if (held.user === who) state.access.delete(key);
+      for (const [key, user] of state.refresh) if (user === who) state.refresh.delete(key);
       return {};
     }
     if (who.must) throw new Fault(403, "denied", "Change your password first.");

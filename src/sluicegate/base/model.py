@@ -13,6 +13,7 @@ class Model(BaseModel):
 
     model_config = ConfigDict(
         frozen=True,
+        defer_build=True,  # a command builds only the models it uses
         extra="forbid",
         use_attribute_docstrings=True,
         hide_input_in_errors=True,

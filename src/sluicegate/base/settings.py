@@ -48,6 +48,10 @@ class Store(Model):
 
     url: str = ""
     """``postgresql://…``; SQLite in ``SLUICE_HOME`` when empty."""
+    owner_url: str = ""
+    """On PostgreSQL: how the owner of the tables signs in, for migrations. The server's own role owns nothing."""
+    jobs_url: str = ""
+    """Where receipts of runs are kept (``postgresql://…``); SQLite in ``SLUICE_HOME`` when empty."""
 
 
 class Tokens(Model):

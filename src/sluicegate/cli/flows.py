@@ -71,9 +71,10 @@ def apply(*, paths: tuple[Path, ...], as_json: bool) -> None:
         show.answer(found, as_json=True)
         return
     for each in found["items"]:
-        print(f"{each['kind']} {each['name']}: version {each['version']}{'' if each['changed'] else ' (unchanged)'}")
+        about = "" if each["changed"] else " (unchanged)"
+        print(f"{show.clean(each['kind'])} {show.clean(each['name'])}: version {show.clean(each['version'])}{about}")
         for name in each["cleared"]:
-            print(f"  the connection leads elsewhere now, so its secret {name!r} was cleared; set it again")
+            print(f"  the connection leads elsewhere now, so its secret {show.clean(name)!r} was cleared; set it again")
 
 
 @click.command()

@@ -66,16 +66,17 @@ def _tell(fault: object, *, as_json: bool) -> None:
     import json
 
     from sluicegate.base.errors import SluiceError
+    from sluicegate.cli.show import clean
 
     if not isinstance(fault, SluiceError):
         return
     if as_json:
         print(json.dumps({"error": fault.problem()}))
         return
-    place = f"{fault.where}: " if fault.where else ""
-    print(f"sluice: {place}{fault.message}", file=sys.stderr)
+    place = f"{clean(fault.where)}: " if fault.where else ""
+    print(f"sluice: {place}{clean(fault.message)}", file=sys.stderr)  # a server may have said it
     if fault.hint:
-        print(f"        {fault.hint}", file=sys.stderr)
+        print(f"        {clean(fault.hint)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def run(
         show.answer(started, as_json=as_json)
         return 0
     if not as_json:
-        print(f"run {started['id']}")
+        print(f"run {show.clean(started['id'])}")
     return _follow(server, started["id"], as_json=as_json)
 
 
@@ -94,7 +94,7 @@ def ended(found: dict[str, Any], *, as_json: bool) -> int:
     else:
         counts = found["counts"]
         told = ", ".join(f"{counts.get(key, 0):,} {key}" for key in ("read", "written", "rejected"))
-        line = f"{found['state']}: {told}"
+        line = f"{show.clean(found['state'])}: {told}"
         seconds = counts.get("seconds")
         print(line + (f", {seconds:.2f} s" if seconds else ""))
         error = found.get("error")

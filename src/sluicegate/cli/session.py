@@ -73,8 +73,8 @@ def login(
         show.answer(me, as_json=True)
     else:
         print(
-            f"Signed in to {server.url} as {show.clean(me['email'])} ({me['role']}"
-            f"{', tenant ' + me['tenant_name'] if me['tenant_name'] else ''})."
+            f"Signed in to {server.url} as {show.clean(me['email'])} ({show.clean(me['role'])}"
+            f"{', tenant ' + show.clean(me['tenant_name']) if me['tenant_name'] else ''})."
         )
 
 

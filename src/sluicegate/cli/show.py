@@ -24,7 +24,7 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> None:
         return
     cells = [[_cell(row.get(name)) for name in names] for row in rows]
     wide = [max(len(name), *(len(row[place]) for row in cells)) for place, name in enumerate(names)]
-    print("  ".join(name.upper().ljust(width) for name, width in zip(names, wide, strict=True)).rstrip())
+    print("  ".join(clean(name).upper().ljust(width) for name, width in zip(names, wide, strict=True)).rstrip())
     for row in cells:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, wide, strict=True)).rstrip())
 
@@ -46,13 +46,14 @@ def pairs(answer: Mapping[str, Any]) -> None:
         return
     width = max(len(key) for key in shown)
     for key, value in shown.items():
-        print(f"{key.ljust(width)}  {clean(', '.join(map(str, value)) if isinstance(value, list) else value)}")
+        print(f"{clean(key).ljust(width)}  {clean(', '.join(map(str, value)) if isinstance(value, list) else value)}")
 
 
 def answer(found: Any, *, as_json: bool) -> None:
     """Print an answer of the API."""
     if as_json:
-        print(json.dumps(found, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+        text = json.dumps(found, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
+        print("".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text))
     elif isinstance(found, dict) and isinstance(found.get("items"), list):
         items = found["items"]
         table(items, [key for key in (items[0] if items else {}) if key != "digest"])
@@ -113,12 +114,12 @@ def _line(kind: str, body: Mapping[str, Any]) -> str:
     if kind == "state":
         return f"state   {clean(body.get('state'))}"
     if kind == "receipt":
-        landed = f"{body.get('rows'):,} rows, {size(body.get('bytes') or 0)}, {body.get('guarantee')}"
+        landed = f"{body.get('rows'):,} rows, {size(body.get('bytes') or 0)}, {clean(body.get('guarantee'))}"
         return f"landed  {clean(body.get('step'))}: {landed}"
     if kind == "reject":
         place = ", ".join(f"{key} {clean(body[key])}" for key in ("line", "column") if body.get(key))
         return f"reject  {clean(body.get('step'))}: {place}: {clean(body.get('reason'))}"
     if kind == "schema":
-        columns = ", ".join(f"{clean(name)} {kind_}" for name, kind_ in body.get("columns", {}).items())
+        columns = ", ".join(f"{clean(name)} {clean(kind_)}" for name, kind_ in body.get("columns", {}).items())
         return f"schema  {clean(body.get('step'))}: {columns}"
     return ""

@@ -136,6 +136,8 @@ class Listener:
 
     def close(self) -> None:
         """Stop."""
+        if self._socket.fileno() < 0:
+            return
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._thread.join(5)

@@ -1,8 +1,8 @@
-"""The walls, all in one place to review: those bubblewrap builds from outside, and those a process builds around itself.
+"""The walls, in one place to review: those bubblewrap builds from outside, those a process builds around itself.
 
-From outside: namespaces and what is mounted. From inside: rlimits, no new privileges, no capabilities, Landlock, seccomp.
-Also loaded by path inside the jail, so it imports nothing but the standard library. Each function raises ``OSError`` when
-it does not get what was asked for: a wall that is not there is never passed over in silence.
+From outside: namespaces and mounts. From inside: rlimits, no new privileges, no capabilities, Landlock, seccomp.
+Also loaded by path inside the jail, so it imports nothing but the standard library. Each function raises ``OSError``
+when it does not get what was asked for: a wall that is not there is never passed over in silence.
 
 Sources: seccomp(2), landlock(7), prctl(2), capabilities(7); system call numbers from the kernel's ``unistd`` tables.
 """
@@ -88,10 +88,11 @@ _AARCH64 = _Machine(
     },
 )  # fmt: skip
 _ATTACKS = {  # what a probe tries: (x86_64, aarch64)
-    "socket": (41, 198), "ptrace": (101, 117), "process_vm_readv": (310, 270), "unshare": (272, 97), "setns": (308, 268),
-    "mount": (165, 40), "bpf": (321, 280), "perf_event_open": (298, 241), "keyctl": (250, 219), "userfaultfd": (323, 282),
-    "io_uring_setup": (425, 425), "open_by_handle_at": (304, 265), "personality": (135, 92), "init_module": (175, 105),
-    "kexec_load": (246, 104), "pidfd_getfd": (438, 438), "memfd_create": (319, 279), "clone3": (435, 435),
+    "socket": (41, 198), "ptrace": (101, 117), "process_vm_readv": (310, 270), "unshare": (272, 97),
+    "setns": (308, 268), "mount": (165, 40), "bpf": (321, 280), "perf_event_open": (298, 241), "keyctl": (250, 219),
+    "userfaultfd": (323, 282), "io_uring_setup": (425, 425), "open_by_handle_at": (304, 265), "personality": (135, 92),
+    "init_module": (175, 105), "kexec_load": (246, 104), "pidfd_getfd": (438, 438), "memfd_create": (319, 279),
+    "clone3": (435, 435),
 }  # fmt: skip
 MACHINES = {"x86_64": _X86_64, "aarch64": _AARCH64}
 
@@ -101,7 +102,7 @@ _libc.syscall.restype = ctypes.c_long
 
 def interpreter() -> str:
     """Return the path of the interpreter itself, not of a link to it in a virtual environment."""
-    return os.path.realpath(sys._base_executable)  # type: ignore[attr-defined]  # noqa: SLF001 - no public name
+    return os.path.realpath(str(sys._base_executable))  # type: ignore[attr-defined]  # noqa: SLF001 - no public name
 
 
 @functools.cache

@@ -1,7 +1,7 @@
 """The jail: a fresh child process for one SQL program over streams of rows. No network, no secrets, no files.
 
-Full tier: bubblewrap (own user, pid, network, mount, ipc, uts and cgroup namespaces; only the interpreter, two packages and
-the C libraries, read-only) and inside it rlimits, no capabilities, Landlock and seccomp (``confine.py``, ``jailed.py``).
+Full tier: bubblewrap (own user, pid, network, mount, ipc, uts and cgroup namespaces; only the interpreter, two packages
+and the C libraries, read-only), inside it rlimits, no capabilities, Landlock and seccomp (``confine.py``, ``jailed.py``).
 Fallback tier, only by explicit setting: the same without the namespaces. A layer that is missing is an error.
 """
 
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 SPILL_BYTES = 2 << 30
 """What one jail may spill beyond its memory limit, at most; a quarter of the free memory when that is less.
 
-It goes to a tmpfs that only the jail has mounted, never to a disk: DuckDB 1.5.5 encrypts temporary files only with a crypto
-library that is not part of it. In the fallback tier there is no such mount, and nothing is spilled.
+It goes to a tmpfs that only the jail has mounted, never to a disk: DuckDB 1.5.5 encrypts temporary files only with a
+crypto library that is not part of it. In the fallback tier there is no such mount, and nothing is spilled.
 """
 _HERE = Path(__file__).parent
 _PROGRAM, _CONFINE = _HERE / "jailed.py", _HERE / "confine.py"
@@ -145,14 +145,6 @@ def _spill_bytes() -> int:
     return min(SPILL_BYTES, free // 4)
 
 
-def _pipe(size: int = 0) -> tuple[int, int]:
-    ends = os.pipe2(os.O_CLOEXEC)
-    if size:
-        with contextlib.suppress(OSError):  # over the user's allowance: slower, not wrong
-            fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, size)
-    return ends
-
-
 class Jail:
     """One child process, from its boot to its end; it runs one program. A context manager: leaving it ends the child.
 
@@ -167,56 +159,67 @@ class Jail:
         self.pid = 0
         """The process the operating system accounts the work to, once it stands."""
         self._fault: BaseException | None = None
-        self._late = self._closed = False
-        self._lines, self._printed, self._taken = b"", b"", 0
+        self._late = False
+        self._lines, self._printed, self._taken, self._used = b"", b"", 0, 0.0
         self._feeders: list[threading.Thread] = []
         self._timer: threading.Timer | None = None
         self._lock = threading.Lock()
-        self._child: subprocess.Popen[bytes] | None = None
         self._ours: set[int] = set()
-        self._used = 0.0
         bwrap = _bwrap()
         if bwrap is None and not fallback:
-            raise JailUnavailable(
-                "user text needs bubblewrap, which is not here", hint=f"{_HINT_BWRAP}, {_HINT_FALLBACK}"
-            )
+            hint = f"{_HINT_BWRAP}, {_HINT_FALLBACK}"
+            raise JailUnavailable("user text needs bubblewrap, which is not here", hint=hint)
         self.full = bwrap is not None and (not fallback or _spaces(bwrap))
         search = _paths()
-        try:
-            self._boot(bwrap if self.full else None, search, inputs)
-        except BaseException:
-            self.close()
-            raise
-
-    def _boot(self, bwrap: str | None, search: tuple[str, ...], inputs: int) -> None:
         theirs: list[int] = []
         try:
-            outward = [_pipe(_PIPE), _pipe(), _pipe(), _pipe()]
-            inward = [_pipe(), *(_pipe(_PIPE) for _ in range(inputs))]
-            self._ours = {end for pair in outward for end in pair[:1]} | {pair[1] for pair in inward}
-            theirs += [pair[1] for pair in outward] + [pair[0] for pair in inward]
-            (self._output, self._control, self._noise, self._info) = (pair[0] for pair in outward)
-            self._job, *self._inlets = (pair[1] for pair in inward)
-            output, control, noise, info = (pair[1] for pair in outward)
-            job, *inlets = (pair[0] for pair in inward)
-            spill = _spill_bytes() if bwrap else 0
-            asked = {
-                "output": output, "control": control, "job": job, "inputs": inlets, "path": search,
-                "memory_mb": self.bounds.memory_mb, "cpu_seconds": self.bounds.cpu_seconds,
-                "processes": self.bounds.processes, "files": self.bounds.files,
-                "spill_bytes": spill, "spill": confine.SPILL if bwrap else "",
-                "parent": None if bwrap else os.getpid(), "environ": list(confine.environment()),
-            }  # fmt: skip
-            own = [f"{confine.INSIDE}/{_PROGRAM.name}" if bwrap else str(_PROGRAM), json.dumps(asked)]
-            python = [confine.interpreter(), "-I", "-S", "-B", "-X", "utf8"]
-            self._child = subprocess.Popen(  # noqa: S603 - fixed words, numbers and our own paths; never user text
-                [*(confine.wrapped(bwrap, spill, info, (str(_PROGRAM), str(_CONFINE))) if bwrap else ()), *python, *own],
-                stdin=subprocess.DEVNULL, stdout=noise, stderr=noise, env=confine.environment(), cwd="/", close_fds=True,
-                pass_fds=(output, control, job, *inlets, *((info,) if bwrap else ())), process_group=0,
-            )  # fmt: skip
+            self._child = self._boot(bwrap if self.full else None, search, inputs, theirs)
+        except BaseException:
+            for end in self._ours:
+                os.close(end)
+            raise
         finally:
             for end in theirs:
                 os.close(end)
+
+    def _pipe(self, theirs: list[int], *, inward: bool = False, size: int = 0) -> tuple[int, int]:
+        """Make a pipe and return (our end, the child's end)."""
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        own, other = (writing, reading) if inward else (reading, writing)
+        self._ours.add(own)
+        theirs.append(other)
+        if size:
+            with contextlib.suppress(OSError):  # over the user's allowance: slower, not wrong
+                fcntl.fcntl(own, fcntl.F_SETPIPE_SZ, size)
+        return own, other
+
+    def _boot(
+        self, bwrap: str | None, search: tuple[str, ...], inputs: int, theirs: list[int]
+    ) -> subprocess.Popen[bytes]:
+        self._control, control = self._pipe(theirs)
+        self._noise, noise = self._pipe(theirs)
+        self._output, output = self._pipe(theirs, size=_PIPE)
+        self._job, job = self._pipe(theirs, inward=True)
+        inlets = [self._pipe(theirs, inward=True, size=_PIPE) for _ in range(inputs)]
+        self._inlets = [own for own, _ in inlets]
+        passed = [control, output, job, *(other for _, other in inlets)]
+        spill = _spill_bytes() if bwrap else 0
+        asked = {
+            "control": control, "output": output, "job": job, "inputs": passed[3:], "path": search,
+            "memory_mb": self.bounds.memory_mb, "cpu_seconds": self.bounds.cpu_seconds, "files": self.bounds.files,
+            "processes": self.bounds.processes, "spill_bytes": spill, "spill": confine.SPILL if bwrap else "",
+            "parent": None if bwrap else os.getpid(), "environ": list(confine.environment()),
+        }  # fmt: skip
+        command = [confine.interpreter(), "-I", "-S", "-B", "-X", "utf8", str(_PROGRAM), json.dumps(asked)]
+        if bwrap:
+            self._info, info = self._pipe(theirs)
+            passed.append(info)
+            command[-2] = f"{confine.INSIDE}/{_PROGRAM.name}"
+            command[:0] = confine.wrapped(bwrap, spill, info, (str(_PROGRAM), str(_CONFINE)))
+        return subprocess.Popen(  # noqa: S603 - fixed words, numbers and our own paths; never user text
+            command, stdin=subprocess.DEVNULL, stdout=noise, stderr=noise, env=confine.environment(), cwd="/",
+            pass_fds=passed, process_group=0,
+        )  # fmt: skip
 
     # -- what the child says -------------------------------------------------------------------------------------------
 
@@ -306,7 +309,7 @@ class Jail:
             pipe.write(json.dumps(job).encode())
 
     def _feed(self, number: int, rows: pa.RecordBatchReader) -> None:
-        """Write ``rows`` to a pipe. An error of the rows ends the run and is kept; an error of the pipe is the child's."""
+        """Write ``rows`` to a pipe. An error of the rows ends the run and is kept; one of the pipe is the child's."""
         import pyarrow as pa
 
         with (
@@ -351,8 +354,8 @@ class Jail:
     def run(self, program: Program, *, cancelled: Callable[[], bool] = lambda: False) -> Iterator[pa.RecordBatchReader]:
         """Run ``program`` and hand out its rows; leaving the context ends the child, read to the end or not.
 
-        The reader raises ``DataError``, ``UnknownColumn``, ``Failed`` or ``Cancelled`` placed at ``program.where``, and what
-        an input raised, unchanged. It never ends early without an error. Inputs must not be read elsewhere meanwhile.
+        The reader raises ``DataError``, ``UnknownColumn``, ``Failed`` or ``Cancelled`` placed at ``program.where``, and
+        what an input raised, unchanged. It never ends early without an error. Nobody else reads the inputs meanwhile.
         """
         import pyarrow as pa
 
@@ -370,25 +373,32 @@ class Jail:
                 if told != count:
                     raise Failed(f"gave {count} of {told} rows")
 
-        with self, self._placed(program.where):
-            params = {name: _encode(name, value, program.where) for name, value in program.params.items()}
-            if len(program.inputs) > len(self._inlets):
-                raise Failed(f"has {len(program.inputs)} inputs, the jail was started for {len(self._inlets)}")
-            self._stand(cancelled)
-            self._timer = threading.Timer(self.bounds.seconds, self._expire)
-            self._timer.daemon = True
-            self._timer.start()
-            for number, source in zip(self._inlets, program.inputs.values(), strict=False):
-                self._ours.discard(number)
-                self._feeders.append(threading.Thread(target=self._feed, args=(number, source), daemon=True))
-                self._feeders[-1].start()
-            self._send({"sql": program.sql, "params": params, "inputs": list(program.inputs)})
-            try:
-                stream = pa.ipc.open_stream(io.BufferedReader(_Tap(self, cancelled), 1 << 16))
-            except pa.ArrowInvalid:  # not even a schema: the child tells why
-                self._told("", cancelled)
-                raise
+        with self:
+            with self._placed(program.where):
+                stream = self._begin(program, cancelled)
             yield pa.RecordBatchReader.from_batches(stream.schema, rows())
+
+    def _begin(self, program: Program, cancelled: Callable[[], bool]) -> pa.RecordBatchReader:
+        """Hand the program and its inputs to the child; return its stream once the schema is there."""
+        import pyarrow as pa
+
+        params = {name: _encode(name, value, program.where) for name, value in program.params.items()}
+        if len(program.inputs) > len(self._inlets):
+            raise Failed(f"has {len(program.inputs)} inputs, the jail was started for {len(self._inlets)}")
+        self._stand(cancelled)
+        self._timer = threading.Timer(self.bounds.seconds, self._expire)
+        self._timer.daemon = True
+        self._timer.start()
+        for number, source in zip(self._inlets, program.inputs.values(), strict=False):
+            self._ours.discard(number)
+            self._feeders.append(threading.Thread(target=self._feed, args=(number, source), daemon=True))
+            self._feeders[-1].start()
+        self._send({"sql": program.sql, "params": params, "inputs": list(program.inputs)})
+        try:
+            return pa.ipc.open_stream(io.BufferedReader(_Tap(self, cancelled), 1 << 16))
+        except pa.ArrowInvalid:  # not even a schema: the child tells why
+            self._told("", cancelled)
+            raise
 
     def attack(self, canary: str) -> dict[str, bool]:
         """Have the child try to break out (SEC-S06); return way → refused. ``canary`` is a file it must not read."""
@@ -410,7 +420,7 @@ class Jail:
     def kill(self) -> None:
         """End the child, and with it all that runs in its namespaces. Any thread may call it, at any time."""
         with self._lock:
-            if self._child is not None and self._child.returncode is None:
+            if self._child.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self._child.pid, signal.SIGKILL)
 
@@ -434,12 +444,11 @@ class Jail:
         """End the child, wait until it is gone, close every pipe. May be called twice."""
         if self._timer:
             self._timer.cancel()
-        if self._child is not None:
-            self._reap(0)
-            poll = select.poll()
-            if self._control in self._ours:  # open as long as anything in there lives
-                poll.register(self._control, 0)
-                poll.poll(1000)
+        self._reap(0)
+        poll = select.poll()
+        if self._control in self._ours:  # open as long as anything in there lives
+            poll.register(self._control, 0)
+            poll.poll(1000)
         for number in tuple(self._ours):
             self._drop(number)
         for feeder in self._feeders:  # one that waits for a slow source ends when the source gives its next batch
@@ -467,7 +476,7 @@ class _Tap(io.RawIOBase):
         return self._jail._take(buffer, self._cancelled)  # noqa: SLF001 - two halves of one thing
 
 
-def start(bounds: Bounds = Bounds(), *, fallback: bool = False, inputs: int = 1) -> Jail:  # noqa: B008 - frozen
+def start(bounds: Bounds = Bounds(), *, fallback: bool = False, inputs: int = 1) -> Jail:
     """Boot a jail for a program with up to ``inputs`` inputs that is not known yet. Returns at once.
 
     Raises ``JailUnavailable`` when bubblewrap is missing and ``fallback`` does not allow the tier without namespaces.
@@ -491,7 +500,7 @@ def run(
     *,
     bounds: Bounds = Bounds(),
     fallback: bool = False,
-    cancelled: Callable[[], bool] = lambda: False,  # noqa: B008 - frozen
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> AbstractContextManager[pa.RecordBatchReader]:
     """Run ``program`` in a fresh jail; see ``Jail.run`` for what the reader raises and ``start`` for ``fallback``."""
     return _run(program, bounds, fallback, cancelled)

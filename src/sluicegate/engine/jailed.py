@@ -1,7 +1,7 @@
-"""The program inside the jail: confines itself, then runs one SELECT over streams of rows. ``jail.py`` starts it by path.
+"""The program inside the jail: confines itself, then runs one SELECT over streams of rows. ``jail.py`` starts it.
 
-It knows nothing of the product: the standard library, pyarrow's core, DuckDB's core, and ``confine.py`` beside it. No user
-text is read before every wall stands. The only ways in and out are the pipes whose numbers the command line tells:
+It knows nothing of the product: the standard library, pyarrow's core, DuckDB's core, and ``confine.py`` beside it. No
+user text is read before every wall stands. The only ways in and out are pipes, whose numbers the command line tells:
 
 * ``control`` (out): JSON lines: ``{"ready": layers}``, then ``{"ok": rows}`` or ``{"error": {"kind", "message"}}``;
 * ``job`` (in): one JSON document to the end of the pipe: ``{"sql", "params", "inputs"}`` or ``{"probe": {…}}``;
@@ -10,7 +10,7 @@ text is read before every wall stands. The only ways in and out are the pipes wh
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 import errno
 import json
@@ -77,9 +77,9 @@ def decode(tagged: list[Any]) -> object:
     if kind == "decimal":
         return decimal.Decimal(value)
     if kind == "date":
-        return datetime.date.fromisoformat(value)
+        return dt.date.fromisoformat(value)
     if kind == "datetime":
-        return datetime.datetime.fromisoformat(value)
+        return dt.datetime.fromisoformat(value)
     return value
 
 
@@ -121,9 +121,9 @@ def _open(asked: dict[str, Any]) -> Any:
 def _namespaces() -> dict[str, bool]:
     """Tell which namespaces are ours, while /proc can still be read."""
     try:
-        with open("/proc/self/uid_map", encoding="ascii") as file:
+        with open("/proc/self/uid_map", encoding="ascii") as file:  # noqa: PTH123 - pathlib costs start time
             own = file.read().split() != ["0", "0", "4294967295"]
-        with open("/proc/net/dev", encoding="ascii") as file:
+        with open("/proc/net/dev", encoding="ascii") as file:  # noqa: PTH123 - the same
             alone = {line.split(":")[0].strip() for line in file.readlines()[2:]} <= {"lo"}
     except OSError:
         own = alone = False
@@ -132,14 +132,14 @@ def _namespaces() -> dict[str, bool]:
 
 def _confine(asked: dict[str, Any]) -> dict[str, object]:
     """Raise every wall. ``OSError`` names the one that does not stand."""
-    import confine
+    import confine  # type: ignore[import-not-found] # beside this file
 
     spaces = _namespaces()
-    with open("/proc/self/statm", encoding="ascii") as file:
+    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - the same
         mapped = int(file.read().split()[0]) * resource.getpagesize()
-    if len(os.listdir("/proc/self/task")) != 1:
+    if len(os.listdir("/proc/self/task")) != 1:  # noqa: PTH208 - the same
         raise OSError("landlock: there is more than one thread")
-    # DuckDB's own limit counts its buffers; what expressions and Arrow hold comes on top, half as much and a fixed part.
+    # DuckDB's own limit counts its buffers; what expressions and Arrow hold comes on top: half as much, and a part.
     confine.bound(
         address_space=mapped + (asked["memory_mb"] * 3 // 2 + 128 << 20),
         cpu_seconds=asked["cpu_seconds"],
@@ -168,45 +168,45 @@ def _check_kind(column: str, kind: Any) -> None:
                 _check_kind(column, child)
 
 
-def _uuids(column: Any, arrow: Any) -> Any:
+def _uuids(column: Any, pa: Any) -> Any:
     """Return a column of UUIDs in their 16-byte form from their text."""
     told = [None if text is None else bytes.fromhex(text.replace("-", "")) for text in column.to_pylist()]
-    return arrow.ExtensionArray.from_storage(arrow.uuid(), arrow.array(told, arrow.binary(16)))
+    return pa.ExtensionArray.from_storage(pa.uuid(), pa.array(told, pa.binary(16)))
 
 
-def _restored(rows: Any, kinds: list[Any], arrow: Any) -> tuple[Any, Any]:
+def _restored(rows: Any, kinds: list[Any], pa: Any) -> tuple[Any, Any]:
     """Return (schema, function over batches) that gives JSON and UUID columns, which come as text, their type back."""
     makers = {
-        "json": lambda column: arrow.ExtensionArray.from_storage(arrow.json_(), column),
-        "uuid": lambda column: _uuids(column, arrow),
+        "json": lambda column: pa.ExtensionArray.from_storage(pa.json_(), column),
+        "uuid": lambda column: _uuids(column, pa),
     }
     wanted = {place: str(kind).lower() for place, kind in enumerate(kinds) if str(kind).lower() in makers}
     if not wanted:
         return rows.schema, lambda batch: batch
     schema = rows.schema
     for place, kind in wanted.items():
-        made = arrow.json_() if kind == "json" else arrow.uuid()
-        schema = schema.set(place, arrow.field(schema.field(place).name, made))
+        made = pa.json_() if kind == "json" else pa.uuid()
+        schema = schema.set(place, pa.field(schema.field(place).name, made))
 
     def restore(batch: Any) -> Any:
         columns = list(batch.columns)
         for place, kind in wanted.items():
             columns[place] = makers[kind](columns[place])
-        return arrow.RecordBatch.from_arrays(columns, schema=schema)
+        return pa.RecordBatch.from_arrays(columns, schema=schema)
 
     return schema, restore
 
 
 def _run(job: dict[str, Any], connection: Any, inputs: list[int], output: int) -> int:
-    import pyarrow as arrow
+    import pyarrow as pa
 
     statements = connection.extract_statements(job["sql"])
     if len(statements) != 1 or statements[0].type.name != "SELECT":
         raise Refused("only one SELECT runs here")
     statement = statements[0]
     for name, number in zip(job["inputs"], inputs, strict=False):
-        rows = arrow.ipc.open_stream(os.fdopen(number, "rb"))
-        connection.register(name, rows.__arrow_c_stream__())
+        rows = pa.ipc.open_stream(os.fdopen(number, "rb"))
+        connection.register(name, rows.__arrow_c_stream__())  # type: ignore[no-untyped-call]
     used = {name.lower() for name in statement.named_parameters}
     params = {name: decode(value) for name, value in job["params"].items() if name.lower() in used}
     connection.execute(statement, params or None)
@@ -214,9 +214,9 @@ def _run(job: dict[str, Any], connection: Any, inputs: list[int], output: int) -
     for column, kind in zip(connection.description, kinds, strict=True):
         _check_kind(column[0], kind)
     rows = connection.to_arrow_reader(_batch_rows(sum(_WIDTHS.get(kind.id, 24) for kind in kinds)))
-    schema, restore = _restored(rows, kinds, arrow)
+    schema, restore = _restored(rows, kinds, pa)
     count = 0
-    with os.fdopen(output, "wb") as sink, arrow.ipc.new_stream(sink, schema) as writer:
+    with os.fdopen(output, "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         for batch in rows:
             step = batch.num_rows
             if batch.nbytes > 2 * BATCH_BYTES:
@@ -246,7 +246,7 @@ def _probe(asked: dict[str, Any], secret: dict[str, Any]) -> dict[str, bool]:
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
 
     def fork() -> None:
-        if os.fork() == 0:
+        if os.fork() == 0:  # noqa: TID251 - the attempt must fail
             os._exit(0)
 
     tried = {
@@ -255,7 +255,7 @@ def _probe(asked: dict[str, Any], secret: dict[str, Any]) -> dict[str, bool]:
                            "proc": "/proc/self/environ", "python": os.__file__}.items()
     }  # fmt: skip
     tried |= {
-        "list": _attempt(lambda: os.listdir("/proc")),
+        "list": _attempt(lambda: os.listdir("/proc")),  # noqa: PTH208 - the same
         "write": all(_attempt(lambda path=path: write(path)) for path in ("/probe", "/tmp/probe", "/var/tmp/probe")),  # type: ignore[misc]  # noqa: S108
         "fork": _attempt(fork),
         "exec": _attempt(lambda: os.execv(sys.executable, ["python", "-c", ""])),  # noqa: S606
@@ -272,7 +272,7 @@ def _probe(asked: dict[str, Any], secret: dict[str, Any]) -> dict[str, bool]:
 
 def _work(asked: dict[str, Any], control: BinaryIO) -> dict[str, object]:
     try:
-        import pyarrow  # noqa: F401 - all code is loaded before the walls stand: none can be loaded after
+        import pyarrow as pa  # noqa: F401 - all code is loaded before the walls stand: none can be loaded after
 
         connection = _open(asked)
         layers = _confine(asked)

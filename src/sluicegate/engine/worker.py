@@ -55,8 +55,7 @@ class Worker:
 
         self._sweep()
         threading.Thread(target=self._probe, name="jail-probe", daemon=True).start()
-        store = self._settings.store.url
-        url = store or f"sqlite:///{self._settings.home / 'jobs.db'}"
+        url = self._settings.store.jobs_url or f"sqlite:///{self._settings.home / 'jobs.db'}"
         self._jobs = Jobs(url, self._node(), self._settings.limits.runs, self._execute)
         self._jobs.open()
 

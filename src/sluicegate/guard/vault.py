@@ -68,6 +68,7 @@ class Vault:
                 scope.secrets().delete(name)
             except Missing:
                 continue
+            self._audit.event("secret.clear", scope.who, None, "ok", {"name": name}, tenant=scope.tenant)
             gone.append(name)
         return tuple(gone)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +14,8 @@ from sluicegate.store.tables import definitions as d
 from sluicegate.store.tables import latest
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Row
+
     from sluicegate.store.scope import Scope
 
 
@@ -69,6 +71,7 @@ _GET_VERSION = select(*_WHOLE).where(*_THIS, d.c.version == bindparam("of_versio
 _LIST = select(*_BRIEF).join(latest, _IS_LATEST).where(d.c.tenant_id == _TENANT).order_by(d.c.kind, d.c.name)
 _LIST_KIND = _LIST.where(d.c.kind == _KIND)
 _VERSIONS = select(*_BRIEF).where(*_THIS).order_by(d.c.version.desc())
+_HISTORY = select(*_WHOLE).where(d.c.tenant_id == _TENANT, d.c.kind == _KIND).order_by(d.c.name, d.c.version)
 _NEWEST = select(func.max(d.c.version)).where(*_THIS)
 _POINTED = (latest.c.tenant_id == _TENANT, latest.c.kind == _KIND, latest.c.name == _NAME)
 _DIGEST = select(d.c.digest, d.c.version).join(latest, _IS_LATEST).where(*_THIS)
@@ -102,8 +105,7 @@ class Definitions:
                 row = connection.execute(_GET_VERSION, {**asked, "of_version": version}).first()
         if row is None:
             raise _missing(kind, name)
-        return Definition(row.kind, row.name, row.version, row.digest, unpack(row.body), row.source, row.author,
-                          row.created)  # fmt: skip
+        return _definition(row)
 
     def versions(self, kind: str, name: str) -> list[Brief]:
         """Return every version, newest first, also of a deleted definition. Raises ``Missing``."""
@@ -112,6 +114,13 @@ class Definitions:
         if not found:
             raise _missing(kind, name)
         return found
+
+    def history(self, kind: str) -> Iterator[Definition]:
+        """Yield every version of every definition of a kind, by name and version, also of deleted ones."""
+        with self._scope.reading() as connection:
+            rows = connection.execute(_HISTORY, {"tenant": self._scope.tenant, "of_kind": kind}).all()
+        for row in rows:
+            yield _definition(row)
 
     def delete(self, kind: str, name: str) -> None:
         """Take the definition away; its versions stay for the runs that used them. Raises ``Missing``."""
@@ -155,6 +164,11 @@ class Definitions:
         else:
             connection.execute(_POINT, {**keys, "to_version": version})
         return version, True
+
+
+def _definition(row: Row[*tuple[Any, ...]]) -> Definition:
+    return Definition(row.kind, row.name, row.version, row.digest, unpack(row.body), row.source, row.author,
+                      row.created)  # fmt: skip
 
 
 def _missing(kind: str, name: str) -> Missing:

@@ -35,14 +35,14 @@ _API_HEADERS = {"cache-control": "no-store"}
 
 def build(app: App) -> Headers:
     """Return the ASGI app for a wired ``App``. Every route comes from an operation, but for the UI's files."""
-    pool = ThreadPoolExecutor(app.settings.server.threads, thread_name_prefix="gate")
+    pools = Pools(app.settings.server.threads)
     log = Log()
     routes = [
-        Route(openapi.PREFIX + each.http.path, _endpoint(app, each, pool, log), methods=[each.http.method])
+        Route(openapi.PREFIX + each.http.path, _endpoint(app, each, pools.of(each), log), methods=[each.http.method])
         for each in OPERATIONS
     ]
     health = next(each for each in OPERATIONS if each.name == "system.health")
-    routes.append(Route("/health", _endpoint(app, health, pool, log), methods=["GET"]))
+    routes.append(Route("/health", _endpoint(app, health, pools.of(health), log), methods=["GET"]))
     document = orjson.dumps(openapi.document(OPERATIONS))
 
     async def describe(_request: Request) -> Response:
@@ -53,6 +53,22 @@ def build(app: App) -> Headers:
     inner = Starlette(routes=routes, exception_handlers={404: _lost, 405: _lost})
     inner.router.redirect_slashes = False
     return Headers(inner, frozenset(name.lower() for name in app.settings.server.names))
+
+
+class Pools:
+    """Threads behind the gate: few for quick reads, since Python runs one at a time; more for what waits or changes.
+
+    A slow preview or a costly password never holds up a read.
+    """
+
+    def __init__(self, threads: int) -> None:
+        """``threads``: for what waits or changes."""
+        self._reads = ThreadPoolExecutor(2, thread_name_prefix="gate-read")
+        self._rest = ThreadPoolExecutor(threads, thread_name_prefix="gate")
+
+    def of(self, operation: Operation) -> ThreadPoolExecutor:
+        """Return the threads an operation runs in."""
+        return self._reads if operation.http.method == "GET" and not operation.audited else self._rest
 
 
 def _endpoint(

@@ -14,7 +14,7 @@ function details(row: AuditRow): string {
     .join("  ");
 }
 
-const GOOD = new Set(["ok", "started", "succeeded", "finished_with_rejects"]);
+const GOOD = new Set(["asked", "ok", "succeeded", "finished_with_rejects"]);
 
 const COLUMNS = columnsOf<AuditRow>([
   { id: "seq", title: "No.", numeric: true, look: "slim", value: (row) => row.seq },

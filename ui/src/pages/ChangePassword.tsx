@@ -20,7 +20,7 @@ export function ChangePassword({ forced = false, onDone }: { forced?: boolean; o
       <p className="dim">
         {forced
           ? "The password you signed in with was made for you and works only until you choose your own."
-          : "Every other place where you are signed in is signed out."}
+          : "You are signed out everywhere else."}
       </p>
       <form
         className="form"

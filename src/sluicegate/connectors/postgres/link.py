@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import struct
 import tempfile
 from contextlib import ExitStack, contextmanager
 from threading import Lock
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from sluicegate.connectors.postgres import Postgres
     from sluicegate.kit.context import Context
+    from sluicegate.kit.net import Net
 
 _MAX_NAME = 63
 _NOWHERE = "/nonexistent/sluicegate"
@@ -31,6 +33,7 @@ _SETTINGS = {
     "tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3",
     "standard_conforming_strings": "on",
 }  # fmt: skip
+_SSL_REQUEST = struct.pack(">ii", 8, 80877103)  # PostgreSQL's documentation, "Message Formats"
 _environment = Lock()
 
 
@@ -68,9 +71,9 @@ def connect(connection: Postgres, ctx: Context) -> psycopg.Connection[Any]:
         "passfile": _NOWHERE, "gssencmode": "disable", "connect_timeout": 10, "application_name": "sluicegate",
         "client_encoding": "UTF8", "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
         "tcp_user_timeout": 60_000, "load_balance_hosts": "disable", "target_session_attrs": "any",
-        # A server that has not shown its certificate could be anybody: it is not given the password in clear.
-        "require_auth": "" if verified else "!password",
     }  # fmt: skip
+    if not verified:  # the server could be anybody: it is not given the password in clear
+        options["require_auth"] = "!password"
     if connection.password is not None:
         options["password"] = ctx.secret(connection.password.secret).reveal()
     with ExitStack() as stack:
@@ -80,7 +83,7 @@ def connect(connection: Postgres, ctx: Context) -> psycopg.Connection[Any]:
             with _deaf():
                 link = psycopg.connect(**options, autocommit=True)
         except psycopg.Error as fault:
-            raise _refusal(str(fault), place, connection) from None  # libpq's own text may hold what we must not show
+            raise _refusal(str(fault), place, connection, ctx.net) from None  # libpq's own text may hold what we must not show
         finally:
             options.pop("password", None)
     try:
@@ -92,27 +95,11 @@ def connect(connection: Postgres, ctx: Context) -> psycopg.Connection[Any]:
     return link
 
 
-_TLS = (
-    ("certificate has expired", "its certificate has expired"),
-    ("certificate is not yet valid", "its certificate is not valid yet"),
-    ("self-signed certificate", "its certificate is not signed by a trusted authority"),
-    ("unable to get local issuer", "its certificate is not signed by a trusted authority"),
-    ("unable to get issuer", "its certificate is not signed by a trusted authority"),
-    ("does not match host name", "its certificate is for another host"),
-    ("does not support SSL", "it does not offer TLS"),
-    ("certificate verify failed", "its certificate does not hold"),
-    ("SSL error", "TLS failed"),
-    ("root certificate", "the CA certificate cannot be read"),
-)
-
-
-def _refusal(text: str, place: str, connection: Postgres) -> SluiceError:
-    for sign, reason in _TLS:
-        if sign in text:
-            return Unreachable(
-                f"The database does not answer over TLS: {reason}.", where=place,
-                hint="Mend the server's certificate, or name its authority in 'ca'.",
-            )  # fmt: skip
+def _refusal(text: str, place: str, connection: Postgres, net: Net) -> SluiceError:
+    if "does not support SSL" in text:
+        return Unreachable("The database does not offer TLS.", where=place, hint="Switch it on there (ssl = on).")
+    if "certificate" in text or "SSL error" in text:
+        return _certificate(place, connection, net)
     if "authentication" in text or "no password supplied" in text or "role " in text:
         return Failed(
             f"The database refuses user {connection.user!r} or its password.", where=place,
@@ -126,6 +113,22 @@ def _refusal(text: str, place: str, connection: Postgres) -> SluiceError:
         return Unreachable("The database has no free connection.", where=place)
     reason = "refuses the connection" if "refused" in text else "does not answer"
     return Unreachable(f"The database {reason}.", where=place, hint="Check host, port and firewall.")
+
+
+def _certificate(place: str, connection: Postgres, net: Net) -> SluiceError:
+    """Say what is wrong with the server's certificate. libpq does not tell, so look once more, without signing in."""
+    try:
+        with net.connect(connection.host, connection.port) as sock:
+            sock.sendall(_SSL_REQUEST)
+            if sock.recv(1) == b"S":
+                net.tls(sock, connection.host, connection.ca, connection.tls).close()
+    except Unreachable as fault:
+        return Unreachable(f"The database does not answer over TLS. {fault.message}", where=place, hint=fault.hint)
+    except SluiceError as fault:  # the CA cannot be read, or the egress policy has changed meanwhile
+        return fault.at(place)
+    except OSError:
+        pass
+    return Unreachable("The database does not answer over TLS.", where=place, hint="Check its certificate and the CA.")
 
 
 def check_name(name: str) -> str:

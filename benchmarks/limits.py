@@ -1,0 +1,15 @@
+"""What is promised, by name of the measurement."""
+
+LIMITS: dict[str, tuple[str, float]] = {
+    "version: seconds": ("<=", 0.15),
+    "run --local, trivial: seconds": ("<=", 0.8),
+    "run --local, with a map in the jail: seconds": ("<=", 0.8),
+    "serve: seconds until ready": ("<=", 3.0),
+    "serve: idle memory, MB (PSS, all processes)": ("<=", 200),
+    "flights: rows/s on a server": (">=", 100_000),
+    "flights: peak memory, MB": ("<=", 350),
+    "no-op run through the API: p50 ms": ("<=", 150),
+    "GET /flows: requests/s": (">=", 600),
+    "GET /flows: p99 ms": ("<=", 60),
+    "GET /flows: ratio to a hand-written handler": (">=", 0.7),
+}
