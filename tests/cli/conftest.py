@@ -144,6 +144,8 @@ def place():
             yield Place(server, me, data, file)
         finally:
             server.stop()
+            server.log.close()
+            server.child.stdout.close()
 
 
 @pytest.fixture

@@ -106,6 +106,18 @@ def test_wrong_use_is_two(call, words):
     told = call(*words)
     assert told.code == 2
     assert told.out + told.err
+    if words[-1] != "secret":
+        assert call(*words, "--json").json["error"]["code"] == "usage"
+
+
+def test_what_nobody_expected_is_json_too(call, monkeypatch):
+    def fail(_given):
+        raise ZeroDivisionError("canary")
+
+    monkeypatch.setattr(module, "_dispatch", fail)
+    told = call("x", "--json")
+    assert "ZeroDivisionError" in told.json["error"]["title"]
+    assert "canary" not in told.out + told.err
 
 
 def test_a_reader_that_leaves_early_is_no_accident(tmp_path):
@@ -119,7 +131,7 @@ def test_a_reader_that_leaves_early_is_no_accident(tmp_path):
         check=False,
     )  # fmt: skip
     os.close(writer)
-    assert "Traceback" not in done.stderr
+    assert done.stderr == ""
     assert done.returncode == 1
 
 

@@ -107,7 +107,7 @@ export async function start(options = {}) {
         steps: {
           flights: { rows, bytes: Math.round(total * share), total_bytes: total, rejected: 0 },
           airlines: { rows: 16, bytes: 402, total_bytes: 402, rejected: 0 },
-          valid: { rows, bytes: 0, total_bytes: null, rejected },
+          valid: { rows: rows - rejected, bytes: 0, total_bytes: null, rejected },
           "write-6": { rows: rows - rejected, bytes: Math.round(total * share * 0.7), total_bytes: null, rejected: 0 },
         },
         percent: share * 100,

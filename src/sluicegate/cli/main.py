@@ -22,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     try:
         code = _dispatch(given)
+        sys.stdout.flush()  # a reader that has left is noticed here, not at exit
     except SluiceError as fault:
         if debug:
             raise
@@ -36,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as fault:
         if debug:
             raise
-        print(f"sluice: something unexpected happened ({type(fault).__name__}). Add --debug for more.", file=sys.stderr)
+        what = f"something unexpected happened ({type(fault).__name__})"
+        _tell(SluiceError(what, hint="Add --debug for more."), as_json=as_json)
         code = 1
     sys.exit(code)
 
@@ -44,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _dispatch(given: list[str]) -> int:
     import click
 
+    from sluicegate.base.errors import Usage
     from sluicegate.cli.commands import root
 
     try:
@@ -57,6 +60,8 @@ def _dispatch(given: list[str]) -> int:
         print("sluice: interrupted", file=sys.stderr)
         return 130
     except click.ClickException as fault:
+        if "--json" in given:
+            raise Usage(fault.format_message()) from None
         fault.show()
         return 2
     return found if isinstance(found, int) else 0

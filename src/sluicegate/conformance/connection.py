@@ -12,7 +12,16 @@ import pytest
 from sluicegate.base.errors import Egress as EgressRefused
 from sluicegate.base.errors import SluiceError, Unreachable
 from sluicegate.base.secret import Secret
-from sluicegate.kit.connection import Connection, Lists, ReadsFiles, ReadsRows, SecretName, Tests, WritesFiles, WritesRows
+from sluicegate.kit.connection import (
+    Connection,
+    Lists,
+    ReadsFiles,
+    ReadsRows,
+    SecretName,
+    Tests,
+    WritesFiles,
+    WritesRows,
+)
 from sluicegate.kit.net import Egress, Net
 
 if TYPE_CHECKING:
@@ -61,7 +70,11 @@ class ConnectionSuite:
     def test_abilities_are_those_with_a_suite(self, given: Given) -> None:
         wanted = set().union(*(each.__dict__.get("abilities", set()) for each in type(self).__mro__))
         with given.open() as session:
-            found = {each for each in (Tests, Lists, ReadsRows, WritesRows, ReadsFiles, WritesFiles) if isinstance(session, each)}
+            found = {
+                each
+                for each in (Tests, Lists, ReadsRows, WritesRows, ReadsFiles, WritesFiles)
+                if isinstance(session, each)
+            }
         assert found == wanted
 
     def test_answers_with_one_line(self, given: Given) -> None:
@@ -72,7 +85,9 @@ class ConnectionSuite:
 
     def test_every_field_has_help(self, given: Given) -> None:
         fields = type(given.connection).model_json_schema()["properties"]
-        assert [name for name, about in fields.items() if name not in ("kind", "type") and not about.get("description")] == []
+        assert [
+            name for name, about in fields.items() if name not in ("kind", "type") and not about.get("description")
+        ] == []
 
     def test_lists_in_order(self, given: Given) -> None:
         with given.open() as session:
@@ -158,7 +173,9 @@ class NetworkSuite(ConnectionSuite):
 
     @pytest.mark.security
     @pytest.mark.req("SEC-E01")
-    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "169.254.169.254", "10.0.0.1", "::ffff:127.0.0.1"])
+    @pytest.mark.parametrize(
+        "host", ["127.0.0.1", "localhost", "::1", "169.254.169.254", "10.0.0.1", "::ffff:127.0.0.1"]
+    )
     def test_refused_address_is_never_connected_to(self, given: Given, listener: Listener, host: str) -> None:
         ctx = replace(given.ctx, net=Net(Egress()))
         with pytest.raises(EgressRefused), self._moved(given, host, listener.port).open(ctx) as session:

@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from sluicegate.kit.rows import Receipt
 
 MERGE = Merge(keys=("k",))
-HOSTILE = ('x"; drop table victim; --', "x'; drop table victim; --", 'a".b', "x\\", "victim", "${jndi:x}", "\u202exet", "x]; y")
+HOSTILE = (
+    'x"; drop table victim; --',
+    "x'; drop table victim; --",
+    'a".b',
+    "x\\",
+    "victim",
+    "${jndi:x}",
+    "\u202exet",
+    "x]; y",
+)
 """Names that are code to a careless connector (SEC-P01)."""
 
 
@@ -35,14 +44,20 @@ class RowsSuite(ConnectionSuite):
     changed: ClassVar[dict[str, str]] = {}
     """Types that come back as another, wider one, which the documentation names."""
 
-    def load(self, given: Given, found: pa.Table, mode: Mode | None = None, *, item: str = "t", run: str = "r") -> Receipt:
+    def load(
+        self, given: Given, found: pa.Table, mode: Mode | None = None, *, item: str = "t", run: str = "r"
+    ) -> Receipt:
         """Load a table in one run."""
-        with given.open() as session, session.stage(given.item(item), found.schema, mode or Append(), Marker(run, "w")) as stage:
-            if stage.done:
-                return stage.done
-            for batch in found.to_batches():
-                stage.write(batch)
-            return stage.commit()
+        with (
+            given.open() as session,
+            session.stage(given.item(item), found.schema, mode or Append(), Marker(run, "w")) as stage,
+        ):
+            receipt: Receipt | None = stage.done
+            if receipt is None:
+                for batch in found.to_batches():
+                    stage.write(batch)
+                receipt = stage.commit()
+            return receipt
 
     def read(self, given: Given, item: str = "t", **ask: Any) -> pa.Table:
         """Read an item."""
@@ -120,7 +135,9 @@ class RowsSuite(ConnectionSuite):
         self.load(given, table({"k": ["a"], "v": [0]}), MERGE, run="0")
         for run, item in (("1", "t"), ("2", "fresh")):
             with pytest.raises(DataError) as caught:
-                self.load(given, table({"k": ["a", "twice", "b", "twice"], "v": [1, 2, 3, 4]}), MERGE, item=item, run=run)
+                self.load(
+                    given, table({"k": ["a", "twice", "b", "twice"], "v": [1, 2, 3, 4]}), MERGE, item=item, run=run
+                )
             assert "k = 'twice'" in str(caught.value)
         assert rows(self.read(given)) == [("a", 0)]
         with pytest.raises(DataError):
@@ -185,7 +202,8 @@ class RowsSuite(ConnectionSuite):
     def test_columns_must_match(self, given: Given) -> None:
         self.load(given, table({"a": [1], "b": ["x"]}), run="1")
         for run, wrong, told in (
-            ("2", {"a": [1], "b": ["x"], "c": [1]}, "'c'"), ("3", {"a": [1]}, "'b'"), ("4", {"a": ["1"], "b": ["x"]}, "column a"),
+            ("2", {"a": [1], "b": ["x"], "c": [1]}, "'c'"), ("3", {"a": [1]}, "'b'"),
+            ("4", {"a": ["1"], "b": ["x"]}, "column a"),
         ):  # fmt: skip
             with pytest.raises(DataError, match=told):
                 self.load(given, table(wrong), run=run)
@@ -227,7 +245,9 @@ class RowsSuite(ConnectionSuite):
 
     @pytest.mark.security
     @pytest.mark.req("SEC-P01")
-    @pytest.mark.parametrize("name", ["", "nul\0byte", "x" * 65_536, "\ud800"], ids=["empty", "nul", "long", "surrogate"])
+    @pytest.mark.parametrize(
+        "name", ["", "nul\0byte", "x" * 65_536, "\ud800"], ids=["empty", "nul", "long", "surrogate"]
+    )
     def test_impossible_names_are_refused(self, given: Given, name: str) -> None:
         with pytest.raises((SluiceError, UnicodeEncodeError)):
             self.load(given, table({"a": [1]}), item=name)

@@ -16,11 +16,26 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-NAMES = ('say "hi"', "a b", "select", "ünï", "x;--", "tab\tbed", "it's", "%s", "{0}", "$1", "a,b", "`tick`", "[x]", "ID")
+NAMES = (
+    'say "hi"',
+    "a b",
+    "select",
+    "ünï",
+    "x;--",
+    "tab\tbed",
+    "it's",
+    "%s",
+    "{0}",
+    "$1",
+    "a,b",
+    "`tick`",
+    "[x]",
+    "ID",
+)
 """Column names that break careless quoting."""
 TEXTS = (
-    "", " ", "NULL", "NA", "\\N", "0012", "a,b", 'say "hi"', "line\nbreak", "cr\r\nlf", "tab\t", "'; drop table victim; --", "%s",
-    "=1+1", "ünï ☃ 𝄞", "\\x00", "\\.", "{}", "true",
+    "", " ", "NULL", "NA", "\\N", "0012", "a,b", 'say "hi"', "line\nbreak", "cr\r\nlf", "tab\t",
+    "'; drop table victim; --", "%s", "=1+1", "ünï ☃ 𝄞", "\\x00", "\\.", "{}", "true",
 )  # fmt: skip
 """Texts that break careless escaping."""
 

@@ -1,7 +1,7 @@
 """The jail: a fresh child process for one SQL program over streams of rows. No network, no secrets, no files.
 
 Full tier: bubblewrap (own user, pid, network, mount, ipc, uts and cgroup namespaces; only the interpreter, two packages
-and the C libraries, read-only), inside it rlimits, no capabilities, Landlock and seccomp (``confine.py``, ``jailed.py``).
+and the C libraries, read-only), inside it rlimits, no capabilities, Landlock, seccomp (``confine.py``, ``jailed.py``).
 Fallback tier, only by explicit setting: the same without the namespaces. A layer that is missing is an error.
 """
 
@@ -112,9 +112,10 @@ def _encode(name: str, value: Param, where: str) -> list[Any]:
     if isinstance(value, float):
         return ["float", repr(value)]
     if isinstance(value, Decimal):
-        if len(value.as_tuple().digits) > _DIGITS:
-            raise DataError(f"the parameter {name!r} has more than {_DIGITS} digits", where=where)
-        return ["decimal", str(value)]
+        plain = format(value, "f")  # DuckDB 1.5.5 reads 1E+37 as another number
+        if not value.is_finite() or sum(letter.isdigit() for letter in plain) > _DIGITS:
+            raise DataError(f"the parameter {name!r} is no number of at most {_DIGITS} digits", where=where)
+        return ["decimal", plain]
     return ["datetime" if isinstance(value, datetime) else "date", value.isoformat()]
 
 

@@ -30,7 +30,7 @@ class Parquet(Format):
     suffixes: ClassVar[tuple[str, ...]] = (".parquet",)
 
     def decode(self, data: BinaryIO, how: Decoding) -> pa.RecordBatchReader:
-        """Return the rows lazily. ``DataError``: no Parquet, truncated, larger than allowed, or not as in the snapshot."""
+        """Return the rows lazily. ``DataError``: no Parquet, truncated, too large, or not as in the snapshot."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -60,12 +60,13 @@ class Parquet(Format):
                 raise DataError(f"The column {shown(name)} of the snapshot is not in the file.", where=how.item)
             found = to_name(fields[name].type)
             if to_arrow(found) != to_arrow(kind):
-                raise DataError(f"The column is {found}, and {kind} in the snapshot.", where=f"{how.item}: column {name}")
+                raise DataError(
+                    f"The column is {found}, and {kind} in the snapshot.", where=f"{how.item}: column {name}"
+                )
 
     def encoder(self, schema: pa.Schema, out: BinaryIO, item: str = "") -> Encoder:
         """Begin an output; the schema's metadata is kept."""
-        del item
-        return _Writing(schema, out)
+        return _Writing(schema, out, item)
 
 
 def _reason(fault: Exception) -> str:
@@ -95,14 +96,20 @@ def _batches(file: pq.ParquetFile, how: Decoding) -> Iterator[pa.RecordBatch]:
 
 
 class _Writing:
-    def __init__(self, schema: pa.Schema, out: BinaryIO) -> None:
+    def __init__(self, schema: pa.Schema, out: BinaryIO, item: str) -> None:
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         self._schema, self._rows, self._bytes = schema, 0, 0
         self._held: list[pa.RecordBatch] = []
-        self._writer = pq.ParquetWriter(
-            out, schema, compression="zstd", compression_level=1, store_schema=True, write_page_checksum=True
-        )
+        try:
+            self._writer = pq.ParquetWriter(
+                out, schema, compression="zstd", compression_level=1, store_schema=True, write_page_checksum=True
+            )
+        except pa.ArrowNotImplementedError:
+            raise DataError(
+                "Parquet has no form for intervals.", where=item, hint="Cast the column to text in a map step."
+            ) from None
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Hold the batch until a row group is full."""

@@ -66,10 +66,16 @@ class Audit:
         return Record((who.tenant if who else None) or "", body)
 
     def end(self, record: Record, result: str, more: Mapping[str, Any] | None = None) -> None:
-        """Write how the call ended."""
+        """Write how the call ended. Raises ``Unavailable`` when that cannot be written: it is over all the same."""
         said = record.body
         about = {**said["about"], **(more or {})}
-        self.event(said["action"], said["who"], said["peer"], result, about, tenant=record.tenant or None)
+        try:
+            self.event(said["action"], said["who"], said["peer"], result, about, tenant=record.tenant or None)
+        except Unavailable as fault:
+            raise Unavailable(
+                "The audit trail cannot be written any more; what was asked may have been done.",
+                hint="Look before you ask again.",
+            ) from fault
 
     def denied(self, action: str, who: Principal, peer: Peer, about: Mapping[str, Any]) -> None:
         """Write that somebody was not allowed to."""
@@ -78,7 +84,8 @@ class Audit:
     def verify(self, tenant: str) -> int | None:
         """Return the number of the first record whose link does not hold, ``None`` when all do."""
         records = ((body, link) for _, body, link in self._ledger(tenant).all())
-        return self._chain.verify(records)
+        bad = self._chain.verify(records)
+        return None if bad is None else bad + 1  # records are numbered from 1
 
     def check(self) -> None:
         """Verify the chain of the installation itself; ``Corrupt`` names the first bad record."""

@@ -134,7 +134,7 @@ class Login:
         account = f"{tenant or ''}/{email.lower()}/{peer.address}"
         self._limits.account_admit(account)
         user = self._find(email, tenant)
-        if user is None or user.state != "active":
+        if user is None or user.state != "active" or self._suspended(user.tenant):
             password.burn(given, self._pepper, cost=self._cost)
             fits = False
         else:
@@ -225,7 +225,7 @@ class Login:
         if outcome != "rotated" or grant is None:
             raise Unauthenticated("Sign in again.")
         user = self._system.accounts().account(grant.user)
-        if user.state != "active":
+        if user.state != "active" or self._suspended(user.tenant):
             raise Unauthenticated("Sign in again.")
         who = Principal(user.id, grant.tenant, user.role, grant=grant.family)
         return self._grant(who, child, must_change=user.must_change)
@@ -235,6 +235,9 @@ class Login:
         grant = self._system.grants().find(opaque.digest(self._refresh, given))
         if grant is not None:
             self._system.grants().kill(grant.family)
+
+    def _suspended(self, tenant: str | None) -> bool:
+        return tenant is not None and self._system.tenants().get(tenant).state != "active"
 
     def _child(self, parent: Secret) -> Secret:
         """Return the token that follows ``parent``: always the same, and known to nobody without our key."""

@@ -39,6 +39,7 @@ MAX_DEPTH = 64
 MARKS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}"]', re.DOTALL)
 """Finds strings as a whole, brackets, and the quote of a string that does not end."""
 _QUOTE = ord('"')
+_LONG_INT = 21
 _SPACED = re.compile(rb'"[ \t\r\n]+:')
 _PLACES = {8: (-(1 << 7), 1 << 7), 16: (-(1 << 15), 1 << 15), 32: (-(1 << 31), 1 << 31), 64: (-(1 << 63), 1 << 63)}
 
@@ -64,7 +65,7 @@ def parse(text: bytes) -> Any:
 
 
 def parse_all(texts: list[bytes]) -> list[Any] | None:
-    """Return the values of many texts at once; ``None`` when some text needs ``parse``: it is odd, or no JSON at all."""
+    """Return the values of many texts at once; ``None`` when some text needs ``parse``: it is odd, or no JSON."""
     joined = b"\n".join(texts)
     if may_lose(joined) or _SPACED.search(joined):
         return None
@@ -108,6 +109,11 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _whole(text: str) -> int | Decimal:
+    low, high = _PLACES[64]
+    return int(text) if len(text) < _LONG_INT and low <= int(text) < high else Decimal(text)
+
+
 def _refuse(word: str) -> Any:
     raise ValueError(f"not JSON: {word}")
 
@@ -115,7 +121,7 @@ def _refuse(word: str) -> Any:
 def _exact(text: bytes) -> Any:
     try:
         return json.loads(
-            text.decode(), parse_float=Decimal, object_pairs_hook=_pairs, parse_constant=_refuse
+            text.decode(), parse_float=Decimal, parse_int=_whole, object_pairs_hook=_pairs, parse_constant=_refuse
         )
     except json.JSONDecodeError as fault:
         raise ValueError(f"not JSON: {_reason(fault)}") from None
@@ -125,19 +131,18 @@ def _exact(text: bytes) -> Any:
 
 def dump(value: Any) -> bytes:
     """Return ``value`` as compact JSON; ``Decimal`` is written as a number, digit by digit. ``ValueError`` for NaN."""
-    return orjson.dumps(value, default=_fragment)
+    made: bytes = orjson.dumps(value, default=_fragment)
+    return made
 
 
 def _fragment(value: Any) -> Any:
     if isinstance(value, Decimal):
-        return orjson.Fragment(f"{value:f}" if value.is_finite() else "null")
-    if isinstance(value, int):  # beyond 64 bits
-        return orjson.Fragment(str(value))
+        return orjson.Fragment(str(value))  # never with all places: 1E+999999999 has a billion
     raise TypeError(type(value).__name__)
 
 
 def shape(value: Any, kind: pa.DataType) -> Any:  # noqa: C901, PLR0911, PLR0912 - one branch a type
-    """Return a parsed JSON value as the Python value that Arrow takes for ``kind``; ``ValueError`` when it does not fit."""
+    """Return a parsed JSON value as what Arrow takes for ``kind``; ``ValueError`` when it does not fit."""
     import pyarrow as pa
 
     test = pa.types
@@ -153,14 +158,14 @@ def shape(value: Any, kind: pa.DataType) -> Any:  # noqa: C901, PLR0911, PLR0912
         if not isinstance(value, dict):
             raise ValueError(f"{shown(value)} is not an object")
         if extra := set(value) - {field.name for field in kind}:
-            raise ValueError(f"unknown key {shown(sorted(extra)[0])}")
+            raise ValueError(f"unknown key {shown(min(extra))}")
         return {field.name: shape(value.get(field.name), field.type) for field in kind}
     if test.is_boolean(kind):
         if isinstance(value, bool):
             return value
         raise ValueError(f"{shown(value)} is not a bool")
     if isinstance(value, bool):
-        raise ValueError(f"{value} is not a number or text")  # noqa: TRY004 - callers catch one kind
+        raise ValueError(f"{value} is not a number or text")
     if test.is_integer(kind):
         return _integer(value, kind)
     if test.is_floating(kind):
@@ -170,7 +175,7 @@ def shape(value: Any, kind: pa.DataType) -> Any:  # noqa: C901, PLR0911, PLR0912
             return parse_decimal(str(value), kind.precision, kind.scale)
         raise ValueError(f"{shown(value)} is not a number")
     if not isinstance(value, str):
-        raise ValueError(f"{shown(value)} is not text")  # noqa: TRY004 - callers catch one kind
+        raise ValueError(f"{shown(value)} is not text")
     if test.is_string(kind):
         return value
     if isinstance(kind, pa.UuidType):
@@ -190,19 +195,21 @@ def shape(value: Any, kind: pa.DataType) -> Any:  # noqa: C901, PLR0911, PLR0912
 def _integer(value: Any, kind: pa.DataType) -> int:
     import pyarrow as pa
 
-    if not isinstance(value, int | float | Decimal) or value != int(value):
-        raise ValueError(f"{shown(value)} is not a whole number")
     low, high = _PLACES[kind.bit_width]
     if pa.types.is_unsigned_integer(kind):
         low, high = 0, high * 2
-    if not low <= value < high:
+    if not isinstance(value, int | float | Decimal):
+        raise ValueError(f"{shown(value)} is not a whole number")
+    if not low <= value < high:  # before int(): 1E+999999999 has a billion digits
         raise ValueError(f"{shown(value)} does not fit {kind}")
+    if value != int(value):
+        raise ValueError(f"{shown(value)} is not a whole number")
     return int(value)
 
 
 def _float(value: Any, bits: int) -> float:
     if not isinstance(value, int | float | Decimal):
-        raise ValueError(f"{shown(value)} is not a number")  # noqa: TRY004 - callers catch one kind
+        raise ValueError(f"{shown(value)} is not a number")
     if (not isinstance(value, float) or bits == 32) and not float_fits(str(value), bits):  # noqa: PLR2004 - bits
         raise ValueError(f"{shown(value)} has more digits, or is larger, than a float{bits} can hold")
     return float(value)
@@ -255,20 +262,27 @@ def propose(values: list[Any]) -> str:
     if kinds == {bool}:
         return "bool"
     if kinds == {int}:
-        low, high = _PLACES[64]
-        if all(value is None or low <= value < high for value in values):
-            return "int64"
-        return "decimal(38,0)" if all(value is None or len(str(abs(value))) <= 38 for value in values) else "json"  # noqa: PLR2004 - Arrow's decimal128
+        return "int64"
+    if kinds <= {int, Decimal} and all(value is None or _whole_digits(value) <= 38 for value in values):  # noqa: PLR2004 - Arrow's decimal128
+        return "decimal(38,0)"
     if kinds <= {int, float, Decimal}:
         exact = all(value is None or isinstance(value, float) or float_fits(str(value)) for value in values)
         return "float64" if exact else "json"
     return "json"
 
 
+def _whole_digits(value: int | Decimal) -> int:
+    """Return how many digits a whole number was written with; more than any type has for another number."""
+    if isinstance(value, int):
+        return len(str(abs(value)))
+    _, digits, exponent = value.as_tuple()
+    return len(digits) if exponent == 0 else 1 << 30
+
+
 Plain = Any
 
 
-def plain(value: Any, kind: pa.DataType) -> Plain:  # noqa: C901, PLR0911 - one branch a type
+def plain(value: Any, kind: pa.DataType) -> Plain:  # noqa: PLR0911 - one branch a type
     """Return one value of ``kind`` as what ``dump`` writes; ``ValueError`` for what JSON cannot say (NaN, infinity)."""
     import pyarrow as pa
 
@@ -333,5 +347,5 @@ def encoder(kind: pa.DataType) -> Callable[[pa.Array], list[Plain]]:
     if test.is_nested(kind):
         return nested
     if test.is_boolean(kind) or test.is_integer(kind) or test.is_string(kind):
-        return lambda column: column.to_pylist()  # type: ignore[no-any-return]
+        return lambda column: column.to_pylist()
     return texts

@@ -41,9 +41,9 @@ class _Chunk(NamedTuple):
 def decode(source: Iterator[Found], columns: Mapping[str, str] | None, how: Decoding) -> pa.RecordBatchReader:
     """Return the objects as rows, lazily; absent keys are NULL.
 
-    ``columns`` and the snapshot in ``how`` say which columns there are; with neither, the first 4 MiB do, and say their types
-    (``objects.propose``). An object that is not JSON, holds a value that does not fit or a key that no column has goes to the
-    reject channel.
+    A snapshot in ``how`` says which columns there are; without one the keys of the first 4 MiB do, with types from
+    ``columns`` or proposed (``objects.propose``). An object that is not JSON, holds a value that does not fit or a key
+    that no column has goes to the reject channel.
     """
     import pyarrow as pa
 
@@ -83,7 +83,7 @@ def _parse(held: list[Found], how: Decoding) -> _Chunk:
         try:
             value = objects.parse(found.text)
             if not isinstance(value, dict):
-                raise ValueError("not a JSON object")  # noqa: TRY004, TRY301 - one way to say no
+                raise ValueError("not a JSON object")
         except ValueError as fault:
             how.on_reject(_reject(found, None, str(fault)))
         else:
@@ -98,7 +98,7 @@ def _reject(found: Found, column: str | None, reason: str) -> Reject:
 
 def _columns(values: list[dict[str, Any]], names: list[str]) -> tuple[list[list[Any]], dict[int, str]]:
     """Return the values column by column, and the unknown key of each row that has one."""
-    if len(names) > 1 and all(map(len(names).__eq__, map(len, values))):
+    if values and len(names) > 1 and all(map(len(names).__eq__, map(len, values))):
         try:
             return [list(each) for each in zip(*map(itemgetter(*names), values), strict=True)], {}
         except KeyError:

@@ -1,7 +1,7 @@
-"""Values as text and back, exactly: one spelling for every type, the same in CSV, in JSON strings and in databases.
+r"""Values as text and back, exactly: one spelling for every type, the same in CSV, in JSON strings and in databases.
 
-bool ``true``; numbers in decimal; bytes ``\\x`` and hexadecimal digits (as PostgreSQL writes them); dates and times in ISO 8601
-(RFC 3339 for instants, always UTC); intervals as ISO 8601 durations; lists and structs as JSON.
+bool ``true``; numbers in decimal; bytes ``\x`` and hexadecimal digits (as PostgreSQL writes them); dates and times
+in ISO 8601 (RFC 3339 for instants, always UTC); intervals as ISO 8601 durations; lists and structs as JSON.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def shown(value: object) -> str:
 def float_fits(text: str, bits: int = 64) -> bool:
     """Tell whether a float of ``bits`` bits keeps every digit of the number ``text``.
 
-    The nearest float, written with as many digits as ``text`` has, must give these digits again: so every dump of a float fits,
-    however many digits the dumper wrote, and ``12345678901234567.89`` does not.
+    The nearest float, written with as many digits as ``text`` has, must give these digits again: so every dump of a
+    float fits, however many digits the dumper wrote, and ``12345678901234567.89`` does not.
     """
     text = text.strip()
     if not _NUMBER.fullmatch(text):
@@ -222,7 +222,7 @@ def from_text(texts: pa.Array, kind: pa.DataType) -> pa.Array:
     return wrap(values, kind)
 
 
-def to_text(column: pa.Array) -> pa.Array:
+def to_text(column: pa.Array) -> pa.Array:  # noqa: PLR0911 - one way a type
     """Return ``column`` as text in the one spelling of its type; NULL stays NULL."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -15,6 +15,7 @@ from sluicegate.base.model import Model, Name
 from sluicegate.base.permission import Permission
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Nothing, Operation
+from sluicegate.guard.vault import RESERVED
 from sluicegate.kit import document
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow, digest
@@ -192,6 +193,9 @@ def _moved_one(new: document.Document, history: list[Stored], set_at: dict[str, 
     connection = new.definition
     if not isinstance(connection, Connection):
         return frozenset()
+    own = [name for name in connection.secret_names() if name.startswith(RESERVED)]
+    if own:
+        raise Invalid(f"the secret {own[0]!r} is the product's own", where=f"connection {connection.name}")
     before = next((each for each in reversed(history) if each.name == connection.name), None)
     cleared: frozenset[str] = frozenset()
     if before is not None and not _same_place(before.body, new.body, connection.destination):

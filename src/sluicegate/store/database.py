@@ -360,7 +360,8 @@ class _Postgres:
         there = set(connection.dialect.get_table_names(connection, schema="public"))
         for name in sorted(there & set(metadata.tables)):
             verbs = "SELECT, INSERT" if name in APPEND_ONLY else "SELECT, INSERT, UPDATE, DELETE"
-            connection.exec_driver_sql(f'GRANT {verbs} ON "{name}" TO {role}')
+            table = connection.dialect.identifier_preparer.quote_identifier(name)
+            connection.exec_driver_sql(f"GRANT {verbs} ON {table} TO {role}")
         if "alembic_version" in there:
             connection.exec_driver_sql(f"GRANT SELECT ON alembic_version TO {role}")
 

@@ -136,14 +136,17 @@ interface NumbersShown {
 }
 
 function Numbers({ run, live, over, types }: NumbersShown): ReactNode {
-  // The server counts a run when it ends; until then the steps' own reports are added up.
-  const counts = over ? run.counts : totals(live.progress?.steps ?? {}, types);
+  // The server counts what has been carried through. Until then, and for what a broken-off run had read, the steps'
+  // own reports are added up; what was written is then only what has landed.
+  const seen = totals(live.progress?.steps ?? {}, types);
+  const broken = run.state === "failed" || run.state === "cancelled";
+  const counts = broken ? { ...run.counts, ...seen, written: run.counts.written } : over ? run.counts : seen;
   const items: [string, ReactNode, boolean][] = [
     ["Rows read", count(counts.read), false],
     ["Rows written", count(counts.written), false],
     ["Rows rejected", count(counts.rejected), (counts.rejected ?? 0) > 0],
     ["Bytes read", bytes(counts.bytes), false],
-    [over ? "Mean rate" : "Rate", over ? rate(averageOf(run)) : rate(live.progress?.rate), false],
+    [over ? "Mean rate" : "Rate", over ? rate(averageOf(run, counts.read)) : rate(live.progress?.rate), false],
     ["Time", <Elapsed key="time" run={run} />, false],
   ];
   return (
@@ -158,8 +161,8 @@ function Numbers({ run, live, over, types }: NumbersShown): ReactNode {
   );
 }
 
-function averageOf(run: Run): number | undefined {
-  if (!run.started || !run.finished || run.counts.read === undefined) return undefined;
+function averageOf(run: Run, rows: number | undefined): number | undefined {
+  if (!run.started || !run.finished || rows === undefined) return undefined;
   const seconds = (Date.parse(run.finished) - Date.parse(run.started)) / 1000;
-  return seconds > 0 ? run.counts.read / seconds : undefined;
+  return seconds > 0 ? rows / seconds : undefined;
 }

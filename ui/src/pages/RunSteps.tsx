@@ -109,7 +109,7 @@ export function Steps({ run, live, over, types }: StepsShown): ReactNode {
                       label={`Step ${name}`}
                       percent={shareOf(step)}
                       run={run}
-                      rejects={step.rows > 0 ? Math.min(1, step.rejected / step.rows) : 0}
+                      rejects={step.rejected > 0 ? step.rejected / (step.rows + step.rejected) : 0}
                     />
                   </td>
                   <td className="num">{count(step.rows)}</td>

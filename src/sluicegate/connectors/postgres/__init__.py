@@ -1,7 +1,7 @@
 """``postgres``: tables and views in a PostgreSQL database.
 
-Reading is one COPY in a read-only transaction that sees one moment. Writing is one transaction from the first row to the marker:
-see ``stage.py``.
+Reading is one COPY in a read-only transaction that sees one moment. Writing is one transaction from the first row
+to the marker: see ``stage.py``.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class PostgresSession:
         return f"PostgreSQL {row[0]}, signed in as {row[1]}" if row else "PostgreSQL"
 
     def items(self, under: str = "") -> Iterator[Entry]:
-        """Yield tables and views whose name begins with ``under``, sorted by name; those on the search path go without schema."""
+        """Yield tables and views whose name begins with ``under``; those of the current schema go without its name."""
         link = self._take()
         with told(self._where):
             rows = link.execute(

@@ -1,8 +1,8 @@
 """Tables and their columns as PostgreSQL's catalogue tells them, and how each type travels.
 
-What has no exact counterpart travels as text in the server's own spelling, with the type's name in the field's metadata, so that a
-table made from it gets the type back: numeric without precision, network addresses, ranges, enumerations and the like. Arrays
-travel as JSON made by the server; composite values are JSON.
+What has no exact counterpart travels as text in the server's own spelling, with the type's name in the field's
+metadata, so that a table made from it gets the type back: numeric without precision, network addresses, ranges,
+enumerations and the like. Arrays travel as JSON made by the server; composite values are JSON.
 """
 
 from __future__ import annotations
@@ -31,15 +31,18 @@ _MADE = {
     "timestamp": "timestamp", "timestamptz": "timestamptz", "interval": "interval", "uuid": "uuid", "json": "json",
 }  # fmt: skip
 _KEPT = frozenset(
-    "jsonb numeric inet cidr macaddr macaddr8 timetz money xml bit varbit int4range int8range numrange tsrange tstzrange "
-    "daterange point tsvector tsquery".split()
-)
+    {
+        "jsonb", "numeric", "inet", "cidr", "macaddr", "macaddr8", "timetz", "money", "xml", "varbit", "int4range",
+        "int8range", "numrange", "tsrange", "tstzrange", "daterange", "point", "tsvector", "tsquery",
+    }
+)  # fmt: skip
 """Types that a new table takes over from the metadata; all others would need more than a name."""
 
 _COLUMNS = """
 select a.attname, base.typname, base.typtype::text, n.nspname,
        case when t.typtype = 'd' then t.typtypmod else a.atttypmod end,
-       element.typname, home.nspname, a.attgenerated::text <> '' or a.attidentity::text = 'a', a.atthasdef or a.attidentity::text <> '',
+       element.typname, home.nspname, a.attgenerated::text <> '' or a.attidentity::text = 'a',
+       a.atthasdef or a.attidentity::text <> '',
        pg_catalog.format_type(a.atttypid, a.atttypmod)
 from pg_catalog.pg_attribute a
 join pg_catalog.pg_type t on t.oid = a.atttypid
@@ -125,12 +128,10 @@ def columns(link: psycopg.Connection[Any], table: Table) -> list[Column]:
         own = base if namespace == "pg_catalog" else ""
         kind, as_text = _kind(own, sort, mod, element if home == "pg_catalog" else "" if element else None)
         arrow = to_arrow(kind)
-        found.append(
-            Column(
-                name, declared, own, arrow, as_text, kind == "text" and as_text,
-                quoted(home, element) if element else "", not computed, not filled, mod, quoted(namespace, base),
-            )  # fmt: skip
-        )
+        inner = quoted(home, element) if element else ""
+        bare = kind == "text" and as_text
+        type_sql = quoted(namespace, base)
+        found.append(Column(name, declared, own, arrow, as_text, bare, inner, not computed, not filled, mod, type_sql))
     return found
 
 
@@ -158,7 +159,7 @@ def _decimal(mod: int) -> str | None:
 
 def declare(field: pa.Field) -> str:
     """Return the column type for a new table."""
-    kept = (field.metadata or {}).get(SOURCE, b"").decode("ascii", "replace")
+    kept: str = (field.metadata or {}).get(SOURCE, b"").decode("ascii", "replace")
     name = to_name(field.type)
     if kept in _KEPT and name in ("text", "json"):
         return kept

@@ -1,13 +1,12 @@
 """A PostgreSQL connection to a checked address, deaf to the environment, and its errors in our words.
 
-libpq would take options from PG* variables, a service file, a password file and ~/.postgresql: none of them is heeded, so a
-connection is what its definition says and nothing else (SEC-E07).
+libpq would take options from PG* variables, a service file, a password file and ~/.postgresql: none of them is
+heeded, so a connection is what its definition says and nothing else (SEC-E07).
 """
 
 from __future__ import annotations
 
 import os
-import ssl
 import struct
 import tempfile
 from contextlib import ExitStack, contextmanager
@@ -51,8 +50,12 @@ def _deaf() -> Iterator[None]:
 def _authority(ca: str | None, stack: ExitStack) -> str:
     """Return a path for libpq, which reads certificates from files only. A CA certificate is public."""
     if ca is None:
-        return ssl.get_default_verify_paths().cafile or "system"
-    file = stack.enter_context(tempfile.NamedTemporaryFile("w", prefix="sluicegate-ca-", suffix=".pem"))
+        from sluicegate.kit.net import system_authorities
+
+        return system_authorities() or "system"
+    file = stack.enter_context(
+        tempfile.NamedTemporaryFile("w", prefix="sluicegate-ca-", suffix=".pem")  # noqa: SIM115 - the stack closes it
+    )
     file.write(ca)
     file.flush()
     return file.name
@@ -83,7 +86,9 @@ def connect(connection: Postgres, ctx: Context) -> psycopg.Connection[Any]:
             with _deaf():
                 link = psycopg.connect(**options, autocommit=True)
         except psycopg.Error as fault:
-            raise _refusal(str(fault), place, connection, ctx.net) from None  # libpq's own text may hold what we must not show
+            raise _refusal(
+                str(fault), place, connection, ctx.net
+            ) from None  # libpq's own text may hold what we must not show
         finally:
             options.pop("password", None)
     try:
@@ -148,7 +153,7 @@ def quoted(*parts: str) -> str:
 
 
 def split_item(item: str) -> tuple[str | None, str]:
-    """Return schema and table of ``table``, ``schema.table`` or either in double quotes, such as ``"my.schema"."t"``."""
+    """Return schema and table of ``table`` or ``schema.table``, either in double quotes or not: ``"my.schema"."t"``."""
     parts, rest = [], item
     while True:
         if rest.startswith('"'):

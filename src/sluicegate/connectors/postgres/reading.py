@@ -1,4 +1,4 @@
-"""Rows out of PostgreSQL: COPY … TO STDOUT as CSV, parsed by pyarrow straight into the catalogue's types, a block at a time."""
+"""Rows out of PostgreSQL: COPY TO STDOUT as CSV, parsed by pyarrow block by block into the catalogue's types."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def schema_of(wanted: list[Column]) -> pa.Schema:
 def batches(
     link: psycopg.Connection[Any], table: Table, wanted: list[Column], limit: int | None, ctx: Context, where: str
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows. The caller has begun the transaction. ``DataError`` names the column of a value that has no place."""
+    """Yield the rows; the caller has begun the transaction. ``DataError`` names the column of a value without place."""
     rows = Rows(wanted, where)
     query = f"select {', '.join(column.select() for column in wanted)} from {table.sql()}"  # noqa: S608 - names from the catalogue, quoted
     if limit is not None:
         query += f" limit {int(limit)}"
     with told(where), link.cursor() as cursor:
         with cursor.copy(f"copy ({query}) to stdout (format csv)".encode()) as copy:
-            held: list[bytes | memoryview] = []
+            held: list[Any] = []
             size = 0
             for line in copy:  # each is one whole row
                 held.append(line)
@@ -70,9 +70,7 @@ class Rows:
 
         self._wanted, self._where, self.count = wanted, where, 0
         self._schema = schema_of(wanted)
-        self._parsed = {
-            field.name: pa.string() if special(field.type) else field.type for field in self._schema
-        }
+        self._parsed = {field.name: pa.string() if special(field.type) else field.type for field in self._schema}
 
     def _read(self, data: bytes, kinds: dict[str, Any]) -> pa.Table:
         import pyarrow as pa

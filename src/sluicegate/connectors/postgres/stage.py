@@ -1,10 +1,10 @@
 """A load into one PostgreSQL table: one transaction from the first row to the marker.
 
-Append copies straight into the table. Replace and merge copy into a temporary table and touch the target only at the commit:
-replace empties it (TRUNCATE; DELETE when foreign keys point at it) and fills it, so that grants, indexes and views stay and
-readers wait for moments only; a transaction that began before and looks at the table for the first time after sees it empty, as
-PostgreSQL documents for TRUNCATE. When the columns differ, replace makes a new table and swaps it in by name. Merge is one
-INSERT … ORDER BY keys ON CONFLICT.
+Append copies straight into the table. Replace and merge copy into a temporary table and touch the target only at
+the commit: replace empties it (TRUNCATE; DELETE when foreign keys point at it) and fills it, so that grants,
+indexes and views stay and readers wait for moments only; a transaction that began before and looks at the table for
+the first time after sees it empty, as PostgreSQL documents for TRUNCATE. When the columns differ, replace makes a
+new table and swaps it in by name. Merge is one INSERT … ORDER BY keys ON CONFLICT.
 """
 
 from __future__ import annotations
@@ -52,7 +52,14 @@ class PostgresStage:
         log: Log,
     ) -> None:  # fmt: skip
         """Take over ``link``, which is in autocommit mode; ``begin`` starts the transaction."""
-        self._link, self._item, self._schema, self._mode, self._marker, self._log = link, item, schema, mode, marker, log
+        self._link, self._item, self._schema, self._mode, self._marker, self._log = (
+            link,
+            item,
+            schema,
+            mode,
+            marker,
+            log,
+        )
         self._where = f"{database}: {item}"
         self._names = [check_name(name) for name in schema.names]
         self._rows, self._bytes, self._open = 0, 0, True
@@ -157,7 +164,9 @@ class PostgresStage:
                 raise DataError("The database computes this column itself.", where=f"{self._where}: column {name}")
         for column in columns:
             if column.required and column.name not in self._names:
-                raise DataError(f"The rows have no column {shown(column.name)}, which the table has.", where=self._where)
+                raise DataError(
+                    f"The rows have no column {shown(column.name)}, which the table has.", where=self._where
+                )
         return [plan(field, by_name[field.name], self._where) for field in self._schema]
 
     def _is_unique(self, table: catalogue.Table) -> bool:
@@ -170,7 +179,9 @@ class PostgresStage:
             parts = [f"{quoted(each.name)} {each.staged}" for each in self._plans]
             if isinstance(self._mode, Merge) and self._mode.duplicates == "last":
                 parts.append(f"{_ORDER} bigint generated always as identity")
-            self._link.execute(f"create temp table {_STAGE.partition('.')[2]} ({', '.join(parts)}) on commit drop".encode())
+            self._link.execute(
+                f"create temp table {_STAGE.partition('.')[2]} ({', '.join(parts)}) on commit drop".encode()
+            )
             into = _STAGE
         self._encoder = Encoder(self._plans)
         self._cursor = self._link.cursor()
@@ -256,7 +267,8 @@ class PostgresStage:
 
     def _empty(self) -> None:
         row = self._link.execute(
-            "select exists (select from pg_catalog.pg_constraint where confrelid = %s::pg_catalog.regclass and contype = 'f')",
+            "select exists (select from pg_catalog.pg_constraint "
+            "where confrelid = %s::pg_catalog.regclass and contype = 'f')",
             (self._target,),
         ).fetchone()
         verb = "delete from" if row and row[0] else "truncate"
@@ -282,7 +294,7 @@ class PostgresStage:
                 self._refuse_repeated(keys, staged)
         update = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in rest)
         action = f"update set {update}" if rest else "nothing"
-        insert = f"insert into {self._target} ({names}) {source} on conflict ({keys}) do {action}"  # noqa: S608 - quoted
+        insert = f"insert into {self._target} ({names}) {source} on conflict ({keys}) do {action}"
         try:
             with self._link.transaction():  # a savepoint: the staged rows must stay to be looked at
                 merged = self._link.execute(insert.encode()).rowcount

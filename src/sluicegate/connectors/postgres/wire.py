@@ -1,7 +1,7 @@
 """Arrow columns as binary COPY data (pgpq), and as text where PostgreSQL must parse the value itself.
 
-A plan is made per column before the first row: what cannot be held is refused by type at once, what may not fit is checked by
-value, so that the server never rounds or cuts silently.
+A plan is made per column before the first row: what cannot be held is refused by type at once, what may not fit is
+checked by value, so that the server never rounds or cuts silently.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Plan(NamedTuple):
     """Whether binary data can go into the target itself."""
 
 
-def plan(field: pa.Field, column: Column, where: str) -> Plan:
+def plan(field: pa.Field, column: Column, where: str) -> Plan:  # noqa: PLR0911 - one way a type
     """Return how ``field`` travels into ``column``. ``DataError`` when that would change values."""
     import pyarrow as pa
 
@@ -58,7 +58,10 @@ def plan(field: pa.Field, column: Column, where: str) -> Plan:
         return Plan(field.name, encode, wire, jsonb, column.type_sql, name, direct=True)
 
     def spelled(insert: str) -> Plan:
-        return Plan(field.name, lambda each: to_text(exact(each, own)), pa.string(), False, "text", insert, direct=False)  # noqa: FBT003 - jsonb
+        return Plan(
+            field.name, lambda each: to_text(exact(each, own)), pa.string(), jsonb=False, staged="text",
+            insert=insert, direct=False,
+        )  # fmt: skip
 
     whole = pa.types.is_integer(own)
     if base in _INTS and whole:
@@ -77,7 +80,7 @@ def plan(field: pa.Field, column: Column, where: str) -> Plan:
     if base in ("json", "jsonb") and (want == "json" or pa.types.is_nested(own)):
         return straight(lambda each: to_text(exact(each, own)), pa.string(), jsonb=base == "jsonb")
     if column.element and own == column.kind:
-        items = f"array(select i.v::{column.element} from pg_catalog.jsonb_array_elements_text({name}::jsonb) as i(v))"
+        items = f"array(select i.v::{column.element} from pg_catalog.jsonb_array_elements_text({name}::jsonb) as i(v))"  # noqa: S608 - quoted
         return spelled(f"case when {name} is not null then {items} end")
     if column.bare and want == "text":
         return spelled(f"{name}::{column.type_sql}")
@@ -99,9 +102,7 @@ def _roomy(own: pa.DataType, target: pa.DataType) -> bool:
     return bool(target.scale >= own.scale and target.precision - target.scale >= own.precision - own.scale)
 
 
-def _same(
-    field: pa.Field, column: Column, own: pa.DataType, straight: Callable[..., Plan], where: str
-) -> Plan:
+def _same(field: pa.Field, column: Column, own: pa.DataType, straight: Callable[..., Plan], where: str) -> Plan:
     import pyarrow as pa
 
     if column.base == "interval":
@@ -131,7 +132,7 @@ def _rounded(column: pa.Array, unit: int, declared: str) -> pa.Array:
     import pyarrow.compute as pc
 
     micros = column.cast(pa.int64())
-    odd = pc.index(pc.not_equal(pc.multiply(pc.divide(micros, unit), unit), micros), True).as_py()  # noqa: FBT003 - the value to look for
+    odd = pc.index(pc.not_equal(pc.multiply(pc.divide(micros, unit), unit), micros), True).as_py()
     if odd >= 0:
         raise Unfit(odd, f"{column[odd].as_py()} has more places than {declared} keeps")
     return column

@@ -1,8 +1,8 @@
 """``sqlite``: tables in an SQLite database file.
 
-The file is not trusted: its schema may call no function that has effects, nothing can be attached or loaded as an extension,
-and reading opens it read-only. Types come from the declared column types; a stored value that does not fit its column's type
-(SQLite lets it) is an error, never a silent change.
+The file is not trusted: its schema may call no function that has effects, nothing can be attached or loaded as an
+extension, and reading opens it read-only. Types come from the declared column types; a stored value that does not
+fit its column's type (SQLite lets it) is an error, never a silent change.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ class SqliteSession:
         """Open the file and return the version of SQLite and the number of tables."""
         with closing(self._link()) as link, told(self._path):
             version = link.execute("select sqlite_version()").fetchone()[0]
-            count = link.execute("select count(*) from sqlite_schema where type in ('table', 'view') and name <> ?", (MARKERS,)).fetchone()[0]
+            count = link.execute(
+                "select count(*) from sqlite_schema where type in ('table', 'view') and name <> ?", (MARKERS,)
+            ).fetchone()[0]
             return f"SQLite {version}, {count} tables and views"
 
     def items(self, under: str = "") -> Iterator[Entry]:

@@ -76,7 +76,7 @@ def told(where: str) -> Iterator[None]:
         raise _translate(fault, where) from None
 
 
-def _translate(fault: sqlite3.Error, where: str) -> Exception:
+def _translate(fault: sqlite3.Error, where: str) -> Exception:  # noqa: PLR0911 - one a kind of error
     code, text = getattr(fault, "sqlite_errorcode", 0) & 0xFF, str(fault)
     if isinstance(fault, sqlite3.IntegrityError):
         return Constraint(f"The target refuses a row: {text}.", where=where)

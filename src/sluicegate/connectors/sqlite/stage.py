@@ -1,8 +1,9 @@
 """A load into one SQLite table: one write transaction from the first row to the marker.
 
-The rollback journal (or WAL) of the file makes it all or nothing, also after ``kill -9``. A merge goes through a table of its own
-in the same file and transaction, clustered by the keys: it finds repeated keys and hands the rows over in the order of the index.
-Replace keeps the table (with its indexes and triggers) when the columns fit, and makes it anew when they do not.
+The rollback journal (or WAL) of the file makes it all or nothing, also after ``kill -9``. A merge goes through a
+table of its own in the same file and transaction, clustered by the keys: it finds repeated keys and hands the rows
+over in the order of the index. Replace keeps the table (with its indexes and triggers) when the columns fit, and
+makes it anew when they do not.
 """
 
 from __future__ import annotations
@@ -41,7 +42,14 @@ class SqliteStage:
         self, link: sqlite3.Connection, path: str, item: str, schema: pa.Schema, mode: Mode, marker: Marker, log: Log
     ) -> None:
         """Take over ``link``; ``begin`` starts the transaction."""
-        self._link, self._item, self._schema, self._mode, self._marker, self._log = link, item, schema, mode, marker, log
+        self._link, self._item, self._schema, self._mode, self._marker, self._log = (
+            link,
+            item,
+            schema,
+            mode,
+            marker,
+            log,
+        )
         self._where, self._table = f"{path}: {item}", quoted(item)
         self._names = list(schema.names)
         self._kinds = {field.name: field.type for field in schema}
@@ -109,7 +117,10 @@ class SqliteStage:
         return ", ".join(map(quoted, names))
 
     def _definition(self, table: str, keys: tuple[str, ...], *, clustered: bool | None = None) -> str:
-        parts = [f"{quoted(field.name)} {declare(self._kinds[field.name])}" + " not null" * (field.name in keys) for field in self._schema]
+        parts = [
+            f"{quoted(field.name)} {declare(self._kinds[field.name])}" + " not null" * (field.name in keys)
+            for field in self._schema
+        ]
         if keys and clustered is not False:
             parts.append(f"primary key ({self._list(keys)})")
         return f"create table {table} ({', '.join(parts)})" + (" without rowid" if clustered else "")
@@ -135,7 +146,7 @@ class SqliteStage:
         return False
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Stage one batch. ``DataError`` names the key that is NULL or repeated; ``Constraint`` what the table refuses."""
+        """Stage one batch. ``DataError`` names a key that is NULL or repeated, ``Constraint`` what is refused."""
         if isinstance(self._mode, Merge):
             for name in self._mode.keys:
                 if batch.column(name).null_count:

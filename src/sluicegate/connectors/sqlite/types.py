@@ -1,8 +1,9 @@
 """SQLite's declared types and stored values, and ours.
 
-SQLite stores any value in any column and converts by "affinity", which follows from the declared type's letters. Types that
-SQLite has no exact storage for (decimals, 64-bit unsigned numbers, JSON) are therefore declared with TEXT in their name and
-stored as text, digit by digit. Lists and structs are stored as JSON and come back as ``json``.
+SQLite stores any value in any column and converts by "affinity", which follows from the declared type's letters.
+Types that SQLite has no exact storage for (decimals, 64-bit unsigned numbers, JSON) are therefore declared with
+TEXT in their name and stored as text, digit by digit. Lists and structs are stored as JSON and come back as
+``json``.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ def from_storage(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 
     test, kinds = pa.types, set(map(type, values)) - {type(None)}
     try:
-        if test.is_integer(kind) and kinds <= {int} or kind == pa.float64() and kinds <= {float}:
+        if (test.is_integer(kind) and kinds <= {int}) or (kind == pa.float64() and kinds <= {float}):
             return pa.array(values, kind)
         if kinds <= {str} and (test.is_string(kind) or test.is_date(kind) or test.is_timestamp(kind)):
             texts = pa.array(values, pa.string())
@@ -204,13 +205,13 @@ def to_storage(column: pa.Array) -> list[Any]:
 
     kind = column.type
     if pa.types.is_floating(kind):
-        nan = pc.index(pc.is_nan(column), True).as_py()  # noqa: FBT003 - the value to look for
+        nan = pc.index(pc.is_nan(column), True).as_py()
         if nan >= 0:
             raise Unfit(nan, "SQLite cannot store NaN")
         return column.to_pylist()  # type: ignore[no-any-return]
     if pa.types.is_uint64(kind):
         return pc.cast(column, pa.string()).to_pylist()  # type: ignore[no-any-return]
-    if pa.types.is_integer(kind) or to_name(kind) in ("bool", "text", "bytes") and not pa.types.is_dictionary(kind):
+    if pa.types.is_integer(kind) or (to_name(kind) in ("bool", "text", "bytes") and not pa.types.is_dictionary(kind)):
         return column.to_pylist()  # type: ignore[no-any-return]
     if pa.types.is_dictionary(kind):
         return to_storage(column.dictionary_decode())

@@ -8,6 +8,7 @@ from sluicegate.kit.net.address import Address, Egress, Grant, Pinned, clean_hos
 from sluicegate.kit.net.client import HttpsClient, Reply
 from sluicegate.kit.net.descriptors import free_port, local_pair, receive_descriptors, send_descriptors
 from sluicegate.kit.net.network import HOPS, Net
+from sluicegate.kit.net.trust import system_authorities
 
 __all__ = [
     "HOPS",
@@ -23,4 +24,5 @@ __all__ = [
     "local_pair",
     "receive_descriptors",
     "send_descriptors",
+    "system_authorities",
 ]

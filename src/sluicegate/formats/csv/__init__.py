@@ -1,0 +1,73 @@
+"""``csv``: RFC 4180, read and written without losing anything.
+
+Reading. An unquoted empty field is NULL, a quoted one (``""``) is the empty text; words in ``nulls`` are NULL too:
+unquoted in text columns, quoted or not in all others. A stray quote inside an unquoted field stands for itself.
+Each row that does not fit goes to the reject channel with its line. A column without a declared type gets one from
+the first blocks, proposed so that no value changes: whole numbers, decimals, dates and instants in ISO 8601,
+true/false; anything else, leading zeros too, stays text.
+
+Blocks of 1 MiB that end at a record are parsed by pyarrow straight into typed columns; only a block that fails is
+halved, again and again, until the rows at fault stand alone.
+"""
+
+from __future__ import annotations
+
+import codecs
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from sluicegate.formats.csv.reading import Reading
+from sluicegate.formats.csv.writing import Writing
+from sluicegate.kit.format import Decoding, Encoder, Format
+from sluicegate.kit.types import TypeName
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Csv(Format):
+    """Comma-separated values, plain or gzip."""
+
+    type: Literal["csv"] = "csv"
+    columns: dict[str, TypeName] | None = None
+    """Types by column name; columns left out get a type from the flow's schema snapshot or from the data."""
+    nulls: tuple[str, ...] = ()
+    """Words that stand for NULL, besides the empty field; the first is what NULL is written as."""
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    """What stands between two fields: one ASCII character."""
+    quote: str = Field(default='"', max_length=1)
+    """What encloses a field; empty when nothing does."""
+    header: bool = True
+    """Whether the first line names the columns."""
+    encoding: str = "utf-8"
+    """Character encoding of the file."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".csv", ".csv.gz")
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            "".encode(name)
+        except (LookupError, ValueError):
+            raise ValueError("not a character encoding") from None
+        return codecs.lookup(name).name.removesuffix("-sig")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Csv:
+        marks = self.delimiter + self.quote
+        if not marks.isascii() or set(marks) & set("\r\n\0") or self.delimiter == self.quote:
+            raise ValueError("delimiter and quote are two different ASCII characters, and no line ends")
+        return self
+
+    def decode(self, data: BinaryIO, how: Decoding) -> pa.RecordBatchReader:
+        """Return the rows lazily; see the module for what is NULL and what is rejected."""
+        import pyarrow as pa
+
+        reading = Reading(self, data, how)
+        return pa.RecordBatchReader.from_batches(reading.schema, reading.batches())
+
+    def encoder(self, schema: pa.Schema, out: BinaryIO, item: str = "") -> Encoder:
+        """Begin an output with quotes only where they are needed; NULL and ``''`` stay apart."""
+        return Writing(self, schema, out, item)

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+
+import pytest
+
+from sluicegate.app import trust_authority
+from sluicegate.base.errors import Invalid
+from sluicegate.kit import registry
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_init_makes_a_home_once(call, tmp_path):
+    told = call("init", "--json")
+    home = tmp_path / "home"
+    assert told.json == {"home": str(home), "made": ["root.key", "sluice.toml", "tls/"]}
+    before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    assert call("init", "--json").json["made"] == []
+    assert {path: path.read_bytes() for path in home.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.security
+def test_keys_are_for_their_owner_alone(call, tmp_path):
+    call("init")
+    home = tmp_path / "home"
+    assert mode(home) == mode(home / "tls") == 0o700
+    keys = [home / "root.key", home / "sluice.toml", *(each for each in (home / "tls").iterdir() if "key" in each.name)]
+    assert len(keys) >= 4
+    assert {mode(each) for each in keys} == {0o600}
+
+
+@pytest.mark.slow
+def test_the_example_runs_as_it_is(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "sluice run --local sluice-example/flow.yaml" in call("init", "--example").out
+    told = call("run", "--local", "sluice-example/flow.yaml", "--json")
+    assert (told.code, told.json["state"]) == (0, "succeeded"), told
+    assert told.json["counts"]["written"] > 0
+    assert (tmp_path / "sluice-example" / "cheap.parquet").exists()
+    assert call("init", "--example").code == 2
+
+
+def test_an_own_certificate_comes_with_its_key(call, tmp_path):
+    call("init")
+    made = tmp_path / "home" / "tls"
+    other = tmp_path / "other"
+    cert, key = made / "server.pem", made / "server-key.pem"
+    assert call("init", "--certificate", cert, home=other).code == 2
+    assert call("init", "--certificate", cert, "--key", key, home=other).code == 0
+    assert str(cert) in (other / "sluice.toml").read_text()
+    assert not (other / "tls").exists()
+
+
+def test_trust_puts_the_ca_into_the_store_and_takes_it_out(call, tmp_path):
+    store = tmp_path / "store"
+    store.mkdir()
+    home = tmp_path / "home"
+    with pytest.raises(Invalid, match="no local CA"):
+        trust_authority(home, remove=False, store=store)
+    call("init")
+    assert "update-ca-certificates" in trust_authority(home, remove=False, store=store)
+    (file,) = store.iterdir()
+    assert file.read_bytes() == (home / "tls" / "ca.pem").read_bytes()
+    assert "--fresh" in trust_authority(home, remove=True, store=store)
+    assert not list(store.iterdir())
+    shutil.rmtree(store)
+    with pytest.raises(Invalid, match="trust store cannot be changed"):
+        trust_authority(home, remove=False, store=store)
+
+
+def test_settings_are_listed_with_what_was_changed(call, tmp_path, monkeypatch):
+    monkeypatch.setenv("SLUICE_SERVER_PORT", "9443")
+    told = call("settings", "--json").json
+    assert {each["setting"]: each["value"] for each in told["items"]}["server.port"] == "9443"
+    assert all(each["meaning"] for each in told["items"])
+    assert "server.port = 9443   (default 8443)" in call("settings").out
+    monkeypatch.setenv("SLUICE_SERVER_PROT", "1")
+    told = call("settings")
+    assert told.code == 2
+    assert "unknown setting" in told.err
+
+
+@pytest.mark.parametrize("kind", ["connection", "format", "step"])
+def test_there_is_a_schema_for_every_plugin(call, kind):
+    types = call("schema", kind).json["types"]
+    assert types == list(registry.types(kind))
+    for each in types:
+        schema = call("schema", kind, each).json
+        assert schema["type"] == "object"
+        assert schema["properties"]
+        assert schema["additionalProperties"] is False
+    assert call("schema", kind, "castle").code == 2
+
+
+def test_flows_and_recipients_have_a_schema(call):
+    for kind in ("flow", "recipient"):
+        assert "name" in json.loads(call("schema", kind).out)["properties"]
+
+
+@pytest.mark.security
+def test_an_archive_opens_for_its_identity_and_a_changed_one_leaves_nothing(call, tmp_path):
+    from sluicegate.crypto import seal
+
+    told = call("archive", "keygen", tmp_path / "id.txt", "--json").json
+    assert mode(tmp_path / "id.txt") == 0o600
+    assert "AGE-SECRET-KEY" not in json.dumps(told)
+    with (tmp_path / "a.age").open("wb") as out, seal.seal_to([told["recipient"]], out) as sealed:
+        sealed.write(b"rows" * 100_000)
+    words = ("archive", "open", tmp_path / "a.age", "--identity", tmp_path / "id.txt", "-o", tmp_path / "a", "--json")
+    assert call(*words).json == {"output": str(tmp_path / "a"), "bytes": 400_000}
+    assert (tmp_path / "a").read_bytes() == b"rows" * 100_000
+    assert call(*words).code == 2
+    (tmp_path / "a").unlink()
+    whole = (tmp_path / "a.age").read_bytes()
+    for broken in (whole[:-1], whole[:-40] + bytes([whole[-40] ^ 1]) + whole[-39:], whole[:200]):
+        (tmp_path / "a.age").write_bytes(broken)
+        told = call(*words)
+        assert told.code != 0
+        assert told.json["error"]["code"] == "corrupt"
+        assert sorted(each.name for each in tmp_path.iterdir()) == ["a.age", "id.txt"]
+    assert call("archive", "keygen", tmp_path / "id.txt").code == 2

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+
+from tests.fixtures.home import PASSWORD
+
+pytestmark = pytest.mark.slow
+
+
+def enter(place, *more):
+    return ("login", "--url", place.server.url, "--ca", place.server.ca, "--tenant", "acme", "--email", "editor@example.org", *more)
+
+
+def test_sign_in_by_file_standard_input_and_variable(place, call, tmp_path, secret_file, monkeypatch):
+    told = call(*enter(place, "--password-file", secret_file))
+    assert told.code == 0, told
+    assert told.out == f"Signed in to {place.server.url} as editor@example.org (editor, tenant acme).\n"
+    assert call(*enter(place, "--password-file", "-"), told=PASSWORD).code == 0
+    assert call(*enter(place, "--json"), told=PASSWORD + "\n").json["email"] == "editor@example.org"
+    monkeypatch.setenv("SLUICE_PASSWORD", PASSWORD)
+    assert call(*enter(place)).code == 0
+    assert PASSWORD not in (tmp_path / "home" / "login.json").read_text()
+    assert stat.S_IMODE((tmp_path / "home" / "login.json").stat().st_mode) == 0o600
+
+
+@pytest.mark.security
+def test_a_prompt_hides_the_password(monkeypatch):
+    asked = []
+    monkeypatch.setattr("sys.stdin", type("Terminal", (), {"isatty": lambda _self: True})())
+    from sluicegate.cli.table import read_secret
+
+    assert read_secret("password", None, lambda label, **how: asked.append((label, how)) or "typed") == "typed"
+    assert asked == [("Password", {"hide_input": True})]
+
+
+@pytest.mark.security
+def test_a_wrong_password_is_denied_and_told_nowhere(place, call):
+    told = call(*enter(place), told="canary-not-the-password")
+    assert told.code == 4
+    assert len(told.err.splitlines()) <= 2
+    assert "canary" not in told.out + told.err
+    assert call("whoami").code == 4
+    asked = call(*enter(place, "--json"), told="canary")
+    assert asked.json["error"]["code"] == "unauthenticated"
+
+
+def test_sign_out_ends_it_here_and_on_the_server(place, call, tmp_path, secret_file):
+    assert call(*enter(place, "--password-file", secret_file)).code == 0
+    kept = (tmp_path / "home" / "login.json").read_text()
+    assert call("whoami", "--json").json["role"] == "editor"
+    assert call("logout").code == 0
+    assert not (tmp_path / "home" / "login.json").exists()
+    assert call("logout", "--json").json == {"signed_out": True}
+    state = json.loads(kept)
+    state["until"] = 0
+    (tmp_path / "home" / "login.json").write_text(json.dumps(state))
+    told = call("whoami")
+    assert (told.code, told.err.splitlines()[0]) == (4, "sluice: Your sign-in is over.")
+
+
+def test_a_first_password_must_be_changed(place, call, tmp_path, secret_file):
+    made = call("user", "create", "fresh@example.org", "--role", "viewer", "--json", home=place.root)
+    words = ["login", "--url", place.server.url, "--ca", place.server.ca, "--tenant", "acme", "--email", "fresh@example.org"]
+    told = call(*words, told=made.json["password"])
+    assert told.code == 2
+    assert "a new password must be chosen" in told.err
+    assert not (tmp_path / "home" / "login.json").exists()
+    first = tmp_path / "first.txt"
+    first.write_text(made.json["password"])
+    new = tmp_path / "new.txt"
+    new.write_text("twelve quiet foxes by the sea")
+    assert call(*words, "--password-file", first, "--new-password-file", new).code == 0
+    assert call("passwd", "--old-file", new, "--new-file", secret_file, "--json").json == {"changed": True}
+    assert call(*words, "--password-file", new).code == 4
+    assert call(*words, "--password-file", secret_file).code == 0
+
+
+def test_wrong_use_is_told(place, call, tmp_path):
+    assert call("login", "--url", place.server.url, told=PASSWORD).code == 2
+    assert call(*enter(place, "--password-file", tmp_path / "none")).code == 2
+    assert call("login", "--url", "http://localhost", "--email", "e@x", told="p").code == 2
+
+
+@pytest.mark.security
+def test_the_code_for_the_first_administrator_works_once(place, call, secret_file):
+    told = call(
+        "bootstrap", "--url", place.server.url, "--ca", place.server.ca, "--code-file", place.server.folder / "code.txt",
+        "--email", "thief@example.org", "--name", "Thief", "--password-file", secret_file,
+    )  # fmt: skip
+    assert told.code != 0
+    assert call("whoami").code == 4
+

@@ -1,0 +1,149 @@
+"""Sign-in beside HTTP: clocks, costs, suspended tenants. What a client sees is in tests/security/test_tokens_http.py."""
+
+from __future__ import annotations
+
+import pytest
+from sluicegate.base.errors import Unauthenticated
+from sluicegate.base.principal import Credentials, Peer, Role
+from sluicegate.base.secret import Secret
+from sluicegate.base.settings import Passwords, Settings, Tokens
+from sluicegate.crypto.keys import load_key_file
+from sluicegate.guard.limits import Limits, Rates
+from sluicegate.guard.login import Login
+from sluicegate.store.scope import TenantState
+
+from tests.fixtures.server import PASSWORD, address
+
+
+class Hand:
+    """A clock moved by hand."""
+
+    def __init__(self):
+        import time
+
+        self.now = time.time()
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def hand():
+    return Hand()
+
+
+def make(place, hand, **settings):
+    """Make a sign-in desk with a clock of its own on the same store."""
+    given = Settings(home=place.home, **{"passwords": Passwords(memory=19456, rounds=2), **settings})
+    root = load_key_file(place.home / "root.key")
+    services = place.app.services
+    return Login(root, given, services.system, services.audit, Limits(Rates()), now=hand)
+
+
+def enter(login, place, role=Role.EDITOR, password=PASSWORD):
+    who = place.people["north", role]
+    return login.sign_in("north", who.email, Secret(password), Peer(address()))
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T05", "SEC-T15")
+def test_an_access_token_is_over_when_its_time_is(place, hand):
+    login = make(place, hand, tokens=Tokens(access=60))
+    granted = enter(login, place)
+    assert granted.expires_in in {59, 60}
+    hand.now += 58
+    assert login.authenticate(Credentials(granted.access)).role is Role.EDITOR
+    hand.now += 2
+    with pytest.raises(Unauthenticated):
+        login.authenticate(Credentials(granted.access))
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T15")
+def test_a_principal_is_what_the_token_says_and_no_more(place, hand):
+    login = make(place, hand)
+    granted = enter(login, place, Role.VIEWER)
+    who = login.authenticate(Credentials(granted.access))
+    assert (who.id, who.tenant, who.role) == (place.people["north", Role.VIEWER].id, place.tenants["north"], Role.VIEWER)
+    assert who.scopes is None
+    assert who.token
+    assert who.grant
+    with pytest.raises(Unauthenticated):
+        login.authenticate(Credentials())
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A01")
+def test_a_hash_of_lower_cost_is_raised_at_the_next_sign_in(fresh, hand):
+    who = fresh.people["north", Role.EDITOR]
+    login = make(fresh, hand, passwords=Passwords(memory=20480, rounds=2))
+    stored = fresh.app.services.system.accounts().account(who.id).password
+    assert "m=19456" in stored
+    login.sign_in("north", who.email, Secret(PASSWORD), Peer(address()))
+    raised = fresh.app.services.system.accounts().account(who.id).password
+    assert "m=20480" in raised
+    assert login.sign_in("north", who.email, Secret(PASSWORD), Peer(address())).access
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A07")
+def test_a_stranger_costs_as_much_work_as_a_wrong_password(place, hand, monkeypatch):
+    from sluicegate.crypto import password
+
+    login, burned = make(place, hand), []
+    kept = password.burn
+    monkeypatch.setattr(password, "burn", lambda given, pepper, **more: burned.append(more["cost"]) or kept(given, pepper, **more))
+    with pytest.raises(Unauthenticated):
+        login.sign_in("north", "nobody@north.example", Secret("x"), Peer(address()))
+    assert burned == [password.FLOOR]
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T09")
+def test_nobody_enters_or_stays_in_a_suspended_tenant(fresh, hand):
+    login, tenants = make(fresh, hand), fresh.app.services.system.tenants()
+    granted = enter(login, fresh)
+    tenants.set_state(fresh.tenants["north"], TenantState.SUSPENDED)
+    with pytest.raises(Unauthenticated):
+        enter(login, fresh)
+    with pytest.raises(Unauthenticated):
+        login.refresh(granted.refresh, Peer(address()))
+    who = fresh.people["south", Role.EDITOR]
+    assert login.sign_in("south", who.email, Secret(PASSWORD), Peer(address())).access
+    tenants.set_state(fresh.tenants["north"], TenantState.ACTIVE)
+    assert enter(login, fresh).access
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A07")
+def test_one_address_in_two_tenants_needs_the_tenants_name(fresh, hand):
+    login = make(fresh, hand)
+    for tenant in ("north", "south"):
+        fresh.add(tenant, Role.VIEWER, "both@example.org")
+    with pytest.raises(Unauthenticated):
+        login.sign_in(None, "both@example.org", Secret(PASSWORD), Peer(address()))
+    for tenant in ("north", "south"):
+        granted = login.sign_in(tenant, "BOTH@example.org", Secret(PASSWORD), Peer(address()))
+        assert login.authenticate(Credentials(granted.access)).tenant == fresh.tenants[tenant]
+
+
+def test_a_one_time_password_is_long_and_opens(place, hand):
+    login = make(place, hand)
+    made, stored = login.new_password()
+    assert len(made.reveal()) >= 15
+    assert stored.startswith("$argon2id$")
+    assert made.reveal() not in stored
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T15")
+def test_a_family_ends_at_its_absolute_time_however_often_it_is_refreshed(fresh, monkeypatch):
+    tokens = fresh.sign_in(fresh.people["north", Role.EDITOR])
+    system = fresh.app.services.system
+    begun = system.database.clock()
+    later = begun + fresh.settings.tokens.refresh / 2
+    monkeypatch.setattr(system.database, "clock", lambda: later)
+    second = fresh.call("session.refresh", {"refresh": tokens["refresh"]})
+    monkeypatch.setattr(system.database, "clock", lambda: begun + fresh.settings.tokens.refresh + 1)
+    with pytest.raises(Unauthenticated):
+        fresh.call("session.refresh", {"refresh": second.refresh})

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+
+import pytest
+from sluicegate.base.permission import Permission
+from sluicegate.guard.operation import Http, Nothing, Operation
+from sluicegate.operations import OPERATIONS
+
+
+def do(_ask, _desk):
+    """Do a thing.
+
+    And more of it.
+    """
+    return Nothing()
+
+
+def test_the_summary_is_the_first_line_of_the_docstring():
+    made = Operation("thing.do", Permission.SELF, Http("GET", "/things"), Nothing, Nothing, do, audited=False)
+    assert made.summary == "Do a thing."
+
+
+def test_the_places_of_a_path_are_its_fields():
+    assert Http("GET", "/a/{name}/b/{id}").places == ("name", "id")
+    assert Http("GET", "/a").places == ()
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z01")
+def test_an_operation_cannot_be_changed_once_it_is_made():
+    made = Operation("thing.do", Permission.SELF, Http("GET", "/things"), Nothing, Nothing, do, audited=False)
+    for name in ("permission", "audited", "call", "pending"):
+        with pytest.raises(FrozenInstanceError):
+            setattr(made, name, None)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z01")
+def test_working_in_a_tenant_is_the_default_and_a_pending_password_not():
+    made = Operation("thing.do", Permission.SELF, Http("GET", "/things"), Nothing, Nothing, do, audited=False)
+    assert made.tenant is True
+    assert made.pending is False
+    assert {each.name for each in OPERATIONS if each.pending} == {"session.password", "session.logout"}
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-D02")
+def test_every_body_has_a_largest_size():
+    assert all(0 < each.http.body_max <= 2 << 20 for each in OPERATIONS)
+
+
+def test_names_are_a_noun_and_a_verb():
+    assert all(each.name.count(".") == 1 and each.name.islower() for each in OPERATIONS)
+    assert all(each.summary.endswith(".") for each in OPERATIONS)

@@ -1,0 +1,136 @@
+"""Each example runs where it lies, with the exit code and the rows that it promises."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "examples"
+
+
+class Ended(NamedTuple):
+    """Exit code and answer of a run."""
+
+    code: int
+    run: dict[str, Any]
+
+
+class Folder:
+    """A copy of the examples, for whoever runs ``sluice`` in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        for each in EXAMPLES.glob("*.yaml"):
+            shutil.copy(each, path)
+        shutil.copytree(EXAMPLES / "data", path / "data")
+
+    def sluice(self, *words: str) -> Ended:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT / "src"),
+            "SLUICE_HOME": str(self.path / "home"),
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "sluicegate", *words, "--json"],
+            cwd=self.path, env=environment, capture_output=True, text=True, check=False, timeout=100,
+        )  # fmt: skip
+        assert done.stdout, done.stderr
+        return Ended(done.returncode, json.loads(done.stdout))
+
+    def run(self, name: str, *words: str) -> Ended:
+        return self.sluice("run", "--local", f"{name}.yaml", *words)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Folder(tmp_path)
+
+
+# name -> exit code, rows read, written, rejected
+PROMISED = {
+    "orders-sealed": (0, 8, 8, 0),
+    "orders-to-parquet": (0, 8, 6, 0),
+    "orders-with-names": (0, 12, 8, 0),
+    "readings-checked": (3, 6, 4, 2),
+    "shop-to-ndjson": (0, 5, 5, 0),
+    "stock-to-sqlite": (0, 4, 4, 0),
+}
+
+
+def test_every_example_is_here():
+    assert sorted(each.stem for each in EXAMPLES.glob("*.yaml")) == sorted(PROMISED)
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_an_example_keeps_its_promise(folder, name):
+    code, run = folder.run(name)
+    counts = run["counts"]
+    assert (code, counts["read"], counts["written"], counts["rejected"]) == PROMISED[name], run["error"]
+
+
+def test_parquet_holds_what_the_map_says(folder):
+    folder.run("orders-to-parquet", "-p", "least=100")
+    rows = pq.read_table(folder.path / "out" / "large-orders.parquet").to_pylist()
+    assert [row["order"] for row in rows] == [1001, 1004, 1006, 1008]
+    assert str(rows[0]["vat"]) == "27.28"
+    assert rows[0]["month"] == "2024-03"
+
+
+def test_merging_twice_changes_nothing(folder):
+    def stock() -> list[tuple[Any, ...]]:
+        with sqlite3.connect(folder.path / "out" / "shop.db") as shop:
+            found = shop.execute("select sku, name, price, stock from stock order by sku").fetchall()
+        shop.close()
+        return found
+
+    assert folder.run("stock-to-sqlite").code == 0
+    first = stock()
+    assert folder.run("stock-to-sqlite").code == 0
+    assert stock() == first
+    assert first[0] == ("0012", "Tea, green", 4.25, 120)
+    assert first[3][3] is None
+
+
+def test_a_row_without_a_partner_stays(folder):
+    folder.run("orders-with-names")
+    lines = (folder.path / "out" / "orders-with-names.csv").read_text().splitlines()
+    assert "1007,C-040,(unknown),,64.80" in lines
+    assert len(lines) == 9
+
+
+def test_the_quarantined_row_is_kept_aside(folder):
+    folder.run("readings-checked", "--rejects", "rejected")
+    kept = [json.loads(line) for file in (folder.path / "rejected").iterdir() for line in file.read_text().splitlines()]
+    assert [(each["step"], each["column"]) for each in kept] == [("plausible", "celsius")]
+    assert "91.0" in kept[0]["raw"]
+    landed = (folder.path / "out" / "readings.ndjson").read_text()
+    assert "91.0" not in landed
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A01")
+def test_the_archive_opens_for_its_recipient_alone(folder):
+    mine = folder.sluice("archive", "keygen", "mine.age").run["recipient"]
+    folder.sluice("archive", "keygen", "other.age")
+    document = folder.path / "orders-sealed.yaml"
+    lines = [
+        f"recipient: {mine}" if line.startswith("recipient: ") else line for line in document.read_text().splitlines()
+    ]
+    document.write_text("\n".join(lines) + "\n")
+    assert folder.run("orders-sealed").code == 0
+    sealed = "out/orders-2024-03.parquet.age"
+    assert b"C-014" not in (folder.path / sealed).read_bytes()
+    assert folder.sluice("archive", "open", sealed, "--identity", "other.age", "-o", "other.parquet").code != 0
+    assert not (folder.path / "other.parquet").exists()
+    assert folder.sluice("archive", "open", sealed, "--identity", "mine.age", "-o", "mine.parquet").code == 0
+    assert pq.read_table(folder.path / "mine.parquet").num_rows == 8
