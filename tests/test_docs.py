@@ -16,14 +16,15 @@ from pathlib import Path
 
 import click
 import pytest
+
 from sluicegate.base import settings
 from sluicegate.base.errors import CODES
 from sluicegate.cli.commands import root
 from sluicegate.guard.policy import GRANTS
 from sluicegate.kit import net, registry
 from sluicegate.operations import OPERATIONS
-
 from tools import docs
+from tools.schema import anchor
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -38,7 +39,7 @@ def prose(page: Path) -> str:
 
 
 def anchors(page: Path) -> set[str]:
-    return {docs.anchor(found) for found in re.findall(r"(?m)^#+ (.+)$", prose(page))}
+    return {anchor(found) for found in re.findall(r"(?m)^#+ (.+)$", prose(page))}
 
 
 def reference(name: str) -> str:

@@ -88,7 +88,7 @@ def test_parquet_holds_what_the_map_says(folder):
 
 def test_merging_twice_changes_nothing(folder):
     def stock() -> list[tuple[Any, ...]]:
-        with sqlite3.connect(folder.path / "out" / "shop.db") as shop:
+        with sqlite3.connect(folder.path / "stock.db") as shop:
             found = shop.execute("select sku, name, price, stock from stock order by sku").fetchall()
         shop.close()
         return found

@@ -1,4 +1,4 @@
-"""The reference pages, written from the code: ``python tools/docs.py`` writes them, ``--check`` is red when one is stale.
+"""The reference pages, made from the code: ``python tools/docs.py`` writes them, ``--check`` is red when one is stale.
 
 Sources: the operations table, ``settings.describe()``, the plugins' models, ``errors.CODES``, the tree of commands and
 ``policy.GRANTS``. In a page that people write, only what stands between two marks is replaced.
@@ -7,12 +7,15 @@ Sources: the operations table, ``settings.describe()``, the plugins' models, ``e
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "src"))
+sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+
+from tools import prose  # noqa: E402 - found by the line above
+from tools.schema import anchor, code, fields, flat, table, tidy  # noqa: E402 - the same
 
 if TYPE_CHECKING:
     import click
@@ -20,100 +23,8 @@ if TYPE_CHECKING:
     from sluicegate.guard.operation import Operation
 
 DOCS = ROOT / "docs"
-FEW = 3  # kinds of a union that are told apart; more are "a value"
-NOTE = "<!-- Written by tools/docs.py from the code. Do not edit: change the code, then run `python tools/docs.py`. -->\n\n"
-NAME, ID = "^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$", "^[0-9a-f]{8}-"
+NOTE = "<!-- Made by tools/docs.py from the code: change the code, then run `python tools/docs.py`. -->\n\n"
 BEGIN, END = "<!-- begin {name}: written by tools/docs.py -->", "<!-- end {name} -->"
-
-
-def tidy(text: str) -> str:
-    """Return help text as one line of Markdown that a table can hold."""
-    return " ".join(text.split()).replace("``", "`").replace("|", "\\|")
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; nothing at all when there are no rows."""
-    if not rows:
-        return ""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n\n"
-
-
-def code(text: object) -> str:
-    """Return ``text`` as code."""
-    return f"`{text}`"
-
-
-# -- JSON Schema to words ----------------------------------------------------------------------------------------------
-
-
-def type_of(schema: dict[str, Any]) -> str:  # noqa: C901, PLR0911 - one line for each shape of a schema
-    """Return the type in a JSON Schema in words."""
-    if "$ref" in schema:
-        return str(schema["$ref"]).rpartition("/")[2]
-    for key in ("anyOf", "oneOf"):
-        if key in schema:
-            parts = list(dict.fromkeys(type_of(each) for each in schema[key] if each.get("type") != "null"))
-            return " or ".join(parts) if len(parts) <= FEW else "value"
-    if "const" in schema:
-        return code(schema["const"])
-    if "enum" in schema:
-        return ", ".join(code(each) for each in schema["enum"])
-    kind = schema.get("type")
-    if kind == "array":
-        inner = schema.get("items")
-        if inner is None and "prefixItems" in schema:
-            return "pair of " + " or ".join(dict.fromkeys(f"{type_of(each)}s" for each in schema["prefixItems"]))
-        return f"list of {type_of(inner or {})}"
-    if kind == "object":
-        inner = next(iter(schema.get("patternProperties", {}).values()), schema.get("additionalProperties"))
-        return f"map to {type_of(inner)}" if isinstance(inner, dict) else "map"
-    if kind == "string":
-        pattern = str(schema.get("pattern", ""))
-        if schema.get("writeOnly"):
-            return "text (secret)"
-        plain = {"date": "date", "date-time": "timestamp"}.get(str(schema.get("format")), "text")
-        return "name" if pattern == NAME else "id" if pattern.startswith(ID) else plain
-    low, high = schema.get("minimum"), schema.get("maximum")
-    span = f", {low} to {high}" if low is not None and high is not None else f", from {low}" if low is not None else ""
-    words = {"integer": "whole number", "number": "number", "boolean": "yes or no"}
-    return words.get(str(kind), "anything") + span
-
-
-def default_of(name: str, schema: dict[str, Any], required: Sequence[str]) -> str:
-    """Return what a field is when it is left out."""
-    if name in required:
-        return "required"
-    value = schema.get("default")
-    if value in (None, "", [], {}):
-        return "–"
-    return code(str(value).lower() if isinstance(value, bool) else value)
-
-
-def fields(schema: dict[str, Any], skip: Sequence[str] = ()) -> str:
-    """Return the table of a schema's fields."""
-    required = schema.get("required", ())
-    return table(
-        ("field", "type", "default", "meaning"),
-        [
-            (code(name), type_of(each), default_of(name, each, required), tidy(each.get("description", "")))
-            for name, each in schema.get("properties", {}).items()
-            if name not in skip
-        ],
-    )
-
-
-def flat(schema: dict[str, Any], defs: dict[str, Any], above: str = "") -> Iterator[tuple[str, str, str]]:
-    """Yield ``(path, type, meaning)`` of an answer's fields, nested ones too."""
-    for name, each in schema.get("properties", {}).items():
-        path = f"{above}{name}"
-        parts = [part for part in each.get("anyOf", [each]) if part.get("type") != "null"]
-        inner = parts[0].get("items", parts[0])
-        listed = "[]" if "items" in parts[0] else ""
-        if "$ref" in inner:
-            yield from flat(defs[type_of(inner)], defs, f"{path}{listed}.")
-        else:
-            yield code(path), type_of(each), tidy(each.get("description", ""))
 
 
 # -- pages -------------------------------------------------------------------------------------------------------------
@@ -135,13 +46,7 @@ def operations() -> str:
     from sluicegate.operations import OPERATIONS
     from sluicegate.web.openapi import PREFIX
 
-    text = (
-        "# Operations\n\nAn operation is the unit of the product. The HTTP API, the command line and the UI are made from "
-        "this table;\nthere is no other way in. The same table as OpenAPI 3.1: `GET /api/v1/openapi.json`.\n\n"
-        "Every call but the public ones carries `Authorization: Bearer ACCESS-TOKEN`. Fields that the path names come from "
-        "the path;\nthose of `GET` and `DELETE` from the query string; all others from a JSON body. Errors are problem "
-        "documents: see\n[errors](errors.md).\n\n"
-    )
+    text = prose.OPERATIONS_INTRO
     text += table(
         ("operation", "HTTP", "permission", "audited", "what it does"),
         [
@@ -187,14 +92,12 @@ def settings() -> str:
     for name, default, meaning in settings_.describe():
         variable = "a table, in the file only" if name == "egress" else code("SLUICE_" + name.upper().replace(".", "_"))
         shown = default.lower() if default in ("True", "False") else default.strip("()").replace("'", "")
-        rows.append((code(name), variable, code(shown) if shown not in ("", "None") else "–", tidy(meaning)))
-    grant = settings_.Grant.model_json_schema()
+        rows.append((code(name), variable, code(shown) if shown not in ("", "None") else "-", tidy(meaning)))
     return (
-        "# Settings\n\nSettings stand in `SLUICE_HOME/sluice.toml`; variables win over the file. An unknown setting stops "
-        "the start.\n`sluice settings` shows what is in force. `SLUICE_HOME` itself is `~/.sluicegate` unless it is set.\n\n"
+        prose.SETTINGS_INTRO
         + table(("setting", "variable", "default", "meaning"), rows)
-        + "## egress\n\nOn a server, connections may not reach private, loopback or metadata addresses until you open them, "
-        'one by one:\n\n```toml\n[[egress]]\nhost = "10.20.0.0/16"\nports = [5432]\n```\n\n' + fields(grant)
+        + prose.EGRESS
+        + fields(settings_.Grant.model_json_schema())
     )
 
 
@@ -226,27 +129,12 @@ def _destination(names: frozenset[str]) -> str:
 
 def connections() -> str:
     """Return the page of connectors."""
-    return plugins(
-        "connection",
-        "Connections",
-        "A connection says how to reach one outside system. It holds the *names* of secrets, never secrets.\n"
-        "`sluice schema connection TYPE` prints the JSON Schema.",
-    )
+    return plugins("connection", "Connections", prose.CONNECTIONS_INTRO)
 
 
 def formats() -> str:
     """Return the page of formats and types."""
-    return plugins(
-        "format",
-        "Formats",
-        "A format says how rows are written down as bytes. Without `format`, the file's name tells. A bare word stands for a\n"
-        "format without options: `format: parquet`. `sluice schema format TYPE` prints the JSON Schema.",
-    ) + (
-        "## Types\n\nThe same words stand in flows, errors and answers:\n\n"
-        "`bool` `int8` `int16` `int32` `int64` `uint8` `uint16` `uint32` `uint64` `float32` `float64` `decimal(p,s)` `text`\n"
-        "`bytes` `date` `time` `timestamp` `timestamptz` `interval` `uuid` `json` `list(T)` `struct(name T, …)`\n\n"
-        "What cannot be carried exactly is an error that names column and value, never a silent change.\n"
-    )
+    return plugins("format", "Formats", prose.FORMATS_INTRO) + prose.TYPES
 
 
 def functions() -> list[str]:
@@ -279,23 +167,17 @@ def steps() -> str:
     from sluicegate.kit.flow import Flow
 
     flow = Flow.model_json_schema(by_alias=True)
-    text = plugins(
-        "step",
-        "Steps",
-        "A flow is a list of steps; a step is a map with one key, its type. `sluice schema step TYPE` prints the JSON Schema.",
-    )
-    text += (
-        "## Expressions\n\n`where` and the values of `columns` are SQL expressions in DuckDB's dialect. They see the input's "
-        "columns; `:name` is a\nparameter of the flow, bound as a value and never pasted into the text. An expression is "
-        "checked against an allowlist before\nit is saved, and it runs in the [jail](../security/model.md#the-jail). Queries, "
-        "aggregates, windows, `*`, and functions that\nread files, settings or the network are refused.\n\n"
-        "Operators: `+ - * / % ||`, `= <> < <= > >=`, `and or not`, `is null`, `in`, `between`, `like`, `case`, "
-        "`cast(x as T)`, `x::T`,\n`try_cast`.\n\nFunctions:\n\n" + " ".join(code(each) for each in functions()) + "\n\n"
-        "## Flow\n\nThe document around the steps.\n\n" + fields(flow) + "**Param.** One value that a run may be told.\n\n"
+    return (
+        plugins("step", "Steps", prose.STEPS_INTRO)
+        + prose.EXPRESSIONS
+        + " ".join(code(each) for each in functions())
+        + "\n\n## Flow\n\nThe document around the steps.\n\n"
+        + fields(flow)
+        + "**Param.** One value that a run may be told.\n\n"
         + fields(flow["$defs"]["Param"])
-        + "## Recipient\n\nSomeone whom archives can be sealed for.\n\n" + fields(document.Recipient.model_json_schema())
-    )  # fmt: skip
-    return text
+        + "## Recipient\n\nSomeone whom archives can be sealed for.\n\n"
+        + fields(document.Recipient.model_json_schema())
+    )
 
 
 def errors() -> str:
@@ -304,11 +186,7 @@ def errors() -> str:
     from sluicegate.cli.runs import _EXITS
 
     return (
-        "# Errors\n\nAn error says what, where, and what to do. Over HTTP it is a problem document (RFC 9457):\n\n"
-        '```json\n{"type": "urn:sluicegate:invalid", "code": "invalid", "status": 422, "title": "type: is required",\n'
-        ' "where": "line 1, connection shop", "hint": "There are: files, postgres, sqlite."}\n```\n\n'
-        '`code` is stable; the words are not. With `--json` the command line prints `{"error": …}` with the same fields.\n'
-        "No error holds a secret or the value that was rejected.\n\n## Codes\n\n"
+        prose.ERRORS_INTRO
         + table(
             ("code", "HTTP status", "exit code", "meaning"),
             [
@@ -328,8 +206,7 @@ def errors() -> str:
                 ("130", "cancelled"),
             ],
         )
-        + "## States of a run\n\n`sluice run --wait` and `sluice run --local` end with the state's exit code. A run is "
-        "`queued` or `running` before that.\n\n"
+        + prose.STATES
         + table(("state", "exit code"), [(code(state), str(exit_)) for state, exit_ in _EXITS.items()])
     )
 
@@ -338,12 +215,7 @@ def cli() -> str:
     """Return the page of all commands."""
     from sluicegate.cli.commands import _HELP, root
 
-    text = (
-        "# Commands\n\n`sluice COMMAND --help` says the same. `SLUICE_HOME` names the home directory (`~/.sluicegate`); your "
-        "sign-in is kept there,\nreadable by you alone. Every command that answers takes `--json`. `--debug`, anywhere, shows "
-        "the whole trace of an error.\nExit codes: [errors](errors.md#exit-codes).\n\n"
-    )
-    group = root()
+    text, group = prose.CLI_INTRO, root()
     text += table(
         ("command", "what it does"),
         [(f"[`sluice {name}`](#{anchor('sluice ' + name)})", tidy(_HELP[name])) for name in sorted(_HELP)],
@@ -396,7 +268,7 @@ def roles() -> str:
     from sluicegate.base.permission import Permission
     from sluicegate.guard.policy import GRANTS
 
-    rows = [(code(each.value), *("yes" if each in GRANTS[role] else "–" for role in GRANTS)) for each in Permission]
+    rows = [(code(each.value), *("yes" if each in GRANTS[role] else "-" for role in GRANTS)) for each in Permission]
     return table(("permission", *(role.value for role in GRANTS)), rows)
 
 
@@ -422,12 +294,6 @@ PAGES = {
 
 PARTS = {"security/model.md": {"roles": roles, "public": public}}
 """Pages that people write, and the parts of them that are not theirs."""
-
-
-def anchor(heading: str) -> str:
-    """Return the link target that Markdown viewers give to a heading."""
-    kept = (letter for letter in heading.lower().replace(" ", "-") if letter.isalnum() or letter in "-_")
-    return "".join(kept)
 
 
 def filled(text: str, name: str, part: str) -> str:

@@ -55,5 +55,7 @@ def test_no_option_takes_a_secret_on_the_command_line():
     ]
     assert len(found) > 80
     words = ("password", "code", "token", "value", "refresh")
-    bare = [(path, each.opts) for path, each in found for word in words if any(word == opt.strip("-") for opt in each.opts)]
+    bare = [
+        (path, each.opts) for path, each in found for word in words if any(word == opt.strip("-") for opt in each.opts)
+    ]
     assert bare == []

@@ -68,7 +68,9 @@ def test_apply_get_and_diff_go_round(place, call, tmp_path):
 @pytest.mark.slow
 def test_apply_saves_all_or_nothing(place, call, tmp_path):
     file = tmp_path / "f.yaml"
-    file.write_text(ONE.replace("roundtrip", "first") + "---\n" + ONE.replace("roundtrip", "second").replace("here", "gone"))
+    file.write_text(
+        ONE.replace("roundtrip", "first") + "---\n" + ONE.replace("roundtrip", "second").replace("here", "gone")
+    )
     assert call("apply", file, home=place.editor).code == 2
     assert call("get", "flow", "first", home=place.editor).code == 1
 

@@ -12,7 +12,10 @@ HEAD = "kind: connection\nname: here\ntype: files\nroot: .\n---\n"
 
 
 def flow(name="f", steps="", extra=""):
-    body = steps or "  - read: { name: rows, connection: here, item: in.csv }\n  - write: { from: rows, connection: here, item: out.csv }\n"
+    body = (
+        steps
+        or "  - read: { name: rows, connection: here, item: in.csv }\n  - write: { from: rows, connection: here, item: out.csv }\n"
+    )
     return f"kind: flow\nname: {name}\n{extra}steps:\n{body}"
 
 
@@ -63,13 +66,21 @@ CHECK = (
 
 
 def test_rejects_are_kept_in_the_folder_that_was_named(call, folder):
-    (folder / "f.yaml").write_text(HEAD + flow(steps=CHECK.replace("{ name: rows", "{{ name: rows").replace("in.csv }", "in.csv }}").format("quarantine")))
+    (folder / "f.yaml").write_text(
+        HEAD
+        + flow(
+            steps=CHECK.replace("{ name: rows", "{{ name: rows").replace("in.csv }", "in.csv }}").format("quarantine")
+        )
+    )
     told = call("run", "--local", folder / "f.yaml", "--rejects", folder / "bad", "--json")
     assert (told.code, told.json["counts"]["rejected"]) == (3, 1)
     (file,) = (folder / "bad").iterdir()
     assert json.loads(file.read_text())["reason"] == "price must be between 0 and 5"
     (folder / "out.csv").unlink()
-    (folder / "f.yaml").write_text(HEAD + flow(steps=CHECK.replace("{ name: rows", "{{ name: rows").replace("in.csv }", "in.csv }}").format("stop")))
+    (folder / "f.yaml").write_text(
+        HEAD
+        + flow(steps=CHECK.replace("{ name: rows", "{{ name: rows").replace("in.csv }", "in.csv }}").format("stop"))
+    )
     told = call("run", "--local", folder / "f.yaml", "--json")
     assert (told.code, told.json["state"], told.json["error"]["code"]) == (1, "failed", "data")
     assert not (folder / "out.csv").exists()

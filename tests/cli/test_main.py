@@ -101,7 +101,9 @@ def test_debug_shows_where_it_broke(monkeypatch):
         module.main(["x", "--debug"])
 
 
-@pytest.mark.parametrize("words", [["--nothing-like-it"], ["login", "--nothing"], ["run"], ["get", "castle"], ["secret"]])
+@pytest.mark.parametrize(
+    "words", [["--nothing-like-it"], ["login", "--nothing"], ["run"], ["get", "castle"], ["secret"]]
+)
 def test_wrong_use_is_two(call, words):
     told = call(*words)
     assert told.code == 2

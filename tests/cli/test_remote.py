@@ -79,7 +79,9 @@ def test_every_refusal_becomes_an_error_of_ours(hostile, status, body, kind):
 
 
 @pytest.mark.security
-@pytest.mark.parametrize("words", [("whoami",), ("runs",), ("get", "flows"), ("get", "flow", "x"), ("logs", "r"), ("tenant", "list")])
+@pytest.mark.parametrize(
+    "words", [("whoami",), ("runs",), ("get", "flows"), ("get", "flow", "x"), ("logs", "r"), ("tenant", "list")]
+)
 def test_a_hostile_server_cannot_drive_the_terminal(hostile, call, tmp_path, words):
     item = {
         "id": EVIL, "name": EVIL, "kind": "log", "seq": 1, "at": EVIL, "body": {"level": "info", "message": EVIL}, EVIL: EVIL,

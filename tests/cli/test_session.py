@@ -11,7 +11,18 @@ pytestmark = pytest.mark.slow
 
 
 def enter(place, *more):
-    return ("login", "--url", place.server.url, "--ca", place.server.ca, "--tenant", "acme", "--email", "editor@example.org", *more)
+    return (
+        "login",
+        "--url",
+        place.server.url,
+        "--ca",
+        place.server.ca,
+        "--tenant",
+        "acme",
+        "--email",
+        "editor@example.org",
+        *more,
+    )
 
 
 def test_sign_in_by_file_standard_input_and_variable(place, call, tmp_path, secret_file, monkeypatch):
@@ -63,7 +74,17 @@ def test_sign_out_ends_it_here_and_on_the_server(place, call, tmp_path, secret_f
 
 def test_a_first_password_must_be_changed(place, call, tmp_path, secret_file):
     made = call("user", "create", "fresh@example.org", "--role", "viewer", "--json", home=place.root)
-    words = ["login", "--url", place.server.url, "--ca", place.server.ca, "--tenant", "acme", "--email", "fresh@example.org"]
+    words = [
+        "login",
+        "--url",
+        place.server.url,
+        "--ca",
+        place.server.ca,
+        "--tenant",
+        "acme",
+        "--email",
+        "fresh@example.org",
+    ]
     told = call(*words, told=made.json["password"])
     assert told.code == 2
     assert "a new password must be chosen" in told.err
@@ -92,4 +113,3 @@ def test_the_code_for_the_first_administrator_works_once(place, call, secret_fil
     )  # fmt: skip
     assert told.code != 0
     assert call("whoami").code == 4
-

@@ -69,7 +69,8 @@ def test_one_thing_is_told_line_by_line_and_nothing_is_done(capsys):
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2_500_000, "2.5 MB"), (3e9, "3.0 GB"), (4e12, "4.0 TB")]
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2_500_000, "2.5 MB"), (3e9, "3.0 GB"), (4e12, "4.0 TB")],
 )
 def test_sizes_are_said_as_people_say_them(count, text):
     assert show.size(count) == text

@@ -65,7 +65,11 @@ def test_people_and_tenants_are_made_and_listed(place, call):
 @pytest.mark.slow
 @pytest.mark.security
 def test_a_role_that_may_not_is_denied_with_four(place, call):
-    for words in (("tenant", "create", "mine"), ("user", "create", "x@example.org", "--role", "superadmin"), ("secret", "set", "x")):
+    for words in (
+        ("tenant", "create", "mine"),
+        ("user", "create", "x@example.org", "--role", "superadmin"),
+        ("secret", "set", "x"),
+    ):
         told = call(*words, home=place.user("viewer"), told="value")
         assert told.code == 4, words
         assert len(told.err.splitlines()) <= 2

@@ -110,7 +110,8 @@ def test_schemas_are_respected(server, ctx):
 
 def test_identity_default_and_generated_columns_may_be_left_out(server, ctx):
     server.execute(
-        "create table t (id int generated always as identity, v int, w int generated always as (v * 2) stored, d text default 'x')"
+        "create table t (id int generated always as identity, v int, w int generated always as (v * 2) stored, "
+        "d text default 'x')"
     )
     load(server, ctx, {"v": [5]})
     assert query(server, "select * from t") == [(1, 5, 10, "x")]

@@ -62,8 +62,10 @@ def test_environment_is_not_heeded(server, ctx, tmp_path, monkeypatch):
     (tmp_path / ".postgresql").mkdir()
     for name, value in {
         "PGHOST": "203.0.113.1", "PGHOSTADDR": "203.0.113.1", "PGSERVICE": "evil", "PGSERVICEFILE": str(service),
-        "PGOPTIONS": "-c search_path=evil", "PGPASSFILE": str(passfile), "PGSSLMODE": "require", "PGPASSWORD": server.password,
-        "PGAPPNAME": "evil", "PGDATABASE": "evil", "PGREQUIREAUTH": "none", "PGCONNECT_TIMEOUT": "1", "HOME": str(tmp_path),
+        "PGOPTIONS": "-c search_path=evil", "PGPASSFILE": str(passfile), "PGSSLMODE": "require",
+        "PGPASSWORD": server.password,
+        "PGAPPNAME": "evil", "PGDATABASE": "evil", "PGREQUIREAUTH": "none", "PGCONNECT_TIMEOUT": "1",
+        "HOME": str(tmp_path),
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
     with connection(server).open(ctx) as session:
@@ -127,7 +129,8 @@ def test_password_is_not_given_in_clear_to_an_unproven_server(tmp_path):
     thread.start()
     try:
         target = Postgres(
-            name="x", host="127.0.0.1", port=listener.getsockname()[1], database="d", user="u", password={"secret": "pw"},
+            name="x", host="127.0.0.1", port=listener.getsockname()[1], database="d", user="u",
+            password={"secret": "pw"},
             tls="disable",
         )  # fmt: skip
         with Root(tmp_path) as root, pytest.raises(SluiceError), target.open(context(root, CANARY)):

@@ -11,7 +11,8 @@ from sluicegate.kit.mode import Replace
 from tests.connectors.warehouse import load, query, read
 
 ODD = {
-    "numeric": "12345678901234567890.123456789", "inet": "10.0.0.1/8", "cidr": "10.0.0.0/8", "time with time zone": "10:00:00+02",
+    "numeric": "12345678901234567890.123456789", "inet": "10.0.0.1/8", "cidr": "10.0.0.0/8",
+    "time with time zone": "10:00:00+02",
     "int4range": "[1,5)", "macaddr": "08:00:2b:01:02:03", "bit varying(5)": "10101", "xml": "<a/>",
     "money": "$1.50", "numeric(3,-2)": "12300", "numeric(2,4)": "0.0012",
 }  # fmt: skip
@@ -37,11 +38,13 @@ def test_catalogue_types(server, ctx):
     server.execute("create domain small as numeric(5,2) check (value < 100)")
     server.execute("create type pair as (a int, b text)")
     server.execute(
-        "create table t (a small, b mood, c pair, d numeric(12,2)[], e jsonb, f char(4), g varchar(3), h text[], i mood[], j "
+        "create table t (a small, b mood, c pair, d numeric(12,2)[], e jsonb, f char(4), g varchar(3), h text[], "
+        "i mood[], j "
         "numeric[], k float8, l timestamptz)"
     )
     server.execute(
-        """insert into t values (1.5, 'ok', (1, 'x'), '{1.5,null}', '{"b": 1.50}', 'ab', 'abc', '{"",null,"a,b"}', '{ok}', """
+        """insert into t values (1.5, 'ok', (1, 'x'), '{1.5,null}', '{"b": 1.50}', 'ab', 'abc', '{"",null,"a,b"}', """
+        """'{ok}', """
         """'{1.123456789012345678901}', 'NaN', '2013-01-01 10:00+02')"""
     )
     found = read(server, ctx)

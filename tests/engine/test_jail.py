@@ -138,8 +138,8 @@ KINDS = {
     "odd": (pa.string(), ["a\x00b", "ß€𝄞\r\n\"'", None]),
     "bytes": (pa.binary(), [b"", b"\x00\xff", None]),
     "date": (pa.date32(), [date(1, 1, 1), date(9999, 12, 31), None]),
-    "time": (pa.time64("us"), [datetime(2020, 1, 1, 23, 59, 59, 999999).time(), datetime(2020, 1, 1).time(), None]),  # noqa: DTZ001 - a time of day
-    "timestamp": (pa.timestamp("us"), [datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999999), None]),  # noqa: DTZ001 - without a zone
+    "time": (pa.time64("us"), [datetime(2020, 1, 1, 23, 59, 59, 999999).time(), datetime(2020, 1, 1).time(), None]),
+    "timestamp": (pa.timestamp("us"), [datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999999), None]),
     "timestamptz": (pa.timestamp("us", "UTC"), [datetime(1970, 1, 1, tzinfo=UTC), datetime(2038, 1, 20, 3, tzinfo=UTC), None]),
     "interval": (pa.month_day_nano_interval(), [pa.MonthDayNano([13, 40, 1_000_000]), pa.MonthDayNano([0, 0, 0]), None]),
     "uuid": (pa.uuid(), [UUID(int=0), UUID(int=2**128 - 1), None]),
@@ -187,7 +187,9 @@ def test_a_parameter_the_query_does_not_name_is_left_out():
     assert one("SELECT $P + 1", params={"p": 1, "other": "x"}) == 2
 
 
-@pytest.mark.parametrize("value", [Decimal("1." + "1" * 40), Decimal("NaN"), Decimal("-Infinity"), Decimal("1E+40"), Decimal("1E-40")])
+@pytest.mark.parametrize(
+    "value", [Decimal("1." + "1" * 40), Decimal("NaN"), Decimal("-Infinity"), Decimal("1E+40"), Decimal("1E-40")]
+)
 def test_a_decimal_parameter_that_cannot_be_carried_is_refused(value):
     with pytest.raises(DataError, match="no number of at most 38 digits"):
         one("SELECT $p", params={"p": value})
@@ -275,12 +277,14 @@ def test_errors_are_one_clean_sentence(sql, kind, said):
 
 
 def test_an_error_in_a_late_row_is_told_after_the_rows_before_it():
-    program = jail.Program("SELECT cast(s AS int) AS i FROM t", {}, {"t": pa.table({"s": ["1"] * 500_000 + ["bad"]}).to_reader()})
+    program = jail.Program(
+        "SELECT cast(s AS int) AS i FROM t", {}, {"t": pa.table({"s": ["1"] * 500_000 + ["bad"]}).to_reader()}
+    )
     with jail.run(program, bounds=SMALL) as rows, pytest.raises(DataError, match="'bad'"):
         rows.read_all()
 
 
-class Odd(Exception):  # noqa: N818 - somebody else's exception
+class Odd(Exception):
     pass
 
 
@@ -326,14 +330,18 @@ def test_a_child_that_dies_is_never_the_end_of_the_rows():
     ("old", "new", "said"),
     [
         ("            count += batch.num_rows\n", "            count += batch.num_rows + 1\n", r"gave 9 of 10 rows"),
-        ('return {"ok": _run(', 'os._exit(0 * _run(', "ended unexpectedly"),
+        ('return {"ok": _run(', "os._exit(0 * _run(", "ended unexpectedly"),
         ('return {"ok": _run(job, connection, asked["inputs"], asked["output"])}',
          '_run(job, connection, asked["inputs"], asked["output"]); return {"error": {"kind": "data", "message": "late"}}', "late"),
     ],
 )  # fmt: skip
 def test_a_complete_stream_without_the_word_that_it_is_complete_is_an_error(altered, old, new, said):
     if "os._exit" in new:
-        altered("jailed.py", old + 'job, connection, asked["inputs"], asked["output"])}', new + 'job, connection, asked["inputs"], asked["output"]))')
+        altered(
+            "jailed.py",
+            old + 'job, connection, asked["inputs"], asked["output"])}',
+            new + 'job, connection, asked["inputs"], asked["output"]))',
+        )
     else:
         altered("jailed.py", old, new)
     with pytest.raises(Failed, match=said):
@@ -496,7 +504,10 @@ def test_memory_is_bounded(sql):
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        with pytest.raises(Failed, match="needs more than the 64 MB of memory"), held.run(jail.Program(sql, {}, {})) as rows:
+        with (
+            pytest.raises(Failed, match="needs more than the 64 MB of memory"),
+            held.run(jail.Program(sql, {}, {})) as rows,
+        ):
             rows.read_all()
     finally:
         done.set()
@@ -531,7 +542,7 @@ def test_spilled_bytes_are_bounded(monkeypatch):
 @pytest.mark.security
 @pytest.mark.req("SEC-S02")
 def test_what_the_child_prints_is_bounded(altered):
-    altered("jailed.py", '    text = pipe.read()', '    [os.write(1, b"x" * 4096) for _ in range(100)]; text = b""')
+    altered("jailed.py", "    text = pipe.read()", '    [os.write(1, b"x" * 4096) for _ in range(100)]; text = b""')
     with pytest.raises(Failed, match="printed more than the 65536 bytes"):
         ask("SELECT 1")
 
@@ -563,11 +574,16 @@ def test_nothing_of_ours_is_in_the_child(monkeypatch):
     os.set_inheritable(leaked, True)
     held = jail.start(SMALL)
     try:
-        program = jail.Program("SELECT *, 'canary-text' AS c FROM t", {"p": "canary-parameter"}, {"t": counted(100_000)[0]})
+        program = jail.Program(
+            "SELECT *, 'canary-text' AS c FROM t", {"p": "canary-parameter"}, {"t": counted(100_000)[0]}
+        )
         with held.run(program):
             base = Path(f"/proc/{held.pid}")
             seen = b"".join((base / name).read_bytes() for name in ("environ", "cmdline"))
-            seen += Path(f"/proc/{held._child.pid}/environ").read_bytes() + Path(f"/proc/{held._child.pid}/cmdline").read_bytes()
+            seen += (
+                Path(f"/proc/{held._child.pid}/environ").read_bytes()
+                + Path(f"/proc/{held._child.pid}/cmdline").read_bytes()
+            )
             opened = [os.readlink(base / "fd" / name) for name in os.listdir(base / "fd")]
             mounts = (base / "mountinfo").read_text()
             spaces = {name for name in ("user", "pid", "net", "mnt", "ipc", "uts", "cgroup")
@@ -595,7 +611,9 @@ def test_each_run_has_its_own_jail():
     spaces = set()
     for _ in range(2):
         held = jail.start(SMALL, inputs=0)
-        with held.run(jail.Program("SELECT count(*) FROM (SELECT DISTINCT i FROM range(3000000) t(i))", {}, {})) as rows:
+        with held.run(
+            jail.Program("SELECT count(*) FROM (SELECT DISTINCT i FROM range(3000000) t(i))", {}, {})
+        ) as rows:
             rows.read_all()
         held = jail.start(SMALL, inputs=0)
         with held.run(jail.Program("SELECT * FROM duckdb_temporary_files()", {}, {})) as rows:
@@ -736,7 +754,9 @@ def test_a_prefix_that_cannot_be_read_is_told(monkeypatch, tmp_path):
     real = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: "python3" not in str(path) and real(path, mode))
     try:
-        with pytest.raises(JailUnavailable, match="the jail cannot read .*python3.* Install Python and Sluicegate where"):
+        with pytest.raises(
+            JailUnavailable, match="the jail cannot read .*python3.* Install Python and Sluicegate where"
+        ):
             ask("SELECT 1")
     finally:
         confine.trees.cache_clear()
@@ -752,9 +772,25 @@ def test_an_ordinary_user_gets_the_same_walls(fallback):
     python = Path(confine.interpreter())
     if subprocess.run(["runuser", "-u", "nobody", "--", "test", "-x", str(python)], check=False).returncode:
         python = SYSTEM
-    told = subprocess.run([str(python), "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True, check=False)
+    told = subprocess.run(
+        [str(python), "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True, check=False
+    )
     packages = Path(pa.__file__).parents[1]
-    readable = subprocess.run(["runuser", "-u", "nobody", "--", "test", "-r", str(packages / "pyarrow" / "lib.py"), "-o", "-x", str(packages)], check=False)
+    readable = subprocess.run(
+        [
+            "runuser",
+            "-u",
+            "nobody",
+            "--",
+            "test",
+            "-r",
+            str(packages / "pyarrow" / "lib.py"),
+            "-o",
+            "-x",
+            str(packages),
+        ],
+        check=False,
+    )
     if told.stdout.split() != [str(part) for part in sys.version_info[:2]] or readable.returncode:
         pytest.skip("no interpreter of this version that an ordinary user can read")
     code = f"""
@@ -764,7 +800,14 @@ print(jail.probe({fallback}).model_dump_json())
 with jail.run(jail.Program("SELECT 6 * 7", {{}}, {{}}), fallback={fallback}) as rows: print(rows.read_all().column(0)[0])
 """
     env = {"PYTHONPATH": f"{SOURCE.parents[1]}:{packages}", "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin"}
-    done = subprocess.run(["runuser", "-u", "nobody", "--", str(python), "-c", code], env=env, cwd="/", capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["runuser", "-u", "nobody", "--", str(python), "-c", code],
+        env=env,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     level, answer = done.stdout.splitlines()
     assert json.loads(level)["tier"] == ("fallback" if fallback else "full")

@@ -11,7 +11,7 @@ from sluicegate.engine.job import Job
 def test_a_job_survives_the_pipe():
     job = Job(
         "run", "r", Path("/tmp/x"), params={"a": 1}, secrets={"s": Secret("hunter2")}, quarantine_folder=Path("/q")
-    )  # noqa: S108
+    )
     found = Job.unpack(job.pack())
     assert found.secrets["s"].reveal() == "hunter2"
     assert (found.root, found.params, found.quarantine_folder) == (job.root, job.params, job.quarantine_folder)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from sluicegate.base.errors import Unavailable
 from sluicegate.base.principal import Peer, Principal, Role
 from sluicegate.crypto.chain import Chain

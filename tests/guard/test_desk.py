@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from sluicegate.base.errors import Denied, Invalid
 from sluicegate.base.principal import Peer, Principal, Role
 from sluicegate.guard.desk import Desk
@@ -28,7 +29,12 @@ def test_a_desk_gives_the_caller_and_their_tenant(place):
 @pytest.mark.req("SEC-Z03")
 def test_a_desk_and_its_services_cannot_be_changed(place):
     desk = Desk(place.app.services, Peer("10.0.0.1"), None, None)
-    for thing, name in ((desk, "principal"), (desk, "inside"), (place.app.services, "vault"), (place.app.services, "audit")):
+    for thing, name in (
+        (desk, "principal"),
+        (desk, "inside"),
+        (place.app.services, "vault"),
+        (place.app.services, "audit"),
+    ):
         with pytest.raises(AttributeError):
             setattr(thing, name, None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from sluicegate.base.errors import Denied, Invalid, Throttled, Unauthenticated
 from sluicegate.base.model import Model
 from sluicegate.base.permission import Permission, Public
@@ -13,7 +14,6 @@ from sluicegate.base.secret import Secret
 from sluicegate.guard.gate import Gate, about
 from sluicegate.guard.limits import Limits, Rates
 from sluicegate.guard.operation import Http, Nothing, Operation
-
 from tests.fixtures.server import address
 
 
@@ -55,7 +55,12 @@ def test_an_allowed_call_reaches_the_function_with_its_scope(place):
 @pytest.mark.req("SEC-Z01")
 @pytest.mark.parametrize(
     ("ask", "role", "fault"),
-    [({}, None, Unauthenticated), ({"more": 1}, Role.OPERATOR, Invalid), ({"count": "many"}, Role.OPERATOR, Invalid), ({}, Role.VIEWER, Denied)],
+    [
+        ({}, None, Unauthenticated),
+        ({"more": 1}, Role.OPERATOR, Invalid),
+        ({"count": "many"}, Role.OPERATOR, Invalid),
+        ({}, Role.VIEWER, Denied),
+    ],
 )
 def test_what_is_refused_never_reaches_the_function(place, ask, role, fault):
     spy = Spy()
@@ -75,7 +80,9 @@ def test_nobody_learns_what_is_wrong_with_a_question_before_they_have_signed_in(
 @pytest.mark.req("SEC-Z01")
 def test_a_public_operation_has_nobody_even_when_a_token_comes_along(place):
     spy = Spy()
-    place.call(operation(spy, permission=Public("a test"), tenant=False, audited=False), {}, place.token(Role.ADMINISTRATOR))
+    place.call(
+        operation(spy, permission=Public("a test"), tenant=False, audited=False), {}, place.token(Role.ADMINISTRATOR)
+    )
     ((_, desk),) = spy.calls
     assert desk.principal is None
     assert desk.inside is None
@@ -108,14 +115,17 @@ def test_limits_come_before_everything(place):
 
 @pytest.mark.security
 @pytest.mark.req("SEC-L02")
-@pytest.mark.parametrize(("fault", "result"), [(Invalid("no"), "invalid"), (ValueError("no"), "error"), (KeyboardInterrupt(), "error"), (None, "ok")])
+@pytest.mark.parametrize(
+    ("fault", "result"),
+    [(Invalid("no"), "invalid"), (ValueError("no"), "error"), (KeyboardInterrupt(), "error"), (None, "ok")],
+)
 def test_the_record_says_how_it_ended(place, fault, result):
     token = place.token(Role.OPERATOR)
     before = place.head()
     try:
         place.call(operation(Spy(fault)), {"name": "x"}, token)
     except BaseException as told:  # noqa: BLE001 - whatever it is, it comes through as it was
-        assert told is fault  # noqa: PT017
+        assert told is fault
     assert [each["result"] for each in place.records(after=before)] == ["asked", result]
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from sluicegate.base.errors import Throttled
 from sluicegate.base.principal import Peer
 from sluicegate.guard.limits import Limits, Rates

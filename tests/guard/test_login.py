@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from sluicegate.base.errors import Unauthenticated
 from sluicegate.base.principal import Credentials, Peer, Role
 from sluicegate.base.secret import Secret
@@ -11,7 +12,6 @@ from sluicegate.crypto.keys import load_key_file
 from sluicegate.guard.limits import Limits, Rates
 from sluicegate.guard.login import Login
 from sluicegate.store.scope import TenantState
-
 from tests.fixtures.server import PASSWORD, address
 
 
@@ -64,7 +64,11 @@ def test_a_principal_is_what_the_token_says_and_no_more(place, hand):
     login = make(place, hand)
     granted = enter(login, place, Role.VIEWER)
     who = login.authenticate(Credentials(granted.access))
-    assert (who.id, who.tenant, who.role) == (place.people["north", Role.VIEWER].id, place.tenants["north"], Role.VIEWER)
+    assert (who.id, who.tenant, who.role) == (
+        place.people["north", Role.VIEWER].id,
+        place.tenants["north"],
+        Role.VIEWER,
+    )
     assert who.scopes is None
     assert who.token
     assert who.grant
@@ -92,7 +96,9 @@ def test_a_stranger_costs_as_much_work_as_a_wrong_password(place, hand, monkeypa
 
     login, burned = make(place, hand), []
     kept = password.burn
-    monkeypatch.setattr(password, "burn", lambda given, pepper, **more: burned.append(more["cost"]) or kept(given, pepper, **more))
+    monkeypatch.setattr(
+        password, "burn", lambda given, pepper, **more: burned.append(more["cost"]) or kept(given, pepper, **more)
+    )
     with pytest.raises(Unauthenticated):
         login.sign_in("north", "nobody@north.example", Secret("x"), Peer(address()))
     assert burned == [password.FLOOR]

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import FrozenInstanceError
 
 import pytest
+
 from sluicegate.base.permission import Permission
 from sluicegate.guard.operation import Http, Nothing, Operation
 from sluicegate.operations import OPERATIONS

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sluicegate.base.permission import Permission
 from sluicegate.base.principal import Principal, Role
 from sluicegate.guard import policy

@@ -5,6 +5,7 @@ import threading
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from sluicegate.base.errors import Corrupt, Invalid, Missing, SluiceError
 from sluicegate.base.principal import Role
 from sluicegate.base.secret import Secret
@@ -63,7 +64,9 @@ def test_clearing_deletes_what_is_there_and_is_on_record(place, vault):
     assert vault.clear(scope, frozenset({"here", "never-was"})) == ("here",)
     with pytest.raises(Missing):
         vault.use(scope, "here", purpose="a test")
-    assert [(each["action"], each["about"]) for each in place.records(after=before)] == [("secret.clear", {"name": "here"})]
+    assert [(each["action"], each["about"]) for each in place.records(after=before)] == [
+        ("secret.clear", {"name": "here"})
+    ]
 
 
 def test_a_secret_that_is_not_there_is_missing_and_leaves_no_record(place, vault):

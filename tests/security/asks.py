@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from sluicegate.base.model import new_id
-
 from tests.fixtures.server import PASSWORD
 
 FLOW = "kind: flow\nname: idle\nsteps: []\n"

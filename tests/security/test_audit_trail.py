@@ -5,13 +5,13 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
+
 from sluicegate.app import build
 from sluicegate.base.errors import Corrupt, Denied, SluiceError, Unauthenticated, Unavailable
 from sluicegate.base.permission import Public
 from sluicegate.base.principal import Role
 from sluicegate.operations import OPERATIONS
 from sluicegate.store.ledger import Ledger
-
 from tests.fixtures.server import PASSWORD
 from tests.security.asks import FLOW, ask_for
 
@@ -64,13 +64,15 @@ def test_a_plain_read_leaves_no_record_and_its_denial_one(place, operation):
     try:
         place.call(operation, ask_for(operation.name), token)
     except SluiceError as fault:
-        assert fault.code in {"missing", "invalid"}  # noqa: PT017 - nothing of that name is fine, too
+        assert fault.code in {"missing", "invalid"}
     assert place.records(after=before) == []
     if operation.permission != "self:use":
         with pytest.raises(Denied):
             place.call(operation, ask_for(operation.name), bare)
         found = place.records(after=before)
-        assert [(each["action"], each["result"], each["role"]) for each in found] == [(operation.name, "denied", "api_user")]
+        assert [(each["action"], each["result"], each["role"]) for each in found] == [
+            (operation.name, "denied", "api_user")
+        ]
 
 
 @pytest.mark.security
@@ -81,7 +83,10 @@ def test_sign_in_is_on_record_where_the_person_belongs(place):
     with pytest.raises(Unauthenticated):
         place.sign_in(who, "not the password")
     found = place.records(after=before)
-    assert [(each["action"], each["result"]) for each in found] == [("session.login", "ok"), ("session.login", "denied")]
+    assert [(each["action"], each["result"]) for each in found] == [
+        ("session.login", "ok"),
+        ("session.login", "denied"),
+    ]
     assert found[0]["who"] == who.id
     assert found[1]["about"] == {"email": who.email}
     assert place.head(None) == system
@@ -98,7 +103,9 @@ def test_the_use_of_a_secret_is_on_record_with_its_purpose(place):
     before = place.head()
     place.app.services.vault.use(place.scope("north"), "used", purpose="run 1")
     found = place.records(after=before)
-    assert [(each["action"], each["result"], each["about"]) for each in found] == [("secret.use", "ok", {"name": "used", "purpose": "run 1"})]
+    assert [(each["action"], each["result"], each["about"]) for each in found] == [
+        ("secret.use", "ok", {"name": "used", "purpose": "run 1"})
+    ]
     assert "canary-in-the-trail" not in str(place.records())
 
 
@@ -107,7 +114,9 @@ def test_the_use_of_a_secret_is_on_record_with_its_purpose(place):
 def test_what_is_asked_is_told_by_name_and_never_by_content(place):
     before = place.head()
     place.call("definition.apply", {"source": FLOW + "description: a canary in the text\n"}, place.token(Role.EDITOR))
-    made = place.call("user.create", {"email": "trail@north.example", "role": "viewer"}, place.token(Role.ADMINISTRATOR))
+    made = place.call(
+        "user.create", {"email": "trail@north.example", "role": "viewer"}, place.token(Role.ADMINISTRATOR)
+    )
     apply, create = [each["about"] for each in place.records(after=before) if each["result"] == "ok"]
     assert apply == {"items": ["flow/idle"]}
     assert create == {"email": "trail@north.example", "role": "viewer", "id": made.id}
@@ -195,7 +204,10 @@ def test_an_unforeseen_fault_is_on_record_and_not_told(place, monkeypatch):
     assert answer.status_code == 500
     assert "canary" not in answer.text
     assert "RuntimeError" not in answer.text
-    assert [(each["action"], each["result"]) for each in place.records(after=before)] == [("flow.delete", "asked"), ("flow.delete", "error")]
+    assert [(each["action"], each["result"]) for each in place.records(after=before)] == [
+        ("flow.delete", "asked"),
+        ("flow.delete", "error"),
+    ]
 
 
 @pytest.mark.security

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from sluicegate.base.principal import Role
 
 ANSWERS = {
@@ -88,7 +89,6 @@ def test_only_files_named_by_their_content_are_kept(place):
 @pytest.mark.req("SEC-W02")
 def test_hsts_is_sent_by_every_name_but_localhost(tmp_path):
     from sluicegate.base.settings import Server
-
     from tests.fixtures.server import Place
 
     place = Place(tmp_path / "home", server=Server(names=("localhost", "127.0.0.1", "etl.example.org")))
@@ -130,7 +130,9 @@ def test_a_forwarded_host_is_not_read(place):
         assert "evil" not in fine.text
 
 
-@pytest.mark.parametrize("host", ["localhost", "localhost:8443", "LocalHost:1", "127.0.0.1", "127.0.0.1:8443", "[::1]", "[::1]:8443"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:8443", "LocalHost:1", "127.0.0.1", "127.0.0.1:8443", "[::1]", "[::1]:8443"]
+)
 def test_its_own_names_are_answered_with_and_without_a_port(place, host):
     assert place.request("GET", "/health", headers={"host": host}).status_code == 200
 
@@ -143,8 +145,18 @@ ORIGINS = ["https://evil.example", "null", "https://localhost.evil.example", "ht
 @pytest.mark.req("SEC-W03", "SEC-W04")
 @pytest.mark.parametrize("origin", ORIGINS)
 def test_no_origin_is_ever_allowed(place, origin):
-    asked = {"origin": origin, "access-control-request-method": "DELETE", "access-control-request-headers": "authorization"}
-    for method, path in (("OPTIONS", "/api/v1/flows"), ("GET", "/api/v1/flows"), ("GET", "/"), ("GET", "/health"), ("GET", "/api/v1/openapi.json")):
+    asked = {
+        "origin": origin,
+        "access-control-request-method": "DELETE",
+        "access-control-request-headers": "authorization",
+    }
+    for method, path in (
+        ("OPTIONS", "/api/v1/flows"),
+        ("GET", "/api/v1/flows"),
+        ("GET", "/"),
+        ("GET", "/health"),
+        ("GET", "/api/v1/openapi.json"),
+    ):
         got = place.request(method, path, place.token(Role.VIEWER), headers=asked)
         assert not [name for name in got.headers if name.startswith("access-control")]
         assert "evil" not in str(got.headers)
@@ -157,7 +169,10 @@ def test_a_cross_site_form_can_do_nothing(place):
     """A form posts text/plain with the browser's cookies: there are none to help it, and no token."""
     before = place.head()
     got = place.request(
-        "POST", "/api/v1/users", content=b'{"email":"a@b.c","role":"administrator"}', headers={"content-type": "text/plain", "cookie": "s=1"}
+        "POST",
+        "/api/v1/users",
+        content=b'{"email":"a@b.c","role":"administrator"}',
+        headers={"content-type": "text/plain", "cookie": "s=1"},
     )
     assert got.status_code == 401
     assert place.head() == before

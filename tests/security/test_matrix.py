@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from starlette.routing import Route
+
 from sluicegate.base.errors import Denied, Invalid, SluiceError, Unauthenticated
 from sluicegate.base.permission import Permission, Public
 from sluicegate.base.principal import Role
 from sluicegate.guard import gate, policy
 from sluicegate.guard.operation import Http, Nothing, Operation
 from sluicegate.operations import OPERATIONS
-from starlette.routing import Route
-
 from tests.fixtures.server import BY_NAME
 from tests.security.asks import ask_for
 
@@ -75,7 +75,16 @@ def test_nobody_without_a_proof_is_let_in(place, operation):
     live = place.token(Role.ADMINISTRATOR)
     head, body, signature = live.split(".")
     before = place.head(), place.head(None)
-    for token in (None, "", "garbage", "a.b.c", f"{head}.{body}.", f"{head}.{body}.{signature[:-1]}", live + "A", " " + live):
+    for token in (
+        None,
+        "",
+        "garbage",
+        "a.b.c",
+        f"{head}.{body}.",
+        f"{head}.{body}.{signature[:-1]}",
+        live + "A",
+        " " + live,
+    ):
         assert outcome(place, operation, token) == "unauthenticated", token
     assert (place.head(), place.head(None)) == before
 
@@ -84,7 +93,9 @@ def test_nobody_without_a_proof_is_let_in(place, operation):
 @pytest.mark.req("SEC-Z02", "SEC-T17")
 @pytest.mark.parametrize("operation", NAMES)
 def test_who_must_choose_a_password_can_do_nothing_else(place, operation):
-    who = place.people.get(("north", "pending")) or place.add("north", Role.ADMINISTRATOR, "new@north.example", must_change=True)
+    who = place.people.get(("north", "pending")) or place.add(
+        "north", Role.ADMINISTRATOR, "new@north.example", must_change=True
+    )
     place.people["north", "pending"] = who
     got = outcome(place, operation, place.token(who))
     assert (got != "unauthenticated") == (operation in {"session.password", "session.logout"})

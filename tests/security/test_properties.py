@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
+
 from sluicegate.base.errors import Invalid, Malformed
 from sluicegate.base.model import Model
 from sluicegate.base.permission import Public
 from sluicegate.base.principal import Role
 from sluicegate.operations import OPERATIONS
 from sluicegate.web.server import _nesting, _parse
-
 from tests.security.asks import ask_for, path_for
 
 PROTECTED = ("tenant", "tenant_id", "id_", "owner", "set_by", "author", "version", "state", "epoch", "password_hash", "must_change",
@@ -51,7 +51,9 @@ def test_every_question_and_answer_refuses_unknown_keys():
 
 @pytest.mark.security
 @pytest.mark.req("SEC-Z06")
-@pytest.mark.parametrize("operation", [each for each in OPERATIONS if not isinstance(each.permission, Public)], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "operation", [each for each in OPERATIONS if not isinstance(each.permission, Public)], ids=lambda each: each.name
+)
 def test_no_operation_takes_a_property_that_is_not_its_own(place, operation):
     token, before = place.token(Role.ADMINISTRATOR), place.head()
     for name in (*PROTECTED, "role", "secret"):
@@ -69,7 +71,9 @@ def test_a_user_is_not_made_with_more_than_was_asked_for(place):
     people = len(place.scope("north").people().list())
     for more in ({"tenant_id": place.tenants["south"]}, {"id": "1"}, {"password": "chosen by the administrator"}, {"state": "active"},
                  {"must_change": False}, {"role": ["viewer", "superadmin"]}, {"role": {"value": "viewer"}}, {"role": "SUPERADMIN"}, {"role": 0}):  # fmt: skip
-        answer = place.request("POST", "/api/v1/users", token, json={"email": "x@north.example", "role": "viewer", **more})
+        answer = place.request(
+            "POST", "/api/v1/users", token, json={"email": "x@north.example", "role": "viewer", **more}
+        )
         assert answer.status_code == 422, more
     assert len(place.scope("north").people().list()) == people
 
@@ -95,7 +99,9 @@ def test_a_value_of_another_type_is_refused(place, operation, wrong):
             continue
         if (isinstance(wrong, dict) and "dict" in str(field.annotation)) or (wrong == 1 and field.annotation is int):
             continue
-        answer = place.request(operation.http.method, path, place.token(role) if role else None, json={**left, name: wrong})
+        answer = place.request(
+            operation.http.method, path, place.token(role) if role else None, json={**left, name: wrong}
+        )
         assert answer.status_code == 422, (name, wrong)
         assert name in answer.json()["title"]
 
@@ -145,7 +151,9 @@ BROKEN = {
 @pytest.mark.req("SEC-P09", "SEC-Z06")
 @pytest.mark.parametrize("broken", BROKEN)
 def test_a_body_that_can_be_read_in_two_ways_is_read_in_none(place, broken):
-    answer = place.request("POST", "/api/v1/session/login", content=BROKEN[broken], headers={"content-type": "application/json"})
+    answer = place.request(
+        "POST", "/api/v1/session/login", content=BROKEN[broken], headers={"content-type": "application/json"}
+    )
     expected = (422, "invalid") if broken == "half a letter" else (400, "malformed")
     assert (answer.status_code, answer.json()["code"]) == expected
 
@@ -245,7 +253,11 @@ def test_nesting_is_counted_outside_of_texts_only(value):
 def test_a_name_is_a_plain_word_or_refused(place, name):
     from sluicegate.base.errors import SluiceError
 
-    plain = name.isascii() and 0 < len(name) <= 64 and all(each.islower() or each.isdigit() or each in "-_" for each in name)
+    plain = (
+        name.isascii()
+        and 0 < len(name) <= 64
+        and all(each.islower() or each.isdigit() or each in "-_" for each in name)
+    )
     plain = plain and name[0] not in "-_" and name[-1] not in "-_"
     with pytest.raises(SluiceError) as told:
         place.call("flow.get", {"name": name}, place.token(Role.VIEWER))
@@ -272,9 +284,15 @@ def test_an_error_never_repeats_what_it_refuses(place, operation, shape):
     path, left = path_for(operation.http.path, ask_for(operation.name))
     role = None if isinstance(operation.permission, Public) else Role.ADMINISTRATOR
     for name in operation.takes.model_fields:
-        if name in operation.http.places or (name == "params" and shape != "list") or (shape == "long" and name in {"source", "value"}):
+        if (
+            name in operation.http.places
+            or (name == "params" and shape != "list")
+            or (shape == "long" and name in {"source", "value"})
+        ):
             continue
-        answer = place.request(operation.http.method, path, place.token(role) if role else None, json={**left, name: CONFUSED[shape]})
+        answer = place.request(
+            operation.http.method, path, place.token(role) if role else None, json={**left, name: CONFUSED[shape]}
+        )
         assert answer.status_code in {401, 403, 422}, (name, answer.text)
         assert CANARY not in answer.text
         assert CANARY not in str(answer.headers)
@@ -282,7 +300,9 @@ def test_an_error_never_repeats_what_it_refuses(place, operation, shape):
 
 @pytest.mark.security
 @pytest.mark.req("SEC-V02")
-@pytest.mark.parametrize("body", [f'{{"password": "{CANARY}"', f'{{"password": {CANARY}}}', f"password={CANARY}", f'["{CANARY}"]'])
+@pytest.mark.parametrize(
+    "body", [f'{{"password": "{CANARY}"', f'{{"password": {CANARY}}}', f"password={CANARY}", f'["{CANARY}"]']
+)
 def test_a_body_that_cannot_be_read_is_not_repeated(place, body):
     answer = place.request("POST", "/api/v1/session/login", content=body.encode())
     assert answer.status_code == 400

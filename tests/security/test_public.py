@@ -6,11 +6,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from sluicegate.base.permission import Public
 from sluicegate.base.principal import Role
 from sluicegate.operations import OPERATIONS
 from sluicegate.web import openapi
-
 from tests.security.asks import ask_for, path_for
 
 PUBLIC = tomllib.loads((Path(__file__).parent / "public.toml").read_text())
@@ -46,12 +46,17 @@ def test_no_route_of_the_table_answers_without_a_token(place, operation):
         "no scheme": {"authorization": place.token(Role.ADMINISTRATOR)},
         "other scheme": {"authorization": f"Token {place.token(Role.ADMINISTRATOR)}"},
         "other header": {"x-access-token": place.token(Role.ADMINISTRATOR)},
-        "cookie": {"cookie": f"access={place.token(Role.ADMINISTRATOR)}; Authorization=Bearer {place.token(Role.ADMINISTRATOR)}"},
+        "cookie": {
+            "cookie": f"access={place.token(Role.ADMINISTRATOR)}; Authorization=Bearer {place.token(Role.ADMINISTRATOR)}"
+        },
     }
     for why, headers in garbage.items():
         answer = send(place, operation, headers=headers)
         assert answer.status_code == 401, why
-        assert {key: answer.json()[key] for key in ("code", "title")} == {"code": "unauthenticated", "title": "Sign in first."}
+        assert {key: answer.json()[key] for key in ("code", "title")} == {
+            "code": "unauthenticated",
+            "title": "Sign in first.",
+        }
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
@@ -91,9 +96,8 @@ def test_no_answer_sets_a_cookie(place, operation):
 @pytest.mark.security
 @pytest.mark.req("SEC-T18")
 def test_a_cookie_that_something_sets_is_taken_out():
-    from tests.fixtures.asgi import ask
-
     from sluicegate.web.headers import Headers
+    from tests.fixtures.asgi import ask
 
     async def baker(scope, receive, send):
         headers = [(b"set-cookie", b"session=1"), (b"Set-Cookie", b"other=2"), (b"x-kept", b"yes")]
@@ -164,7 +168,9 @@ def test_another_verb_is_no_way_around(place, operation):
 
 @pytest.mark.security
 @pytest.mark.req("SEC-Z02")
-@pytest.mark.parametrize("header", ["x-http-method-override", "x-http-method", "x-method-override", "x-original-method"])
+@pytest.mark.parametrize(
+    "header", ["x-http-method-override", "x-http-method", "x-method-override", "x-original-method"]
+)
 def test_a_header_does_not_change_the_verb(place, header):
     run = place.a_run("north")
     place.call("definition.apply", {"source": "kind: flow\nname: stays\nsteps: []\n"}, place.token(Role.EDITOR))

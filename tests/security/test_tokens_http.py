@@ -7,12 +7,12 @@ import sqlite3
 import threading
 
 import pytest
+
 from sluicegate.app import build
 from sluicegate.base.errors import Denied, Invalid, SluiceError, Throttled, Unauthenticated
 from sluicegate.base.principal import Peer, Role
 from sluicegate.base.secret import Secret
 from sluicegate.store.people import UserState
-
 from tests.fixtures.server import PASSWORD, address
 
 FIRST = {"email": "first@example.org", "name": "First", "password": "a password of many words"}
@@ -209,7 +209,6 @@ def test_guessing_is_slowed_for_the_guesser_and_not_for_the_owner(place):
 @pytest.mark.req("SEC-D03")
 def test_too_many_tries_are_answered_with_when_to_come_back(tmp_path):
     from sluicegate.base.settings import Limits
-
     from tests.fixtures.server import Place
 
     place = Place(tmp_path / "home", limits=Limits(public="3/minute"))
@@ -274,7 +273,9 @@ def test_a_second_start_makes_a_new_code_and_kills_the_old(empty):
 def test_a_wrong_code_does_not_use_up_the_right_one_and_guessing_is_slowed(empty):
     code = empty.app.services.login.bootstrap_code()
     with pytest.raises(Unauthenticated):
-        empty.call("session.bootstrap", {**FIRST, "code": code.reveal()[:-1] + ("0" if code.reveal()[-1] != "0" else "1")})
+        empty.call(
+            "session.bootstrap", {**FIRST, "code": code.reveal()[:-1] + ("0" if code.reveal()[-1] != "0" else "1")}
+        )
     with pytest.raises(Invalid):
         empty.call("session.bootstrap", {**FIRST, "code": code.reveal(), "password": "short"})
     assert empty.call("session.bootstrap", {**FIRST, "code": code.reveal()}).access
@@ -336,7 +337,9 @@ def test_a_weak_password_is_refused_and_not_repeated(empty, chosen, why):
     assert empty.call("system.health").bootstrap is True
 
 
-@pytest.mark.parametrize("chosen", ["a password of many words", "пароль из нескольких слов", "z" * 60 + "abcd", "  spaces  count  "])
+@pytest.mark.parametrize(
+    "chosen", ["a password of many words", "пароль из нескольких слов", "z" * 60 + "abcd", "  spaces  count  "]
+)
 def test_a_long_password_of_any_letters_is_taken_whole(empty, chosen):
     code = empty.app.services.login.bootstrap_code().reveal()
     empty.call("session.bootstrap", {**FIRST, "code": code, "password": chosen})

@@ -10,13 +10,13 @@ from urllib.parse import quote
 
 import pytest
 from pydantic import SecretStr
+
 from sluicegate.base.errors import Corrupt, Invalid, Missing, SluiceError
 from sluicegate.base.permission import Public
 from sluicegate.base.principal import Role
 from sluicegate.kit import registry
 from sluicegate.kit.connection import Connection
 from sluicegate.operations import OPERATIONS
-
 from tests.security.asks import ask_for
 
 CANARY = "canary-hunter2-Zürich/0815"
@@ -31,7 +31,14 @@ user: loader
 password: {{ secret: {secret} }}
 tls: {tls}
 """
-HERE = {"name": "shop", "host": "db.example.org", "port": 5432, "database": "shop", "secret": "shop-password", "tls": "verify-full"}
+HERE = {
+    "name": "shop",
+    "host": "db.example.org",
+    "port": 5432,
+    "database": "shop",
+    "secret": "shop-password",
+    "tls": "verify-full",
+}
 
 
 def spellings(text: str) -> list[bytes]:
@@ -91,7 +98,9 @@ def test_no_operation_gives_a_secret_back(place, role):
     apply(place, POSTGRES.format(**{**HERE, "name": "keeper", "secret": "shown-to-nobody"}))
     token, answered = place.token(role), 0
     for each in OPERATIONS:
-        if isinstance(each.permission, Public) or each.name.startswith(("session.", "secret.set", "secret.delete", "connection.items", "connection.test")):
+        if isinstance(each.permission, Public) or each.name.startswith(
+            ("session.", "secret.set", "secret.delete", "connection.items", "connection.test")
+        ):
             continue
         ask = ask_for(each.name)
         ask |= {"name": "keeper"} if each.name in {"connection.get", "connection.versions"} else {}
@@ -110,8 +119,22 @@ def test_no_answer_has_a_field_for_a_secret():
     for each in OPERATIONS:
         for name, field in each.gives.model_fields.items():
             assert field.annotation is not SecretStr
-            shown_once = {("user.create", "password"), *((op, key) for op in ("session.login", "session.bootstrap", "session.refresh") for key in ("refresh",))}
-            assert (each.name, name) in shown_once or name not in {"password", "value", "secret", "plaintext", "refresh", "ciphertext"}, each.name
+            shown_once = {
+                ("user.create", "password"),
+                *(
+                    (op, key)
+                    for op in ("session.login", "session.bootstrap", "session.refresh")
+                    for key in ("refresh",)
+                ),
+            }
+            assert (each.name, name) in shown_once or name not in {
+                "password",
+                "value",
+                "secret",
+                "plaintext",
+                "refresh",
+                "ciphertext",
+            }, each.name
 
 
 @pytest.mark.security
@@ -119,7 +142,12 @@ def test_no_answer_has_a_field_for_a_secret():
 def test_secrets_are_taken_as_a_type_that_hides_them():
     wanted = {("session.login", "password"), ("session.bootstrap", "password"), ("session.bootstrap", "code"), ("session.refresh", "refresh"),
               ("session.logout", "refresh"), ("session.password", "old"), ("session.password", "new"), ("secret.set", "value")}  # fmt: skip
-    found = {(each.name, name) for each in OPERATIONS for name, field in each.takes.model_fields.items() if field.annotation is SecretStr}
+    found = {
+        (each.name, name)
+        for each in OPERATIONS
+        for name, field in each.takes.model_fields.items()
+        if field.annotation is SecretStr
+    }
     assert found == wanted
     for each in OPERATIONS:
         if each.name == "secret.set":
@@ -128,7 +156,9 @@ def test_secrets_are_taken_as_a_type_that_hides_them():
 
 @pytest.mark.security
 @pytest.mark.req("SEC-V08")
-@pytest.mark.parametrize(("field", "value"), [("host", "evil.example"), ("port", 5433), ("database", "other"), ("tls", "disable")])
+@pytest.mark.parametrize(
+    ("field", "value"), [("host", "evil.example"), ("port", 5433), ("database", "other"), ("tls", "disable")]
+)
 def test_a_connection_that_leads_elsewhere_loses_its_secret(place, field, value):
     token = place.token(Role.EDITOR)
     apply(place, POSTGRES.format(**HERE))
@@ -148,7 +178,11 @@ def test_a_connection_that_leads_elsewhere_loses_its_secret(place, field, value)
 def test_a_connection_that_stays_where_it_is_keeps_its_secret(place):
     apply(place, POSTGRES.format(**{**HERE, "name": "stays", "secret": "stays"}))
     place.call("secret.set", {"name": "stays", "value": CANARY}, place.token(Role.EDITOR))
-    same = apply(place, POSTGRES.format(**{**HERE, "name": "stays", "secret": "stays"}).replace("loader", "other") + "description: the shop\n")
+    same = apply(
+        place,
+        POSTGRES.format(**{**HERE, "name": "stays", "secret": "stays"}).replace("loader", "other")
+        + "description: the shop\n",
+    )
     assert (same[0].changed, same[0].cleared) == (True, ())
     assert use(place, "stays") == CANARY
 
@@ -159,7 +193,10 @@ def test_a_move_that_fails_clears_nothing(place):
     apply(place, POSTGRES.format(**{**HERE, "name": "half", "secret": "half"}))
     place.call("secret.set", {"name": "half", "value": CANARY}, place.token(Role.EDITOR))
     moved = POSTGRES.format(**{**HERE, "name": "half", "secret": "half", "host": "evil.example"})
-    for wrong in ("kind: flow\nname: f\nsteps:\n- read: {name: a, connection: none, item: t}\n", "kind: connection\nname: x\ntype: postgres\n"):
+    for wrong in (
+        "kind: flow\nname: f\nsteps:\n- read: {name: a, connection: none, item: t}\n",
+        "kind: connection\nname: x\ntype: postgres\n",
+    ):
         with pytest.raises(Invalid):
             apply(place, f"{moved}---\n{wrong}")
         assert use(place, "half") == CANARY
@@ -220,7 +257,13 @@ def test_two_connections_to_one_server_may_share_a_secret(place):
 def test_a_new_secret_may_serve_all_connections_of_its_first_call(place):
     token = place.token(Role.EDITOR)
     place.call("secret.set", {"name": "both", "value": CANARY}, token)
-    apply(place, "---\n".join(POSTGRES.format(**{**HERE, "name": name, "secret": "both", "host": f"{name}.example"}) for name in ("left", "right")))
+    apply(
+        place,
+        "---\n".join(
+            POSTGRES.format(**{**HERE, "name": name, "secret": "both", "host": f"{name}.example"})
+            for name in ("left", "right")
+        ),
+    )
     assert use(place, "both") == CANARY
 
 
@@ -233,7 +276,11 @@ def test_every_field_that_says_where_is_in_the_destination(type_):
     assert issubclass(plugin, Connection)
     where = ("host", "hosts", "port", "url", "uri", "endpoint", "address", "server", "servers", "broker", "bootstrap", "proxy", "path", "root",
              "database", "bucket", "account", "region", "tls", "ca", "socket", "dsn", "domain", "tunnel", "jump", "token_url", "auth_url")  # fmt: skip
-    leads = {name for name in plugin.model_fields if name in where or any(name.startswith(f"{each}_") or name.endswith(f"_{each}") for each in where)}
+    leads = {
+        name
+        for name in plugin.model_fields
+        if name in where or any(name.startswith(f"{each}_") or name.endswith(f"_{each}") for each in where)
+    }
     assert leads, "a connection leads somewhere"
     assert leads <= plugin.destination
     assert plugin.destination <= set(plugin.model_fields)
@@ -252,11 +299,16 @@ def test_ciphertext_put_elsewhere_does_not_open(fresh, what):
             place.call("secret.set", {"name": name, "value": f"{tenant} {name}"}, place.token(Role.EDITOR, tenant))
     north, south = place.tenants["north"], place.tenants["south"]
     source = (south, "a") if what == "tenant" else (north, "b")
-    columns = {"wrapped alone": "wrapped", "ciphertext alone": "ciphertext"}.get(what, "wrapped, ciphertext").split(", ")
+    columns = {"wrapped alone": "wrapped", "ciphertext alone": "ciphertext"}.get(what, "wrapped, ciphertext").split(
+        ", "
+    )
     with raw(place) as connection:
-        row = connection.execute(f"select {', '.join(columns)} from secrets where tenant_id = ? and name = ?", source).fetchone()
+        row = connection.execute(
+            f"select {', '.join(columns)} from secrets where tenant_id = ? and name = ?", source
+        ).fetchone()
         connection.execute(
-            f"update secrets set {', '.join(f'{each} = ?' for each in columns)} where tenant_id = ? and name = 'a'", (*row, north)
+            f"update secrets set {', '.join(f'{each} = ?' for each in columns)} where tenant_id = ? and name = 'a'",
+            (*row, north),
         )
     with pytest.raises(Corrupt) as told:
         use(place, "a")
@@ -271,7 +323,9 @@ def test_a_tenants_key_does_not_open_for_another_tenant(fresh):
     for tenant in ("north", "south"):
         place.call("secret.set", {"name": "a", "value": tenant}, place.token(Role.EDITOR, tenant))
     with raw(place) as connection:
-        key = connection.execute("select wrapped from tenant_keys where tenant_id = ?", (place.tenants["south"],)).fetchone()
+        key = connection.execute(
+            "select wrapped from tenant_keys where tenant_id = ?", (place.tenants["south"],)
+        ).fetchone()
         connection.execute("update tenant_keys set wrapped = ? where tenant_id = ?", (*key, place.tenants["north"]))
     place.app.services.vault._tenants.clear()
     with pytest.raises(Corrupt):

@@ -1,1 +1,1 @@
-"""What runs flows: plan (pure), worker and jobs in the server, task and stage in a child that moves rows, jail inside that."""
+"""What runs flows: plan (pure), worker and jobs in the server, task and stage in a child, jail inside that."""

@@ -76,6 +76,9 @@ class Bounds:
     """What the child may print; it has no reason to print anything."""
 
 
+USUAL = Bounds()
+
+
 @dataclass(frozen=True)
 class Program:
     """One SQL program over named inputs."""
@@ -477,7 +480,7 @@ class _Tap(io.RawIOBase):
         return self._jail._take(buffer, self._cancelled)  # noqa: SLF001 - two halves of one thing
 
 
-def start(bounds: Bounds = Bounds(), *, fallback: bool = False, inputs: int = 1) -> Jail:
+def start(bounds: Bounds = USUAL, *, fallback: bool = False, inputs: int = 1) -> Jail:
     """Boot a jail for a program with up to ``inputs`` inputs that is not known yet. Returns at once.
 
     Raises ``JailUnavailable`` when bubblewrap is missing and ``fallback`` does not allow the tier without namespaces.
@@ -499,7 +502,7 @@ def _run(
 def run(
     program: Program,
     *,
-    bounds: Bounds = Bounds(),
+    bounds: Bounds = USUAL,
     fallback: bool = False,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> AbstractContextManager[pa.RecordBatchReader]:

@@ -206,7 +206,7 @@ def _run(job: dict[str, Any], connection: Any, inputs: list[int], output: int) -
     statement = statements[0]
     for name, number in zip(job["inputs"], inputs, strict=False):
         rows = pa.ipc.open_stream(os.fdopen(number, "rb"))
-        connection.register(name, rows.__arrow_c_stream__())  # type: ignore[no-untyped-call]
+        connection.register(name, rows.__arrow_c_stream__())
     used = {name.lower() for name in statement.named_parameters}
     params = {name: decode(value) for name, value in job["params"].items() if name.lower() in used}
     connection.execute(statement, params or None)

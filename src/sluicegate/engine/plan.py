@@ -59,9 +59,7 @@ def plan(flow: Flow, one_writer: frozenset[str] = frozenset()) -> tuple[Segment,
 
 def one_writer(connections: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
     """Return the names of those connections (by name, as documents) that take one load at a time."""
-    return frozenset(
-        name for name, body in connections.items() if _plugin(body).single_writer
-    )
+    return frozenset(name for name, body in connections.items() if _plugin(body).single_writer)
 
 
 def steps(flow: Flow) -> dict[str, Step]:

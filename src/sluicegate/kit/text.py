@@ -276,4 +276,4 @@ def exact(column: pa.Array, kind: pa.DataType) -> pa.Array:
                 high = middle
             else:
                 low = middle
-        raise Unfit(low, f"{shown(column[low].as_py())} does not fit {to_name(kind)}") from None
+        raise Unfit(low, f"{shown(to_text(column.slice(low, 1))[0].as_py())} does not fit {to_name(kind)}") from None

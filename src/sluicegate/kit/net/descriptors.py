@@ -1,6 +1,5 @@
 """Between processes of this machine: messages that carry open files, and free ports."""
 
-
 from __future__ import annotations
 
 import socket

@@ -1,6 +1,5 @@
 """The network as a plugin sees it: a name is asked for once, each address checked, only a checked one connected to."""
 
-
 from __future__ import annotations
 
 import ipaddress

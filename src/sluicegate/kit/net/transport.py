@@ -1,6 +1,5 @@
 """HTTP over addresses that were checked: httpx on httpcore's public parts, each socket opened by ``Net``."""
 
-
 from __future__ import annotations
 
 from collections.abc import Iterator

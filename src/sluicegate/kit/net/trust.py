@@ -1,6 +1,5 @@
 """TLS towards others, and what went wrong on the way, in plain words."""
 
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

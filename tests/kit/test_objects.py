@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+import time
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sluicegate.conformance.samples import VALUES, column
+from sluicegate.kit import objects
+from sluicegate.kit.text import Unfit
+from sluicegate.kit.types import to_arrow
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=100, deadline=None, database=None)
+@given(_JSON, st.sampled_from([None, 2]), st.booleans())
+def test_parses_what_the_standard_library_writes(value, indent, ascii_only):
+    written = json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode()
+    assert objects.parse(written) == json.loads(written, parse_float=Decimal) or objects.parse(written) == value
+    assert objects.parse(objects.dump(objects.parse(written))) == objects.parse(written)
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(st.lists(_JSON, max_size=4))
+def test_many_at_once_are_as_one_by_one(values):
+    texts = [json.dumps(value).encode() for value in values]
+    found = objects.parse_all(texts)
+    assert found is None or found == [objects.parse(each) for each in texts]
+
+
+def test_numbers_are_exact():
+    found = objects.parse(b'{"a":12345678901234567.89,"b":18446744073709551617,"c":0.1,"d":1e400}')
+    assert found["a"] == Decimal("12345678901234567.89")
+    assert found["b"] == 18446744073709551617
+    assert found["d"] == Decimal("1e400")
+    assert objects.dump(found) == b'{"a":12345678901234567.89,"b":18446744073709551617,"c":0.1,"d":1E+400}'
+    assert objects.parse_all([b'{"a":12345678901234567.89}']) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([1, None], "int64"), ([1, 2.5], "float64"), ([True], "bool"), (["2013-01-01", None], "text"), ([None], "text"),
+        ([Decimal(18446744073709551616)], "decimal(38,0)"), ([Decimal("12345678901234567.89")], "json"),
+        ([1, "a"], "json"),
+        ([{"a": 1}], "json"), ([[1]], "json"), ([True, 1], "json"), ([Decimal("1e400")], "json"),
+        ([0.1, Decimal("0.10000000000000001")], "float64"),
+    ],
+)  # fmt: skip
+def test_proposals_change_nothing(values, kind):
+    assert objects.propose(values) == kind
+    objects.column(values, to_arrow(kind))
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_columns_there_and_back(kind):
+    sent = column(kind)
+    written = [objects.dump(each) for each in objects.encoder(sent.type)(sent)]
+    found = objects.column([objects.parse(each) for each in written], sent.type)
+    if kind == "json":
+        assert [each and objects.parse(each.encode()) for each in found.to_pylist()] == [
+            each and objects.parse(each.encode()) for each in sent.to_pylist()
+        ]
+    else:
+        assert found.equals(sent)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("int64", "1"), ("int64", 1.5), ("int64", True), ("int8", 128), ("uint8", -1), ("bool", 1), ("bool", "true"),
+        ("float64", "1"), ("float64", Decimal("12345678901234567.89")), ("float64", 9007199254740993),
+        ("float32", 0.1 + 1e-12),
+        ("text", 5), ("text", {}), ("date", "2013-02-30"), ("timestamp", "2013-01-01T00:00:00Z"),
+        ("timestamptz", "2013-01-01T00:00:00"),
+        ("time", "25:00"), ("uuid", "x"), ("bytes", "00"), ("interval", "P"), ("decimal(5,2)", 1.005),
+        ("decimal(5,2)", [1]),
+        ("list(int64)", {"a": 1}), ("list(int64)", [1, "x"]), ("struct(a int64)", {"b": 1}), ("struct(a int64)", [1]),
+        ("int64", Decimal("1E+999999999")),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_named(kind, value):
+    with pytest.raises(Unfit) as caught:
+        objects.column([None, value], to_arrow(kind))
+    assert caught.value.row == 1
+    assert set(objects.faults([None, value], to_arrow(kind))) == {1}
+
+
+def test_whole_floats_are_whole_numbers():
+    assert objects.column([1.0, 2], to_arrow("int64")).to_pylist() == [1, 2]
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-P09")
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"a":1,"a":2}', b'{"a" :1,"a":2}', b'{"a":1,"\\u0061":2}', b'[{"b":{"a":1,"a":2}}]', b'{"a"\n:1,"a"\t:2}',
+        b'{"x":"\\":","a":1,"a":2}', b'{"a":{"b":":"},"a":":"}',
+    ],
+)  # fmt: skip
+def test_repeated_keys_are_refused(data):
+    with pytest.raises(ValueError, match="repeated"):
+        objects.parse(data)
+    assert objects.parse_all([b'{"ok":1}', data]) is None
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-P09")
+def test_depth_is_bounded():
+    for opening, closing in (("[", "]"), ('{"a":', "}")):
+        inside = "" if opening == "[" else "1"
+        assert objects.parse((opening * 64 + inside + closing * 64).encode()) is not None
+        with pytest.raises(ValueError, match="64 deep"):
+            objects.parse((opening * 65 + inside + closing * 65).encode())
+        with pytest.raises(ValueError, match=r"64 deep|not JSON"):
+            objects.parse((opening * 1_000_000).encode())
+    assert objects.parse(b'["' + b"[" * 100 + b'\\""]') == ["[" * 100 + '"']
+    assert objects.parse(json.dumps([[]] * 200).encode()) == [[]] * 200
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-P09")
+@pytest.mark.parametrize(
+    "data", [b"NaN", b"[Infinity]", b"1e999999999", b"-1E-999999999", b"9" * 100_000, b"0." + b"1" * 100_000, b'"\xff"', b"", b"{",
+     b"[1,]"]
+)  # fmt: skip
+def test_hostile_numbers_and_texts_cost_little(data):
+    start = time.perf_counter()
+    try:
+        found = objects.parse(data)
+    except ValueError:
+        pass
+    else:
+        assert len(objects.dump(found)) <= len(data) + 10
+        for kind in ("int64", "float64", "decimal(38,10)", "uint64"):
+            objects.faults([found], to_arrow(kind))
+    assert time.perf_counter() - start < 1
