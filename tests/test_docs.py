@@ -125,7 +125,7 @@ def test_every_error_code_is_documented():
 
 
 @pytest.mark.security
-@pytest.mark.req("SEC-Z01")
+@pytest.mark.req("SEC-Z02")
 def test_the_table_of_roles_is_the_one_in_force():
     text = (DOCS / "security" / "model.md").read_text()
     rows = {cells[1].strip(" `"): [cell.strip() == "yes" for cell in cells[2:-1]] for line in text.splitlines()

@@ -40,6 +40,15 @@ def roles_of(operation: Operation) -> str:
     return ", ".join(role.value for role, granted in GRANTS.items() if operation.permission in granted)
 
 
+def recorded(operation: Operation) -> str:
+    """Return which calls of an operation leave a record, in words."""
+    from sluicegate.base.permission import Public
+
+    if isinstance(operation.permission, Public):
+        return "-" if operation.http.method == "GET" else "by itself"
+    return "each call" if operation.audited else "denials"
+
+
 def operations() -> str:
     """Return the page of all operations."""
     from sluicegate.base.permission import Public
@@ -54,7 +63,7 @@ def operations() -> str:
                 f"[`{each.name}`](#{anchor(each.name)})",
                 code(f"{each.http.method} {PREFIX}{each.http.path}"),
                 "public" if isinstance(each.permission, Public) else code(each.permission.value),
-                "each call" if each.audited else "denials",
+                recorded(each),
                 tidy(each.summary),
             )
             for each in OPERATIONS

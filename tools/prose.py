@@ -10,6 +10,9 @@ Every call but the public ones carries `Authorization: Bearer ACCESS-TOKEN`. Fie
 path; those of `GET` and `DELETE` from the query string; all others from a JSON body. Errors are problem documents: see
 [errors](errors.md).
 
+*Audited* says which calls leave a record: each one, denials, or what the operation writes by itself (sign-ins, good and bad;
+a refresh token that is used again).
+
 """
 SETTINGS_INTRO = """\
 # Settings

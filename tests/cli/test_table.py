@@ -54,8 +54,8 @@ def test_secrets_are_set_listed_and_deleted_and_never_shown(place, call, tmp_pat
 @pytest.mark.slow
 def test_people_and_tenants_are_made_and_listed(place, call):
     assert "acme" in call("tenant", "list", home=place.root).out
-    made = call("user", "create", "table@example.org", "--role", "auditor", "--json", home=place.root).json
-    assert made["role"] == "auditor"
+    made = call("user", "create", "table@example.org", "--role", "viewer", "--json", home=place.root).json
+    assert made["role"] == "viewer"
     assert "table@example.org" in call("user", "list", home=place.root).out
     assert call("user", "create", "x@example.org", "--role", "king", home=place.root).code == 2
     assert call("user", "create", "x@example.org", home=place.root).code == 2

@@ -121,11 +121,11 @@ def listener():
 
 
 @pytest.mark.security
-@pytest.mark.parametrize("case", ["test_refused_address_is_never_connected_to"])
-def test_suite_sees_a_connection_past_the_policy(ctx, listener, case):
-    with pytest.raises((AssertionError, Unreachable)):
-        NetworkSuite().test_refused_address_is_never_connected_to(Given(Dials(name="x"), ctx), listener, "127.0.0.1")
-    NetworkSuite().test_refused_address_is_never_connected_to(Given(Plain(name="x"), ctx), listener, "10.0.0.1")
+def test_suite_sees_a_connection_past_the_policy(ctx, listener):
+    case = NetworkSuite().test_refused_address_is_never_connected_to
+    case(Given(Plain(name="x"), ctx), listener, "127.0.0.1")
+    with pytest.raises(AssertionError):
+        case(Given(Dials(name="x"), ctx), listener, "127.0.0.1")
 
 
 @pytest.mark.security
@@ -181,5 +181,5 @@ def test_chain_tells_the_causes():
 def test_listener_counts(listener):
     for _ in range(2):
         socket.create_connection(("127.0.0.1", listener.port)).close()
-    listener.close()
+    assert listener.count == 2
     assert listener.count == 2

@@ -123,7 +123,10 @@ def test_text_that_is_not_utf8_is_refused_without_showing_it(ctx, db):
 def test_views_and_reading_from_one_moment(ctx, db):
     db.execute("pragma journal_mode=wal")
     db.execute("create table t (v integer)")
-    db.executemany("insert into t values (?)", [(each,) for each in range(5000)])
+    db.execute(
+        "insert into t select value from (with recursive s(value) as (select 1 union all select value + 1 from s "
+        "where value < 5000) select value from s)"
+    )
     db.execute("create view double as select v, v * 2 as w from t")
     with DATABASE.open(ctx) as session:
         rows = session.read(Read(item="double"))

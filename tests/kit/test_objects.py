@@ -130,7 +130,8 @@ def test_depth_is_bounded():
 @pytest.mark.security
 @pytest.mark.req("SEC-P09")
 @pytest.mark.parametrize(
-    "data", [b"NaN", b"[Infinity]", b"1e999999999", b"-1E-999999999", b"9" * 100_000, b"0." + b"1" * 100_000, b'"\xff"', b"", b"{",
+    "data", [b"NaN", b"[Infinity]", b"1e999999999", b"-1E-999999999", b"9" * 100_000, b"0." + b"1" * 100_000, b'"\xff"', b"",
+     b"{",
      b"[1,]"]
 )  # fmt: skip
 def test_hostile_numbers_and_texts_cost_little(data):

@@ -79,6 +79,7 @@ ATTACKS = {
     Definitions: {
         "get": [("flow", "f"), ("flow", "f", 1)],
         "versions": [("flow", "f")],
+        "history": [("flow",)],
         "delete": [("flow", "f")],
         "list": [(), ("flow",)],
         "put": [("flow", "f", {"mine": 1}, "mine", "mine")],

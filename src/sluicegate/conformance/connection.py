@@ -134,28 +134,39 @@ class Listener:
     def __init__(self) -> None:
         """Listen on a free port."""
         self._socket = socket.create_server(("127.0.0.1", 0))
-        self._socket.settimeout(5)
         self.port: int = self._socket.getsockname()[1]
-        self.count = 0
+        self._seen: list[int] = []
+        self._own: set[int] = set()
+        self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
     def _accept(self) -> None:
         while True:
             try:
-                link, _ = self._socket.accept()
+                link, peer = self._socket.accept()
             except OSError:
                 return
-            self.count += 1
+            with self._changed:
+                self._seen.append(peer[1])
+                self._changed.notify_all()
             link.close()
+
+    @property
+    def count(self) -> int:
+        """Return how many have connected so far. Who came before this question was asked has been counted."""
+        with socket.create_connection(("127.0.0.1", self.port)) as own, self._changed:
+            mine = own.getsockname()[1]
+            self._own.add(mine)
+            assert self._changed.wait_for(lambda: mine in self._seen, 5)
+            return len([port for port in self._seen if port not in self._own])
 
     def close(self) -> None:
         """Stop."""
-        if self._socket.fileno() < 0:
-            return
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._thread.join(5)
+        if self._socket.fileno() >= 0:
+            self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.close()
+            self._thread.join(5)
 
 
 class NetworkSuite(ConnectionSuite):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from sluicegate.base.errors import Cancelled, DataError, Missing, SluiceError
-from sluicegate.conformance.connection import ConnectionSuite
+from sluicegate.conformance.connection import ConnectionSuite, chain
 from sluicegate.conformance.samples import NAMES, TEXTS, VALUES, column, rows, table
 from sluicegate.kit.connection import Read, ReadsRows, WritesRows
 from sluicegate.kit.mode import Append, Merge, Replace
@@ -270,8 +270,9 @@ class RowsSuite(ConnectionSuite):
     @pytest.mark.security
     def test_errors_hold_no_rows(self, given: Given) -> None:
         """A constraint's message must name the constraint, never the row: errors are stored and shown."""
-        self.load(given, table({"k": [1], "v": ["a"]}), MERGE, run="1")
+        sent = table({"k": ["private-key"], "v": ["private-value"]})
+        self.load(given, sent, MERGE, run="1")
         with pytest.raises(SluiceError) as caught:
-            self.load(given, table({"k": [1], "v": ["private-value"]}), Append(), run="2")
-        assert "private-value" not in repr(caught.value.problem())
-        assert rows(self.read(given)) == [(1, "a")]
+            self.load(given, sent, Append(), run="2")
+        assert "private" not in repr(caught.value.problem()) + chain(caught.value)
+        assert self.read(given).num_rows == 1

@@ -10,7 +10,7 @@ import math
 import re
 import struct
 from datetime import time
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, localcontext
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -58,14 +58,13 @@ def shown(value: object) -> str:
 def float_fits(text: str, bits: int = 64) -> bool:
     """Tell whether a float of ``bits`` bits keeps every digit of the number ``text``.
 
-    The nearest float, written with as many digits as ``text`` has, must give these digits again: so every dump of a
-    float fits, however many digits the dumper wrote, and ``12345678901234567.89`` does not.
+    The nearest float must lie within half a unit of the last digit written: so every dump of a float fits, however many
+    digits the dumper wrote, and ``12345678901234567.89`` does not.
     """
     text = text.strip()
     if not _NUMBER.fullmatch(text):
         return True  # nan, inf, or not a number at all: for the parser to judge
     number = Decimal(text)
-    digits = len(number.as_tuple().digits)
     value = float(text)
     if bits == 32:  # noqa: PLR2004 - bits
         try:
@@ -74,7 +73,11 @@ def float_fits(text: str, bits: int = 64) -> bool:
             return False
     if math.isinf(value) or (value == 0) != (not number):
         return False
-    return Decimal(f"{value:.{max(digits - 1, 0)}e}") == number
+    if Decimal(repr(value)) == number:
+        return True
+    with localcontext() as exactly:
+        exactly.prec = 1200  # more than the places of any float and of any text that comes near one
+        return abs(Decimal(value) - number) * 2 <= Decimal((0, (1,), int(number.as_tuple().exponent)))
 
 
 def check_floats(texts: pa.Array, kind: pa.DataType) -> None:

@@ -10,6 +10,7 @@ new table and swaps it in by name. Merge is one INSERT … ORDER BY keys ON CONF
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from sluicegate.base.errors import DataError, Failed, Invalid
@@ -327,7 +328,12 @@ class PostgresStage:
     def _close(self) -> None:
         if self._open:
             self._open = False
-            self._copying = None
+            copying, self._copying = self._copying, None
+            if copying is not None:
+                import psycopg
+
+                with suppress(psycopg.Error):  # the link may be gone already; nothing has landed either way
+                    copying.__exit__(Failed, Failed("The load was abandoned."), None)
             self._link.close()
 
     def __enter__(self) -> Self:
