@@ -322,3 +322,27 @@ def test_companion_files_are_checked_too(ctx, tmp_path, db, suffix):
     with pytest.raises(Denied):
         load(ctx, {"v": [1]})
     assert not (tmp_path.parent / "elsewhere").exists()
+
+
+@pytest.mark.security
+def test_each_lock_on_reading_holds_alone(tmp_path, db):
+    db.execute("create table t (v)")
+    link = connect(tmp_path / "shop.db", "shop.db")
+    link.set_authorizer(None)
+    assert link.execute("pragma query_only").fetchone() == (1,)
+    link.execute("pragma query_only=off")
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        link.execute("insert into t values (1)")
+    link.close()
+    with pytest.raises(Failed):
+        connect(tmp_path / "missing.db", "missing.db")
+    assert not (tmp_path / "missing.db").exists()
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-E07")
+def test_schema_of_the_file_is_not_trusted(ctx, db):
+    """With a trusted schema this view could reach into virtual tables and functions that have effects."""
+    db.execute("create view t as select name from pragma_table_list")
+    with pytest.raises(SluiceError, match="unsafe use"):
+        read(ctx)
