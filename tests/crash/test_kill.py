@@ -94,12 +94,12 @@ def test_a_cancelled_run_leaves_the_target_as_it_was(served):
     sluice(served.editor, "cancel", run)
     found = wait(served, run, 30)
     assert found["state"] == "cancelled", found
-    tables = []
     if (data / "target.db").exists():
         with sqlite3.connect(data / "target.db") as target:
-            tables = target.execute("SELECT name FROM sqlite_master WHERE name IN ('merged', 'appended')").fetchall()
+            for (table,) in target.execute("SELECT name FROM sqlite_master WHERE name IN ('merged', 'appended')"):
+                assert f"landed before that: {table}" in found["error"]["title"]
+                assert target.execute(f"SELECT count(*) FROM {table}").fetchone() == (ROWS,)
         target.close()
-    assert tables == []
     assert not list((data / "out").iterdir())
     again = sluice(served.editor, "run", "big", "--wait")
     assert again["state"] == "succeeded"

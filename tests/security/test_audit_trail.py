@@ -112,11 +112,9 @@ def test_the_use_of_a_secret_is_on_record_with_its_purpose(place):
 @pytest.mark.security
 @pytest.mark.req("SEC-L02")
 def test_what_is_asked_is_told_by_name_and_never_by_content(place):
-    before = place.head()
-    place.call("definition.apply", {"source": FLOW + "description: a canary in the text\n"}, place.token(Role.EDITOR))
-    made = place.call(
-        "user.create", {"email": "trail@north.example", "role": "viewer"}, place.token(Role.ADMINISTRATOR)
-    )
+    editor, admin, before = place.token(Role.EDITOR), place.token(Role.ADMINISTRATOR), place.head()
+    place.call("definition.apply", {"source": FLOW + "description: a canary in the text\n"}, editor)
+    made = place.call("user.create", {"email": "trail@north.example", "role": "viewer"}, admin)
     apply, create = [each["about"] for each in place.records(after=before) if each["result"] == "ok"]
     assert apply == {"items": ["flow/idle"]}
     assert create == {"email": "trail@north.example", "role": "viewer", "id": made.id}
@@ -199,8 +197,8 @@ def test_an_unforeseen_fault_is_on_record_and_not_told(place, monkeypatch):
         raise RuntimeError("a canary of the inside")
 
     monkeypatch.setattr("sluicegate.store.definitions.Definitions.delete", burst)
-    before = place.head()
-    answer = place.request("DELETE", "/api/v1/flows/idle", place.token(Role.EDITOR))
+    token, before = place.token(Role.EDITOR), place.head()
+    answer = place.request("DELETE", "/api/v1/flows/idle", token)
     assert answer.status_code == 500
     assert "canary" not in answer.text
     assert "RuntimeError" not in answer.text

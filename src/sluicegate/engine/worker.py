@@ -132,6 +132,7 @@ class Worker:
             self._event(scope, run, "log", {"level": "warning", "message": "The run goes on after a restart."})
         began = time.monotonic()
         counts: dict[str, Any] = {"read": 0, "written": 0, "rejected": 0, "bytes": 0, "peak": 0, "seconds": 0.0}
+        landed: list[str] = []
         try:
             self._recheck(scope, run)
             stored = scope.definitions().get("flow", found.flow, found.flow_version)
@@ -143,10 +144,13 @@ class Worker:
                         raise rebuild(done["problem"])
                     self._count(counts, flow, done)
                     for name, receipt in done["receipts"].items():
+                        landed.append(name)
                         runs.receipt(run, name, receipt)
                         self._event(scope, run, "receipt", {"step": name, **receipt})
         except SluiceError as fault:
             state = "cancelled" if isinstance(fault, Cancelled) or runs.cancel_requested(run) else "failed"
+            if isinstance(fault, Cancelled) and landed:
+                fault = Cancelled(f"The run was cancelled; landed before that: {', '.join(landed)}.")
             self._finish(scope, run, state, counts, fault)
             return
         counts["seconds"] = round(time.monotonic() - began, 3)
