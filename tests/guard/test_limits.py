@@ -1,12 +1,26 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sluicegate.base.errors import Throttled
+from sluicegate.base.errors import Invalid, Throttled
 from sluicegate.base.principal import Peer
-from sluicegate.guard.limits import Limits, Rates
+from sluicegate.guard.limits import Limits, Meter, Rates
 
 HERE, THERE = Peer("10.0.0.1"), Peer("10.0.0.2")
+
+
+class Hand:
+    """A clock that stands where a test puts it."""
+
+    def __init__(self, now):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
 FEW = Rates(address="3/minute", public="2/minute", failures="2/minute", account="2/minute")
 
 
@@ -18,7 +32,7 @@ def test_an_address_has_so_many_requests_and_another_its_own():
         limits.admit(HERE, knocks=False)
     with pytest.raises(Throttled) as told:
         limits.admit(HERE, knocks=False)
-    assert told.value.after == 1
+    assert told.value.after == 60
     limits.admit(THERE, knocks=False)
 
 
@@ -60,15 +74,55 @@ def test_an_account_is_slowed_by_failures_alone():
 
 @pytest.mark.security
 @pytest.mark.req("SEC-A06")
-def test_nobody_is_locked_out_for_ever(monkeypatch):
-    import time
-
-    limits = Limits(FEW)
+def test_nobody_is_locked_out_for_ever():
+    clock = Hand(1000.0)
+    limits = Limits(FEW, clock)
     limits.account_failed("a")
     limits.account_failed("a")
-    later = time.time() + 61
-    monkeypatch.setattr("limits.storage.memory.time.time", lambda: later)
+    clock.now += 31
     limits.account_admit("a")
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-D03")
+@given(st.lists(st.floats(0, 40), max_size=60))
+def test_a_meter_never_lets_more_through_than_burst_and_rate(pauses):
+    clock = Hand(1000.0)
+    meter = Meter("6/minute", clock)
+    passed = []
+    for pause in pauses:
+        clock.now += pause
+        room = meter.room("k")
+        assert meter.count("k") is room
+        if room:
+            passed.append(clock.now)
+    for first in range(len(passed)):
+        for last in range(first, len(passed)):
+            assert last - first + 1 <= 6 + (passed[last] - passed[first]) / 10 + 1e-3
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-D03")
+def test_a_flood_of_addresses_keeps_the_busiest_and_little_memory(monkeypatch):
+    monkeypatch.setattr("sluicegate.guard.limits.KEYS_MAX", 100)
+    clock = Hand(1000.0)
+    meter = Meter("2/minute", clock)
+    meter.count("attacker")
+    meter.count("attacker")
+    for number in range(99):
+        meter.count(str(number))
+    for number in range(99, 140):
+        assert meter.count(str(number))
+        assert len(meter._full) <= 100
+    assert not meter.room("attacker"), "who is over the limit is forgotten last"
+    clock.now += 120
+    assert meter.room("attacker")
+
+
+@pytest.mark.parametrize("rate", ["", "5", "0/second", "5/week", "-1/second", "5 per second", "9999999999/second"])
+def test_a_rate_is_a_count_and_a_time(rate):
+    with pytest.raises(Invalid, match="is not a rate"):
+        Meter(rate)
 
 
 def test_the_rates_as_shipped_leave_room_for_work():

@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from sluicegate.base.errors import Missing
-from sluicegate.store.definitions import Brief, Definition, Draft
+from sluicegate.store.definitions import Brief, Definition, Draft, Last
+from tests.store.rows import a_run
 
 
 @pytest.fixture
@@ -30,6 +31,18 @@ def test_the_same_digest_is_no_new_version(definitions):
     assert definitions.put("flow", "f", {"a": 1}, "", "d1") == (3, True)  # back to what it was is a change, too
     assert [brief.version for brief in definitions.versions("flow", "f")] == [3, 2, 1]
     assert definitions.get("flow", "f", 2).body == {"a": 2}
+
+
+def test_a_list_of_flows_holds_the_newest_run_of_each(ours, definitions, clock):
+    for flow in "hgf":
+        definitions.put("flow", flow, {}, "", flow)
+    definitions.delete("flow", "h")
+    for number, flow in enumerate("fgfhx"):
+        ours.runs().add(a_run(id=f"{number:03}", flow=flow))
+    assert list(definitions.list_flows()) == [
+        (Brief("flow", flow, 1, flow, "admin-of-ours", clock.now), Last(run, "queued", 1.0))
+        for flow, run in (("f", "002"), ("g", "001"))
+    ]
 
 
 def test_lists_hold_the_newest_of_each(definitions, clock):

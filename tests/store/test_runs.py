@@ -143,15 +143,6 @@ def test_pages_of_runs(runs):
     assert [run.id for run in runs.list(state=State.RUNNING)] == ["004"]
 
 
-def test_the_last_run_of_each_flow(runs):
-    for number, flow in enumerate("fgf"):
-        runs.add(a_run(id=f"{number:03}", flow=flow, plan={"big": 1}))
-    assert {flow: (run.id, run.plan) for flow, run in runs.last_by_flow().items()} == {
-        "g": ("001", None),
-        "f": ("002", None),
-    }
-
-
 def test_events_are_numbered_in_order_without_gaps(runs, run, clock):
     assert runs.event(run, "log", {"m": "ü\0\ud800"}) == 1
     assert runs.events_many(run, [("count", {"n": 1}), ("count", {"n": 2})]) == 3

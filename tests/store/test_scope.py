@@ -82,6 +82,7 @@ ATTACKS = {
         "history": [("flow",)],
         "delete": [("flow", "f")],
         "list": [(), ("flow",)],
+        "list_flows": [()],
         "put": [("flow", "f", {"mine": 1}, "mine", "mine")],
         "put_many": [([Draft("flow", "f", {"mine": 1}, "mine", "mine2")],)],
     },
@@ -106,7 +107,6 @@ ATTACKS = {
         "receipt": [(RUN, "1", {"mine": 1})],
         "receipts": [(RUN,)],
         "list": [(), (50, "f"), (50, None, "ffffffff")],
-        "last_by_flow": [()],
         "snapshot": [("f",)],
         "put_snapshot": [("f", "s", {"mine": 1})],
         "add": [(RUN,)],
@@ -134,10 +134,10 @@ CASES = [
 NAMED = {(kind, name) for kind in (Definitions, Secrets) for name in ("get", "versions", "delete")}
 # What a call that names nothing of his own tells an attacker: nothing is there, his is the first.
 FIRST = {
-    (Definitions, "list"): [], (Definitions, "history"): [], (Definitions, "put"): (1, True), (Definitions, "put_many"): [(2, True)],
+    (Definitions, "list"): [], (Definitions, "list_flows"): (), (Definitions, "history"): [], (Definitions, "put"): (1, True), (Definitions, "put_many"): [(2, True)],
     (Secrets, "list"): [], (Secrets, "tenant_key"): None, (Secrets, "next_version"): 1, (Secrets, "put"): 1,
     (Secrets, "put_tenant_key"): None,
-    (Runs, "list"): [], (Runs, "last_by_flow"): {}, (Runs, "snapshot"): {}, (Runs, "put_snapshot"): None,
+    (Runs, "list"): [], (Runs, "snapshot"): {}, (Runs, "put_snapshot"): None,
     (People, "list"): [],
     (Ledger, "head"): (0, GENESIS), (Ledger, "list"): [], (Ledger, "all"): [], (Ledger, "append"): 1,
 }  # fmt: skip

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import re
+import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from sluicegate.base.errors import Throttled
+from sluicegate.base import clock
+from sluicegate.base.errors import Invalid, Throttled
 
 if TYPE_CHECKING:
-    from limits.strategies import MovingWindowRateLimiter
-
     from sluicegate.base.principal import Peer
+
+KEYS_MAX: Final = 100_000
+"""Addresses or accounts that one meter remembers; about 20 MB of them."""
+
+_RATE = re.compile(r"([1-9][0-9]{0,8})/(second|minute|hour|day)")
+_PERIODS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Rates in the notation of the ``limits`` library."""
+    """How many, and in how long: ``60/minute``."""
 
     address: str = "5000/second"
     """All requests of one address."""
@@ -27,38 +34,74 @@ class Rates:
     """Failed passwords for one account."""
 
 
+class Meter:
+    """Counts by key with the generic cell rate algorithm (ITU-T I.371): one number a key, no thread, no window.
+
+    ``count`` at once, then one each ``period / count`` seconds.
+    """
+
+    def __init__(self, rate: str, now: clock.Clock = clock.system) -> None:
+        """Read ``rate``. Raises ``Invalid`` when it is not one."""
+        found = _RATE.fullmatch(rate)
+        if found is None:
+            raise Invalid(f"{rate[:64]!r} is not a rate", hint="Such as 60/minute; second, minute, hour or day.")
+        self.period = _PERIODS[found[2]]
+        self._step = self.period / int(found[1])
+        self._now = now
+        self._full: dict[str, float] = {}  # when what was counted will all be forgotten again, by key
+        self._lock = threading.Lock()
+
+    def count(self, key: str) -> bool:
+        """Count one; ``False``, and nothing is counted, when there have been too many."""
+        now = self._now()
+        with self._lock:
+            full = max(self._full.get(key, now), now) + self._step
+            if full - now > self.period + 1e-6:
+                return False
+            if key not in self._full and len(self._full) >= KEYS_MAX:
+                self._forget(now)
+            self._full[key] = full
+            return True
+
+    def room(self, key: str) -> bool:
+        """Tell whether one more would be counted."""
+        now = self._now()
+        return max(self._full.get(key, now), now) + self._step - now <= self.period + 1e-6
+
+    def _forget(self, now: float) -> None:
+        """Make room: drop what is over, and when all are in use the half that is over first."""
+        kept = {key: full for key, full in self._full.items() if full > now}
+        if len(kept) >= KEYS_MAX:
+            kept = dict(sorted(kept.items(), key=lambda each: each[1])[KEYS_MAX // 2 :])
+        self._full = kept
+
+
 class Limits:
     """Admits or refuses before any other work is done."""
 
-    def __init__(self, rates: Rates) -> None:
-        """Count from zero."""
-        from limits import parse
-        from limits.storage import MemoryStorage
-        from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
-
-        self._window: MovingWindowRateLimiter = MovingWindowRateLimiter(MemoryStorage())
-        self._fixed = FixedWindowRateLimiter(MemoryStorage())
-        self._address, self._public = parse(rates.address), parse(rates.public)
-        self._failures, self._account = parse(rates.failures), parse(rates.account)
+    def __init__(self, rates: Rates, now: clock.Clock = clock.system) -> None:
+        """Count from zero. Raises ``Invalid`` for a rate that is none."""
+        self._address, self._public = Meter(rates.address, now), Meter(rates.public, now)
+        self._failures, self._account = Meter(rates.failures, now), Meter(rates.account, now)
 
     def admit(self, peer: Peer, *, knocks: bool) -> None:
         """Count one request; ``knocks``: it tries a proof without a token. ``Throttled`` when there are too many."""
-        if not self._fixed.hit(self._address, "address", peer.address):
-            raise Throttled(after=1)
-        if not self._window.test(self._failures, "failures", peer.address):
-            raise Throttled(after=60)
-        if knocks and not self._window.hit(self._public, "public", peer.address):
-            raise Throttled(after=60)
+        if not self._address.count(peer.address):
+            raise Throttled(after=self._address.period)
+        if not self._failures.room(peer.address):
+            raise Throttled(after=self._failures.period)
+        if knocks and not self._public.count(peer.address):
+            raise Throttled(after=self._public.period)
 
     def failed(self, peer: Peer) -> None:
         """Count one failed proof."""
-        self._window.hit(self._failures, "failures", peer.address)
+        self._failures.count(peer.address)
 
     def account_admit(self, account: str) -> None:
         """Refuse when the account has seen too many wrong passwords lately."""
-        if not self._window.test(self._account, "account", account):
-            raise Throttled(after=60)
+        if not self._account.room(account):
+            raise Throttled(after=self._account.period)
 
     def account_failed(self, account: str) -> None:
         """Count one wrong password."""
-        self._window.hit(self._account, "account", account)
+        self._account.count(account)

@@ -21,6 +21,7 @@ from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow, digest
 
 if TYPE_CHECKING:
+    from sluicegate.store.definitions import Brief, Last
     from sluicegate.store.definitions import Definition as Stored
 
 
@@ -245,22 +246,10 @@ def _operations(kind: str, permission: Permission) -> tuple[Operation, ...]:
     plural = f"/{kind}s"
 
     def list_(_ask: Nothing, desk: Desk) -> ListedAll:
-        last = desk.scope.runs().last_by_flow() if kind == "flow" else {}
-        return ListedAll(
-            items=tuple(
-                Listed(
-                    name=each.name,
-                    version=each.version,
-                    digest=each.digest,
-                    author=each.author,
-                    created=clock.iso(each.created),
-                    last_run=LastRun(id=found.id, state=found.state, created=clock.iso(found.created))
-                    if (found := last.get(each.name))
-                    else None,
-                )
-                for each in desk.scope.definitions().list(kind)
-            )
-        )
+        definitions = desk.scope.definitions()
+        if kind == "flow":
+            return ListedAll(items=tuple(_listed(each, last) for each, last in definitions.list_flows()))
+        return ListedAll(items=tuple(_listed(each) for each in definitions.list(kind)))
 
     def get(ask: DefinitionOf, desk: Desk) -> Shown:
         each = desk.scope.definitions().get(kind, ask.name, ask.version)
@@ -317,6 +306,17 @@ def _operations(kind: str, permission: Permission) -> tuple[Operation, ...]:
             delete,
             audited=True,
         ),
+    )
+
+
+def _listed(each: Brief, last: Last | None = None) -> Listed:
+    return Listed(
+        name=each.name,
+        version=each.version,
+        digest=each.digest,
+        author=each.author,
+        created=clock.iso(each.created),
+        last_run=LastRun(id=last.id, state=last.state, created=clock.iso(last.created)) if last else None,
     )
 
 

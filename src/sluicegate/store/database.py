@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,11 +46,12 @@ def unpack(stored: str | None) -> Any:
 
 @dataclass(slots=True)
 class _Held:
-    """The write transaction that this thread has open."""
+    """The transaction that this thread has open."""
 
     connection: Connection
     tenant: str
     system: bool
+    writes: bool
 
 
 class Database:
@@ -66,7 +68,7 @@ class Database:
 
     @contextmanager
     def read(self, tenant: str = "", *, system: bool = False) -> Iterator[Connection]:
-        """Open a read-only transaction for ``tenant``, or join the write transaction of this thread.
+        """Open a read-only transaction for ``tenant``, or join the one this thread has open, whether it writes or not.
 
         ``system`` lifts the row filter and is for ``scope.System`` alone. Raises ``Unavailable``.
         """
@@ -77,7 +79,8 @@ class Database:
             return
         with _told(), self._backend.reader.begin() as connection:
             self._backend.bind(connection, tenant, system)
-            yield connection
+            with self._holding(_Held(connection, tenant, system, writes=False)):
+                yield connection
 
     @contextmanager
     def write(self, tenant: str = "", *, system: bool = False) -> Iterator[Connection]:
@@ -86,17 +89,23 @@ class Database:
         Raises ``Conflict`` for what constraints refuse, ``Invalid`` for text that cannot be stored, ``Unavailable``.
         """
         held: _Held | None = getattr(self._local, "held", None)
-        if held is not None:
+        if held is not None and held.writes:
             with _as(self._backend, held, tenant, system), _told(), held.connection.begin_nested():
                 yield held.connection
             return
         with _told(), self._backend.writer.begin() as connection:
             self._backend.bind(connection, tenant, system)
-            self._local.held = _Held(connection, tenant, system)
-            try:
+            with self._holding(_Held(connection, tenant, system, writes=True)):
                 yield connection
-            finally:
-                self._local.held = None
+
+    @contextmanager
+    def _holding(self, held: _Held) -> Iterator[None]:
+        before: _Held | None = getattr(self._local, "held", None)
+        self._local.held = held
+        try:
+            yield
+        finally:
+            self._local.held = before
 
     def lock(self, connection: Connection, name: str) -> None:
         """Wait until no other write transaction holds ``name``; held until this one ends.
@@ -167,7 +176,7 @@ def _told() -> Iterator[None]:
     except exc.DataError:
         raise Invalid("The text holds a character that cannot be stored (such as NUL).") from None
     except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as fault:
-        raise Unavailable("The store does not answer.", hint="Try again; the log of the server says more.") from fault
+        raise _silent() from fault
 
 
 class _Backend(Protocol):
@@ -222,8 +231,8 @@ class _Sqlite:
         # One connection: writers of this process queue here, in order, instead of polling SQLite's lock.
         self.writer = self._engine(pool_size=1, max_overflow=0)
         event.listen(self.reader, "connect", lambda raw, _: raw.execute("PRAGMA query_only = ON"))
-        event.listen(self.reader, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
-        event.listen(self.writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        event.listen(self.reader, "begin", lambda connection: _begin(connection, "BEGIN"))
+        event.listen(self.writer, "begin", lambda connection: _begin(connection, "BEGIN IMMEDIATE"))
 
     def _engine(self, **options: Any) -> Engine:
         address = URL.create("sqlite+pysqlite", database=str(self.path))
@@ -261,7 +270,7 @@ class _Sqlite:
         engine = self._engine(poolclass=NullPool)
         # SQLite changes a table by copying it: references are checked once, at the end (sqlite.org/lang_altertable).
         event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA foreign_keys = OFF"))
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        event.listen(engine, "begin", lambda connection: _begin(connection, "BEGIN IMMEDIATE"))
         with engine.begin() as connection:
             yield connection
             if connection.exec_driver_sql("PRAGMA foreign_key_check").first():
@@ -270,6 +279,18 @@ class _Sqlite:
     def close(self) -> None:
         self.reader.dispose()
         self.writer.dispose()
+
+
+def _begin(connection: Connection, statement: str) -> None:
+    """Begin a transaction past SQLAlchemy's statement machinery: it is said before every read."""
+    try:
+        connection.connection.dbapi_connection.execute(statement)  # type: ignore[union-attr]
+    except sqlite3.OperationalError as fault:
+        raise _silent() from fault
+
+
+def _silent() -> Unavailable:
+    return Unavailable("The store does not answer.", hint="Try again; the log of the server says more.")
 
 
 def _keep_private(path: Path) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, String, bindparam, delete, func, insert, sele
 from sluicegate.base.errors import Missing
 from sluicegate.store.database import pack, unpack
 from sluicegate.store.tables import definitions as d
-from sluicegate.store.tables import latest
+from sluicegate.store.tables import latest, runs
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Row
@@ -44,6 +44,14 @@ class Brief(NamedTuple):
     created: float
 
 
+class Last(NamedTuple):
+    """The newest run of a flow, as lists show it."""
+
+    id: str
+    state: str
+    created: float
+
+
 class Draft(NamedTuple):
     """A definition to be put."""
 
@@ -70,6 +78,20 @@ _GET_LATEST = select(*_WHOLE).join(latest, _IS_LATEST).where(*_THIS)
 _GET_VERSION = select(*_WHOLE).where(*_THIS, d.c.version == bindparam("of_version"))
 _LIST = select(*_BRIEF).join(latest, _IS_LATEST).where(d.c.tenant_id == _TENANT).order_by(d.c.kind, d.c.name)
 _LIST_KIND = _LIST.where(d.c.kind == _KIND)
+_of_flow = runs.alias()
+_NEWEST_RUN = (  # one look into the index for each flow, however many runs there are; ids rise with time
+    select(func.max(_of_flow.c.id))
+    .where(_of_flow.c.tenant_id == d.c.tenant_id, _of_flow.c.flow == d.c.name)
+    .correlate(d)
+    .scalar_subquery()
+)
+_LIST_FLOWS = (
+    select(*_BRIEF, runs.c.id, runs.c.state, runs.c.created)
+    .join(latest, _IS_LATEST)
+    .outerjoin(runs, (runs.c.tenant_id == d.c.tenant_id) & (runs.c.id == _NEWEST_RUN))
+    .where(d.c.tenant_id == _TENANT, d.c.kind == "flow")
+    .order_by(d.c.name)
+)
 _VERSIONS = select(*_BRIEF).where(*_THIS).order_by(d.c.version.desc())
 _HISTORY = select(*_WHOLE).where(d.c.tenant_id == _TENANT, d.c.kind == _KIND).order_by(d.c.name, d.c.version)
 _NEWEST = select(func.max(d.c.version)).where(*_THIS)
@@ -136,7 +158,14 @@ class Definitions:
                 rows = connection.execute(_LIST, {"tenant": self._scope.tenant})
             else:
                 rows = connection.execute(_LIST_KIND, {"tenant": self._scope.tenant, "of_kind": kind})
-            return [Brief(*row) for row in rows]
+            return [Brief(*row) for row in rows.all()]
+
+    def list_flows(self) -> tuple[tuple[Brief, Last | None], ...]:
+        """Return each flow with its newest run, by name: both from one moment."""
+        with self._scope.reading() as connection:
+            rows = connection.execute(_LIST_FLOWS, {"tenant": self._scope.tenant}).all()
+        width = len(_BRIEF)
+        return tuple((Brief(*row[:width]), Last(*row[width:]) if row[width] is not None else None) for row in rows)
 
     def _lock(self, connection: Connection) -> None:
         self._scope.database.lock(connection, f"definitions:{self._scope.tenant}")

@@ -88,10 +88,6 @@ _THIS = (runs.c.tenant_id == _TENANT, runs.c.id == _ID)
 _WHOLE = tuple(runs.c[_COLUMNS.get(name, name)] for name in _FIELDS)
 _BRIEF = tuple(column for column in _WHOLE if column.name != "plan")
 _GET = select(*_WHOLE).where(*_THIS)
-_LAST_BY_FLOW = select(*_BRIEF).where(
-    runs.c.tenant_id == _TENANT,
-    runs.c.id.in_(select(func.max(runs.c.id)).where(runs.c.tenant_id == _TENANT).group_by(runs.c.flow)),
-)
 _HOLD = select(runs.c.state).where(*_THIS).with_for_update()
 _CANCEL_REQUESTED = select(runs.c.cancel_requested).where(*_THIS)
 _LAST_EVENT = select(func.max(run_events.c.seq)).where(run_events.c.tenant_id == _TENANT, run_events.c.run_id == _ID)
@@ -134,12 +130,6 @@ class Runs:
         if row is None:
             raise _missing()
         return _run(row)
-
-    def last_by_flow(self) -> dict[str, Run]:
-        """Return the newest run of each flow, without its plan: ids rise with time."""
-        with self._scope.reading() as connection:
-            found = [_run(row) for row in connection.execute(_LAST_BY_FLOW, {"tenant": self._scope.tenant})]
-        return {each.flow: each for each in found}
 
     def advance(self, run: str, state: State, **fields: Any) -> None:
         """Move to ``state`` and set ``fields`` (started, finished, error, counts, plan, executor).
