@@ -18,6 +18,8 @@ from sluicegate.guard.desk import Services
 from sluicegate.guard.gate import Gate
 from sluicegate.guard.limits import Limits, Rates
 from sluicegate.guard.login import Login
+from sluicegate.guard.revocation import Revocation
+from sluicegate.guard.tokens import Tokens
 from sluicegate.guard.vault import Vault
 from sluicegate.operations import OPERATIONS
 
@@ -37,9 +39,15 @@ class App:
     worker: Worker
     events: Events
 
+    def open(self) -> None:
+        """Follow what ends sign-ins, and take up runs."""
+        self.services.revocation.open()
+        self.worker.open()
+
     def close(self) -> None:
         """Let runs that are going on rest where they are, and close the store."""
         self.worker.close()
+        self.services.revocation.close()
         self.services.system.database.close()
 
 
@@ -64,11 +72,14 @@ def build(settings: Settings) -> App:
     audit = Audit(system, Chain(keys.derive(root, "audit-chain")))
     audit.check()
     limits = Limits(Rates(address=settings.limits.requests, public=settings.limits.public))
-    login = Login(root, settings, system, audit, limits)
+    revocation = Revocation(system)
+    revocation.pull()
+    tokens = Tokens(root, settings.tokens.access, system, revocation)
+    login = Login(root, settings, system, audit, limits, tokens, revocation)
     vault = Vault(root, audit)
     events = Events()
     worker = Worker(settings, system, vault, audit, events)
-    services = Services(settings, system, login, vault, audit, worker)
+    services = Services(settings, system, login, tokens, revocation, vault, audit, worker)
     return App(settings, services, Gate(services, limits), worker, events)
 
 

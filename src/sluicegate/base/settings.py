@@ -60,7 +60,9 @@ class Tokens(Model):
     access: int = Field(default=300, ge=30, le=300)
     """Seconds an access token is good for; five minutes at the most."""
     refresh: int = Field(default=12 * 3600, ge=300, le=30 * 24 * 3600)
-    """Seconds after which a person signs in again."""
+    """Seconds after which a person signs in again, whatever they do."""
+    idle: int = Field(default=4 * 3600, ge=300, le=30 * 24 * 3600)
+    """Seconds without a sign of life after which a person signs in again."""
 
 
 class Passwords(Model):

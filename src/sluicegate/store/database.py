@@ -52,6 +52,7 @@ class _Held:
     tenant: str
     system: bool
     writes: bool
+    marked: bool = False
 
 
 class Database:
@@ -63,6 +64,8 @@ class Database:
 
     def __init__(self, url: str, owner_url: str | None = None, *, clock: Clock = system) -> None:
         self.clock = clock
+        self.marked = threading.Event()
+        """Set when a mark (``grants.Marks``) has been committed, here or, while ``watch`` runs, by another process."""
         self._local = threading.local()
         self._backend = _choose(url, owner_url)
 
@@ -95,8 +98,11 @@ class Database:
             return
         with _told(), self._backend.writer.begin() as connection:
             self._backend.bind(connection, tenant, system)
-            with self._holding(_Held(connection, tenant, system, writes=True)):
+            mine = _Held(connection, tenant, system, writes=True)
+            with self._holding(mine):
                 yield connection
+        if mine.marked:
+            self.marked.set()
 
     @contextmanager
     def _holding(self, held: _Held) -> Iterator[None]:
@@ -113,6 +119,16 @@ class Database:
         Order against deadlock: definitions, secrets, marks, audit. The ledger is appended to last.
         """
         self._backend.lock(connection, name)
+
+    def announce(self, connection: Connection) -> None:
+        """Have ``marked`` set, in every process, once the write transaction of this thread is committed."""
+        self._local.held.marked = True
+        self._backend.announce(connection)
+
+    def watch(self, stop: threading.Event) -> None:
+        """Set ``marked`` when another process commits a mark, until ``stop``. Raises ``Unavailable`` when cut off."""
+        with _told():
+            self._backend.watch(self.marked, stop)
 
     def migrate(self) -> None:
         """Bring the tables up to date; cheap when they are. Raises ``Conflict`` for a newer database (SEC-C12)."""
@@ -196,6 +212,12 @@ class _Backend(Protocol):
     def lock(self, connection: Connection, name: str) -> None:
         """See ``Database.lock``."""
 
+    def announce(self, connection: Connection) -> None:
+        """See ``Database.announce``."""
+
+    def watch(self, marked: threading.Event, stop: threading.Event) -> None:
+        """See ``Database.watch``."""
+
     def version(self) -> str | None:
         """Return the revision the database is at, without Alembic; ``None`` when there is none to be read."""
 
@@ -257,6 +279,13 @@ class _Sqlite:
 
     def lock(self, connection: Connection, name: str) -> None:
         """Do nothing: BEGIN IMMEDIATE already is the only writer."""
+
+    def announce(self, connection: Connection) -> None:
+        """Do nothing: one process holds the file."""
+
+    def watch(self, marked: threading.Event, stop: threading.Event) -> None:  # noqa: ARG002 - nothing to hear of
+        """Wait for ``stop``: there is no other process."""
+        stop.wait()
 
     def version(self) -> str | None:
         with self.reader.begin() as connection:
@@ -323,6 +352,7 @@ class _Postgres:
 
     def __init__(self, address: URL, owner: URL | None) -> None:
         self.role = address.username or ""
+        self._address = address
         self._owner = owner
         self.writer = self._engine(address, pool_size=10, max_overflow=30, pool_timeout=WAIT, pool_use_lifo=True,
                                    pool_pre_ping=True)  # fmt: skip
@@ -344,6 +374,18 @@ class _Postgres:
 
     def lock(self, connection: Connection, name: str) -> None:
         connection.execute(_LOCK, {"name": name})
+
+    def announce(self, connection: Connection) -> None:
+        connection.execute(_NOTIFY)
+
+    def watch(self, marked: threading.Event, stop: threading.Event) -> None:
+        with self._engine(self._address, poolclass=NullPool, isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.execute(_LISTEN)
+            line: Any = connection.connection.driver_connection
+            marked.set()  # what was committed before we listened
+            while not stop.is_set():
+                for _ in line.notifies(timeout=0.5, stop_after=1):
+                    marked.set()
 
     def version(self) -> str | None:
         with self.reader.begin() as connection:
@@ -391,6 +433,8 @@ class _Postgres:
 
 
 _BIND = text("SELECT set_config('app.tenant', :tenant, true), set_config('app.system', :system, true)")
+_NOTIFY = text("NOTIFY sluicegate_marks")
+_LISTEN = text("LISTEN sluicegate_marks")
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('sluicegate:' || :name, 0))")
 
 

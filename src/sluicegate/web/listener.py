@@ -23,7 +23,7 @@ def listen(settings: Settings) -> None:
     cert, key = certificate(settings)
     app = build(settings)
     try:
-        app.worker.open()
+        app.open()
         asyncio.run(_serve(app, settings, cert, key))
     finally:
         app.close()

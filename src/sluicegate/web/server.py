@@ -97,7 +97,8 @@ def _endpoint(
                 and not getattr(answer, "done", False)
             ):
                 await app.events.wait(str(ask["id"]), float(ask["wait"]))
-                answer = await loop.run_in_executor(pool, partial(app.gate.call, operation, ask, credentials, peer))
+                call = partial(app.gate.call, operation, ask, credentials, peer, again=True)
+                answer = await loop.run_in_executor(pool, call)
             body = answer.__pydantic_serializer__.to_json(answer, by_alias=True)
         except SluiceError as fault:
             return _problem(fault, peer)
@@ -124,8 +125,12 @@ def _address(request: Request) -> str:
 
 def _credentials(request: Request) -> Credentials:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    found = Secret(token) if scheme.lower() == "bearer" and token else None
-    return Credentials(found, request.headers.get("dpop"), f"{request.method} {request.url.path}")
+    found = Secret(token) if scheme.lower() in ("dpop", "bearer") and token else None
+    proofs = request.headers.getlist("dpop")
+    if len(proofs) > 1:
+        raise Malformed("There is more than one DPoP header.")
+    url = f"https://{request.headers.get('host', '')}{request.scope['raw_path'].decode('latin-1')}"
+    return Credentials(found, proofs[0] if proofs else None, request.method, url)
 
 
 def _query(request: Request, numbers: set[str]) -> dict[str, Any]:
@@ -204,7 +209,7 @@ def _problem(fault: SluiceError, peer: Peer | None = None) -> Response:
     if isinstance(fault, Throttled):
         headers["retry-after"] = str(max(1, round(fault.after)))
     if fault.status == 401:  # noqa: PLR2004
-        headers["www-authenticate"] = "Bearer"
+        headers["www-authenticate"] = 'DPoP algs="ES256"'
     shown = fault.problem() | ({"request": peer.request} if peer else {})
     return Response(orjson.dumps(shown), fault.status, media_type="application/problem+json", headers=headers)
 
