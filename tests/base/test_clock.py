@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluicegate.base import clock
@@ -23,6 +23,7 @@ def test_a_moment_is_told_in_utc_to_the_millisecond(seconds, text):
     assert clock.iso(seconds) == text
 
 
+@settings(max_examples=100, deadline=None)
 @given(st.floats(min_value=0, max_value=4_000_000_000))
 def test_what_is_told_can_be_read_back_to_the_millisecond(seconds):
     told = clock.iso(seconds)
@@ -30,6 +31,7 @@ def test_what_is_told_can_be_read_back_to_the_millisecond(seconds):
     assert abs(datetime.fromisoformat(told).timestamp() - seconds) <= 0.001 + 1e-6
 
 
+@settings(max_examples=100, deadline=None)
 @given(st.floats(min_value=0, max_value=4_000_000_000), st.floats(min_value=0, max_value=4_000_000_000))
 def test_texts_sort_as_moments_do(one, other):
     assert (clock.iso(min(one, other))) <= clock.iso(max(one, other))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field, SecretStr, ValidationError
 
@@ -80,6 +80,7 @@ def test_an_error_crosses_a_pipe_and_is_the_same(kind):
     assert got.problem() == sent.problem()
 
 
+@settings(max_examples=100, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["code", "title", "where", "hint", "status", "type", "more"]),

@@ -6,7 +6,7 @@ import math
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluicegate.base.log import Log
@@ -84,6 +84,7 @@ def test_injected_text_stays_one_escaped_line(name):
 
 @pytest.mark.security
 @pytest.mark.req("SEC-L05")
+@settings(max_examples=100, deadline=None)
 @given(st.text(), st.text())
 def test_any_text_is_one_line_that_reads_back(message, who):
     told = write(message, who=who)

@@ -4,7 +4,7 @@ import re
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -43,6 +43,7 @@ def test_what_could_mean_more_than_a_word_is_no_name(name):
 
 @pytest.mark.security
 @pytest.mark.req("SEC-P01")
+@settings(max_examples=100, deadline=None)
 @given(st.text(max_size=70))
 def test_any_text_is_a_plain_word_or_refused(text):
     try:
@@ -122,6 +123,7 @@ def test_docstrings_of_fields_are_the_help():
     assert Sample.model_json_schema()["properties"]["text"]["description"] == "What it says."
 
 
+@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=50))
 def test_bytes_go_through_json_and_come_back(raw):
     assert Sample.model_validate_json(Sample(raw=raw).model_dump_json()).raw == raw

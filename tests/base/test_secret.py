@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluicegate.base.secret import MASK, Secret
@@ -120,6 +120,7 @@ def test_it_has_no_attribute_that_gives_the_text_but_its_own_word():
     assert public == ["reveal"]
 
 
+@settings(max_examples=100, deadline=None)
 @given(st.text())
 def test_the_text_comes_back_whole_and_by_one_word_only(text):
     held = Secret(text)

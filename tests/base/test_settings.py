@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as trials
 from hypothesis import strategies as st
 
 from sluicegate.base import settings
@@ -173,6 +174,7 @@ def test_every_setting_is_described_once_with_help():
     assert ("server.port", "8443") in [(name, default) for name, default, _ in rows]
 
 
+@trials(max_examples=100, deadline=None)
 @given(st.text(st.characters(codec="ascii", exclude_characters="\0="), max_size=20), st.text(max_size=10))
 def test_any_variable_is_a_setting_or_refused_by_name(tmp_path_factory, tail, text):
     name = "SLUICE_" + tail.upper()
