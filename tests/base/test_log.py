@@ -104,7 +104,6 @@ def test_a_number_that_json_does_not_have_does_not_spoil_the_line(number):
 
 
 @pytest.mark.security
-@pytest.mark.req("SEC-D02")
 def test_a_long_value_is_cut():
     told = write("m" * 100_000, error="e" * 100_000)
     assert len(told) < 5000

@@ -16,7 +16,6 @@ def test_there_are_six_roles():
 
 
 @pytest.mark.security
-@pytest.mark.req("SEC-Z01")
 @pytest.mark.parametrize("text", ["", "root", "Administrator", "administrator ", "SUPERADMIN", "superadmin\0"])
 def test_a_word_that_is_no_role_is_refused(text):
     with pytest.raises(ValueError, match="is not a valid Role"):
@@ -52,7 +51,6 @@ def test_the_token_does_not_show():
 
 
 @pytest.mark.security
-@pytest.mark.req("SEC-Z01")
 def test_nothing_is_granted_by_leaving_it_out():
     with pytest.raises(TypeError):
         Principal("u", "t")

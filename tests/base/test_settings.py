@@ -100,7 +100,7 @@ def test_variables_that_are_no_settings_are_let_be(tmp_path):
 
 
 @pytest.mark.security
-@pytest.mark.req("SEC-T01")
+@pytest.mark.req("SEC-A01")
 @pytest.mark.parametrize(
     ("variable", "text"),
     [

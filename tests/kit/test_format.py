@@ -26,7 +26,6 @@ def test_the_first_bad_row_stops_and_is_placed(line, column, where):
 
 
 @pytest.mark.security
-@pytest.mark.req("SEC-D01")
 def test_unless_a_flow_says_otherwise_no_row_is_dropped_and_input_has_an_end():
     plain = Decoding()
     assert plain.on_reject is refuse
