@@ -68,7 +68,9 @@ def test_what_was_made_is_there_after_a_restart(tmp_path):
     first.close()
     again = build(first.settings)
     try:
-        assert {each.id for each in again.services.system.accounts().list()} == {each.id for each in first.people.values()}
+        assert {each.id for each in again.services.system.accounts().list()} == {
+            each.id for each in first.people.values()
+        }
         assert again.services.login.authenticate(Credentials(Secret(token))).id == who.id
     finally:
         again.close()

@@ -35,7 +35,9 @@ def write(message, /, **fields):
 
 
 def test_a_line_is_one_object_in_the_names_of_ecs():
-    line = json.loads(write("It was done.", level="warning", request="r1", status=404, path="/x", who="u1", tenant="t1"))
+    line = json.loads(
+        write("It was done.", level="warning", request="r1", status=404, path="/x", who="u1", tenant="t1")
+    )
     assert line.pop("@timestamp").endswith("Z")
     assert line == {
         "log.level": "warning", "message": "It was done.", "http.request.id": "r1", "http.response.status_code": 404,
@@ -53,7 +55,9 @@ def test_what_is_none_is_left_out_and_false_is_not():
 @pytest.mark.security
 @pytest.mark.req("SEC-L04")
 def test_a_field_that_is_not_on_the_list_is_not_written():
-    told = write("x", password=CANARY, body=CANARY, headers={"authorization": CANARY}, token=Secret(CANARY), level="info")
+    told = write(
+        "x", password=CANARY, body=CANARY, headers={"authorization": CANARY}, token=Secret(CANARY), level="info"
+    )
     assert CANARY not in told
     assert set(json.loads(told)) == {"@timestamp", "log.level", "message"}
 

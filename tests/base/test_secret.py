@@ -24,7 +24,7 @@ SHOWN = {
     "f-string with a width": lambda held: f"{held:>40}",
     "f-string of its repr": lambda held: f"{held!r:.3}",
     "percent": lambda held: "%s %r" % (held, held),  # noqa: UP031 - one of the ways
-    "str.format": lambda held: "{0} {0!r} {0!s:20}".format(held),  # noqa: UP032 - another
+    "str.format": "{0} {0!r} {0!s:20}".format,
     "in a list": lambda held: str([held]),
     "in a map": lambda held: repr({"password": held}),
     "ascii": ascii,
@@ -41,7 +41,7 @@ REFUSED = {
     "equal": lambda held: held == Secret(CANARY),
     "equal to text": lambda held: held == CANARY,
     "unequal": lambda held: held != CANARY,
-    "within": lambda held: held in ["x"],
+    "within": lambda held: held in ["x", "y"],
     "hash": hash,
     "set": lambda held: {held},
     "key": lambda held: {held: 1},
@@ -49,7 +49,7 @@ REFUSED = {
     "length": len,
     "letters": list,
     "index": lambda held: held[0],
-    "joined": lambda held: "".join([held]),
+    "joined": lambda held: "".join(each for each in (held,)),
     "added": lambda held: "password=" + held,
     "order": lambda held: held < Secret("z"),
 }

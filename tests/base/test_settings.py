@@ -95,7 +95,15 @@ def test_an_unknown_variable_is_refused_and_never_ignored(tmp_path, name):
 
 
 def test_variables_that_are_no_settings_are_let_be(tmp_path):
-    let = ("SLUICE_PASSWORD", "SLUICE_DEBUG", "SLUICE_URL", "SLUICE_TENANT", "SLUICE_SECRET_SHOP_PASSWORD", "PATH", "XSLUICE_A")
+    let = (
+        "SLUICE_PASSWORD",
+        "SLUICE_DEBUG",
+        "SLUICE_URL",
+        "SLUICE_TENANT",
+        "SLUICE_SECRET_SHOP_PASSWORD",
+        "PATH",
+        "XSLUICE_A",
+    )
     assert load(tmp_path, **dict.fromkeys(let, "x")) == Settings(home=tmp_path)
 
 

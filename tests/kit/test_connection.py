@@ -38,7 +38,9 @@ def test_the_secrets_it_names_are_found_by_their_type():
 
 @pytest.mark.security
 @pytest.mark.req("SEC-V01")
-@pytest.mark.parametrize("value", [CANARY, {"secret": CANARY + "!"}, {"secret": "a", "value": CANARY}, [CANARY], {"secret": ""}])
+@pytest.mark.parametrize(
+    "value", [CANARY, {"secret": CANARY + "!"}, {"secret": "a", "value": CANARY}, [CANARY], {"secret": ""}]
+)
 def test_a_secret_cannot_stand_in_a_definition(value):
     with pytest.raises(ValidationError) as told:
         Queue(name="q", host="h", password=value)

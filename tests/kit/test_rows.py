@@ -19,7 +19,8 @@ def test_a_receipt_promises_the_most_and_says_what_it_counted():
 
 
 @pytest.mark.parametrize(
-    "value", [{}, {"rows": None}, {"rows": "many"}, {"rows": 1.5}, {"rows": 1, "guarantee": "maybe"}, {"rows": 1, "more": 1}]
+    "value",
+    [{}, {"rows": None}, {"rows": "many"}, {"rows": 1.5}, {"rows": 1, "guarantee": "maybe"}, {"rows": 1, "more": 1}],
 )
 def test_a_receipt_that_says_nothing_sure_is_none(value):
     with pytest.raises(ValidationError):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from sluicegate.base.errors import Invalid, Missing
@@ -33,7 +35,9 @@ def apply(place, token, *sources):
 
 
 def test_documents_are_saved_in_their_order_and_may_refer_to_each_other(place, editor):
-    done = apply(place, editor, COPY.format(name="def-a", source="def-here", target="def-here"), FILES.format(name="def-here"))
+    done = apply(
+        place, editor, COPY.format(name="def-a", source="def-here", target="def-here"), FILES.format(name="def-here")
+    )
     assert [(each.kind, each.name, each.version, each.changed) for each in done] == [
         ("flow", "def-a", 1, True),
         ("connection", "def-here", 1, True),
@@ -101,7 +105,9 @@ def test_checking_saves_nothing_and_says_the_digest_that_saving_will(place, edit
 @pytest.mark.security
 @pytest.mark.req("SEC-V08")
 def test_checking_finds_what_saving_would_refuse_and_clears_nothing(place, editor):
-    kept = "kind: connection\nname: def-g\ntype: postgres\nhost: {}\ndatabase: d\nuser: u\npassword: {{ secret: def-g }}\n"
+    kept = (
+        "kind: connection\nname: def-g\ntype: postgres\nhost: {}\ndatabase: d\nuser: u\npassword: {{ secret: def-g }}\n"
+    )
     place.call("secret.set", {"name": "def-g", "value": "a value"}, editor)
     apply(place, editor, kept.format("db.example.org"))
     place.call("definition.validate", {"source": kept.format("evil.example")}, editor)
@@ -144,6 +150,7 @@ def test_what_was_deleted_is_missing_and_goes_on_counting_when_it_comes_back(pla
 def test_the_list_of_flows_says_how_the_last_run_went(place, editor):
     apply(place, editor, "kind: flow\nname: def-k\nsteps: []\n", "kind: flow\nname: def-l\nsteps: []\n")
     place.a_run("north", "def-k")
+    time.sleep(0.002)  # runs of one millisecond have no order
     newest = place.a_run("north", "def-k")
     listed = {each.name: each for each in place.call("flow.list", {}, editor).items}
     assert (listed["def-k"].last_run.id, listed["def-k"].last_run.state) == (newest, "queued")

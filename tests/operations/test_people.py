@@ -106,7 +106,9 @@ def test_the_list_says_when_somebody_was_last_here(place, administrator):
     made = make(place, administrator)
 
     def last():
-        return next(each for each in place.call("user.list", {}, administrator).items if each.id == made.id).last_sign_in
+        return next(
+            each for each in place.call("user.list", {}, administrator).items if each.id == made.id
+        ).last_sign_in
 
     assert last() is None
     sign_in(place, made)

@@ -36,7 +36,12 @@ def use(place, name):
 
 def test_a_secret_is_kept_and_listed_without_itself(place, editor):
     kept = put(place, editor, "ops-a", "canary-hunter2")
-    assert (kept.name, kept.version, kept.set_by, kept.used_by) == ("ops-a", 1, place.people["north", Role.EDITOR].id, ())
+    assert (kept.name, kept.version, kept.set_by, kept.used_by) == (
+        "ops-a",
+        1,
+        place.people["north", Role.EDITOR].id,
+        (),
+    )
     assert listed(place, editor)["ops-a"] == kept
     assert "canary" not in kept.model_dump_json()
     assert use(place, "ops-a") == "canary-hunter2"
@@ -71,7 +76,9 @@ def test_any_text_is_kept_as_it_is(place, editor, value):
 
 @pytest.mark.security
 @pytest.mark.req("SEC-V02")
-@pytest.mark.parametrize("value", ["", "canary\0hunter2", "canary" + "a" * SECRET_MAX, ["canary"], {"canary": 1}, None, 7])
+@pytest.mark.parametrize(
+    "value", ["", "canary\0hunter2", "canary" + "a" * SECRET_MAX, ["canary"], {"canary": 1}, None, 7]
+)
 def test_a_value_that_will_not_do_is_refused_and_not_repeated(place, editor, value):
     with pytest.raises(Invalid, match="value") as told:
         put(place, editor, "ops-g", value)

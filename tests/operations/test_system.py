@@ -44,7 +44,12 @@ def test_the_jail_is_told_once_it_has_been_looked_at(engine):
 def test_the_trail_is_told_newest_first_with_what_each_record_has(place, administrator):
     place.call("definition.apply", {"source": "kind: flow\nname: traced\nsteps: []\n"}, place.token(Role.EDITOR))
     ended, asked = place.call("audit.list", {"limit": 2}, administrator).items
-    assert (ended.action, ended.result, asked.action, asked.result) == ("definition.apply", "ok", "definition.apply", "asked")
+    assert (ended.action, ended.result, asked.action, asked.result) == (
+        "definition.apply",
+        "ok",
+        "definition.apply",
+        "asked",
+    )
     assert (ended.who, ended.role, ended.via) == (place.people["north", Role.EDITOR].id, "editor", "password")
     assert ended.request == "request-1"
     assert ended.about["items"] == ["flow/traced"]
@@ -53,7 +58,9 @@ def test_the_trail_is_told_newest_first_with_what_each_record_has(place, adminis
 
 @pytest.mark.security
 @pytest.mark.req("SEC-D05")
-@pytest.mark.parametrize("ask", [{"limit": 0}, {"limit": 501}, {"limit": "all"}, {"before": 0}, {"action": "x" * 101}, {"order": "seq"}])
+@pytest.mark.parametrize(
+    "ask", [{"limit": 0}, {"limit": 501}, {"limit": "all"}, {"before": 0}, {"action": "x" * 101}, {"order": "seq"}]
+)
 def test_a_page_of_the_trail_has_a_form_and_a_largest_size(place, administrator, ask):
     with pytest.raises(Invalid):
         place.call("audit.list", ask, administrator)

@@ -64,7 +64,9 @@ def test_a_request_by_another_name_does_not_reach_the_app(headers):
     assert told["content-security-policy"] == CSP
 
 
-@pytest.mark.parametrize("name", ["localhost", "LOCALHOST:8443", "127.0.0.1:1", "[::1]", "[::1]:8443", "ETL.example.org:443"])
+@pytest.mark.parametrize(
+    "name", ["localhost", "LOCALHOST:8443", "127.0.0.1:1", "[::1]", "[::1]:8443", "ETL.example.org:443"]
+)
 def test_a_request_by_one_of_its_names_does(name):
     inner = Inner()
     assert ask(Headers(inner, HOSTS), host(name))[0] == 200
@@ -108,4 +110,10 @@ def test_the_policy_names_each_directive_once_and_allows_no_other_origin():
     told = [part.split() for part in CSP.split(";")]
     names = [words[0] for words in told]
     assert len(set(names)) == len(names)
-    assert {word for words in told for word in words[1:]} <= {"'none'", "'self'", "'unsafe-inline'", "data:", "'script'"}
+    assert {word for words in told for word in words[1:]} <= {
+        "'none'",
+        "'self'",
+        "'unsafe-inline'",
+        "data:",
+        "'script'",
+    }

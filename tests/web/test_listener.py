@@ -96,7 +96,9 @@ def test_its_certificate_is_for_its_names_only(server):
 
 @pytest.mark.security
 @pytest.mark.req("SEC-N02")
-@pytest.mark.parametrize("request_", [GET + TOKEN + b"\r\n", b"GET / HTTP/1.0\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])
+@pytest.mark.parametrize(
+    "request_", [GET + TOKEN + b"\r\n", b"GET / HTTP/1.0\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
+)
 def test_plain_http_gets_no_answer(server, request_):
     with socket.create_connection(("127.0.0.1", int(server.port)), 10) as link:
         link.settimeout(5)
@@ -206,4 +208,3 @@ def test_a_signal_ends_it_in_order(served, number):
         socket.create_connection(("127.0.0.1", int(served.port)), 5)
     served.start()
     assert b" 200 " in exchange(served, GET + b"connection: close\r\n\r\n")
-

@@ -74,7 +74,9 @@ def test_the_frame_is_that_of_openapi():
 def test_every_reference_leads_to_a_schema_and_what_is_not_referred_to_is_a_question():
     used = {value["$ref"].removeprefix("#/components/schemas/") for _, value in walk(DOCUMENT) if "$ref" in value}
     assert used <= set(SCHEMAS)
-    assert set(SCHEMAS) - used <= {each.takes.__name__ for each in OPERATIONS}, "questions are spread over path and query"
+    assert set(SCHEMAS) - used <= {each.takes.__name__ for each in OPERATIONS}, (
+        "questions are spread over path and query"
+    )
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+", name) for name in SCHEMAS)
     assert not [place for place, value in walk(DOCUMENT) if "$defs" in value]
 
@@ -145,7 +147,11 @@ def test_every_field_of_a_question_has_help(operation):
 @EACH
 def test_security_is_told_for_each_operation(operation):
     _, _, shown = BY_ID[operation.name]
-    assert DOCUMENT["components"]["securitySchemes"]["access"] == {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    assert DOCUMENT["components"]["securitySchemes"]["access"] == {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+    }
     if isinstance(operation.permission, Public):
         assert (shown["security"], shown["x-public"]) == ([], operation.permission.reason)
     else:
@@ -155,7 +161,9 @@ def test_security_is_told_for_each_operation(operation):
 @pytest.mark.security
 @pytest.mark.req("SEC-V08")
 def test_a_secret_is_write_only_in_the_description():
-    value = resolve(BY_ID["secret.set"][2]["requestBody"]["content"]["application/json"]["schema"])["properties"]["value"]
+    value = resolve(BY_ID["secret.set"][2]["requestBody"]["content"]["application/json"]["schema"])["properties"][
+        "value"
+    ]
     assert (value["format"], value["writeOnly"]) == ("password", True)
     answers = [shown["responses"] for _, _, shown in BY_ID.values()]
     refs = {value["$ref"] for _, value in walk(answers) if "$ref" in value}
@@ -168,7 +176,15 @@ def fits(value, schema, place="answer"):
     if "anyOf" in schema:
         choices = [resolve(each) for each in schema["anyOf"]]
         schema = next(each for each in choices if (each.get("type") == "null") is (value is None))
-    names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object", type(None): "null"}
+    names = {
+        bool: "boolean",
+        int: "integer",
+        float: "number",
+        str: "string",
+        list: "array",
+        dict: "object",
+        type(None): "null",
+    }
     if "type" in schema:
         told = names[type(value)]
         assert told == schema["type"] or (told, schema["type"]) == ("integer", "number"), place
@@ -184,7 +200,9 @@ def fits(value, schema, place="answer"):
 
 @pytest.mark.security
 @pytest.mark.req("SEC-Z07")
-@pytest.mark.parametrize("name", [each.name for each in OPERATIONS if each.http.method == "GET" and not each.http.places])
+@pytest.mark.parametrize(
+    "name", [each.name for each in OPERATIONS if each.http.method == "GET" and not each.http.places]
+)
 def test_an_answer_is_as_it_is_described(place, name):
     path, _, shown = BY_ID[name]
     tenant = None if name.startswith("tenant.") else "north"
@@ -214,9 +232,12 @@ def test_the_description_is_the_same_every_time():
     )
     told = {
         subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
             env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(filter(None, sys.path))},
-        ).stdout  # fmt: skip
+        ).stdout
         for seed in ("1", "2")
     }
     assert len(told) == 1

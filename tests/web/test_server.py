@@ -67,7 +67,9 @@ def test_a_problem_carries_what_where_and_the_id_of_the_request(place):
 @pytest.mark.req("SEC-L02")
 def test_the_id_told_to_the_caller_is_the_one_on_record(place):
     before = place.head()
-    told = problem(place.request("POST", "/api/v1/users", place.token(Role.VIEWER), json={"email": "a@b.c", "role": "viewer"}))
+    told = problem(
+        place.request("POST", "/api/v1/users", place.token(Role.VIEWER), json={"email": "a@b.c", "role": "viewer"})
+    )
     (denied,) = (each for each in place.records(after=before) if each["result"] == "denied")
     assert denied["request"] == told["request"]
 
@@ -191,7 +193,9 @@ def test_the_deepest_body_is_64_levels(depth, taken, open_, shut):
 
 @pytest.mark.security
 @pytest.mark.req("SEC-P09")
-@pytest.mark.parametrize("raw", [b'{"a":1,"a":1}', b'{"b":{"a":1,"a":2}}', b'{"b":[{"a":1},{"a":1,"a":1}]}', b'{"a":1,"\\u0061":2}'])
+@pytest.mark.parametrize(
+    "raw", [b'{"a":1,"a":1}', b'{"b":{"a":1,"a":2}}', b'{"b":[{"a":1},{"a":1,"a":1}]}', b'{"a":1,"\\u0061":2}']
+)
 def test_a_key_stands_once(raw):
     with pytest.raises(Malformed, match="not JSON"):
         server._parse(raw)
@@ -206,7 +210,9 @@ def test_counting_levels_takes_time_in_proportion():
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.dictionaries(st.text(max_size=5), st.none() | st.booleans() | st.integers() | st.text(max_size=9), max_size=5))
+@given(
+    st.dictionaries(st.text(max_size=5), st.none() | st.booleans() | st.integers() | st.text(max_size=9), max_size=5)
+)
 def test_one_object_is_read_as_it_stands(value):
     assert server._parse(json.dumps(value).encode()) == value
     assert server._parse(json.dumps(value, ensure_ascii=False).encode()) == value

@@ -85,9 +85,7 @@ async def _begun(serving: asyncio.Task[None], host: str, port: int) -> None:
 
 
 def _no_listener(host: str, port: int, why: str) -> Unavailable:
-    return Unavailable(
-        f"The server could not listen on {host}:{port}: {why}.", hint="Is the port taken? Try --port 0."
-    )
+    return Unavailable(f"The server could not listen on {host}:{port}: {why}.", hint="Is the port taken? Try --port 0.")
 
 
 def _announce(app: App, url: str) -> None:

@@ -59,7 +59,7 @@ def free_port() -> int:
 
 
 def why_taken(host: str, port: int) -> str:
-    """Return why nobody can listen at ``host``:``port`` now, or nothing. A listener that shares its port counts, too."""
+    """Return why nobody can listen at ``host``:``port`` now, or nothing. One who shares the port counts, too."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
