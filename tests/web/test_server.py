@@ -77,8 +77,8 @@ def test_the_id_told_to_the_caller_is_the_one_on_record(place):
 @pytest.mark.security
 @pytest.mark.req("SEC-D02")
 def test_a_long_name_of_a_client_is_cut(place):
-    before = place.head()
-    place.request("POST", "/api/v1/users", place.token(Role.VIEWER), json={"email": "a@b.c", "role": "viewer"},
+    token, before = place.token(Role.VIEWER), place.head()
+    place.request("POST", "/api/v1/users", token, json={"email": "a@b.c", "role": "viewer"},
                   headers={"user-agent": "x" * 10_000})  # fmt: skip
     assert [len(each["client"]) for each in place.records(after=before)] == [200]
 
