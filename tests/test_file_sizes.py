@@ -17,8 +17,6 @@ TO_SPLIT = {
     "src/sluicegate/engine/jail.py": 560,
     "src/sluicegate/engine/worker.py": 450,
     "tests/engine/test_jail.py": 860,
-    "tools/docs.py": 480,
-    "ui/test/page.test.ts": 440,
 }
 """Files that are over the limit and must be split; the numbers may only go down."""
 

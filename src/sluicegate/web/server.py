@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 from starlette.applications import Starlette
@@ -116,7 +116,7 @@ def _endpoint(
 
 
 def _is_number(annotation: object) -> bool:
-    return annotation is int or "int" in str(annotation)
+    return annotation is int or int in get_args(annotation)
 
 
 def _address(request: Request) -> str:
@@ -241,7 +241,7 @@ class _Static:
             body, kind = self._files[path]
             lasting = "public, max-age=31536000, immutable" if path.startswith("assets/") else "no-cache"
             response = Response(body, media_type=kind, headers={"cache-control": lasting})
-        elif "index.html" in self._files and "." not in path.rpartition("/")[2]:
+        elif "index.html" in self._files and "." not in path:  # names and ids hold no dot; files and .git do
             response = Response(
                 self._files["index.html"][0], media_type="text/html", headers={"cache-control": "no-store"}
             )
