@@ -212,7 +212,8 @@ def cookies(url: str, ca: Path, token: str, key: ProofKey) -> int:
 
     def ask(method: str, path: str, body: str | None = None) -> bytes:
         nonlocal sent
-        connection.request(method, path, body, {"authorization": f"DPoP {token}", "dpop": key.prove(method, url + path, token)})
+        proof = key.prove(method, url + path, token)
+        connection.request(method, path, body, {"authorization": f"DPoP {token}", "dpop": proof})
         answer = connection.getresponse()
         sent += len(answer.headers.get_all("set-cookie") or [])
         return answer.read()
