@@ -84,7 +84,7 @@ class Jobs:
             "log_level": "ERROR",
             "enable_otlp": False,
             "max_executor_threads": threads,
-            "notification_listener_polling_interval_sec": 0.2,  # what closing waits for; nobody listens, so nothing is asked
+            "notification_listener_polling_interval_sec": 0.2,  # closing waits so long; nobody listens
             "use_listen_notify": False,
         }
         if url.startswith("sqlite"):
