@@ -138,6 +138,7 @@ class Inlet:
     def _transform(self, name: str) -> pa.RecordBatchReader:
         """Put the whole tree of transforms that ends in ``name`` into one query, and run it in the jail."""
         from sluicegate.engine import jail
+        from sluicegate.engine.program import Bounds, Program
         from sluicegate.kit.expression import quote
 
         order: list[str] = []
@@ -177,8 +178,8 @@ class Inlet:
                 params[wanted] = self._values[wanted]
         sql = f"WITH {', '.join(parts)} SELECT * FROM {quote(name)}"  # noqa: S608 - built from checked, quoted parts
         told = self._job.jail
-        bounds = jail.Bounds(memory_mb=int(told.get("memory", 128)), seconds=float(told.get("seconds", 86400)))
-        program = jail.Program(sql=sql, params=params, inputs=inputs, where=f"step {name}")
+        bounds = Bounds(memory_mb=int(told.get("memory", 128)), seconds=float(told.get("seconds", 86400)))
+        program = Program(sql=sql, params=params, inputs=inputs, where=f"step {name}")
         running = jail.run(program, bounds=bounds, fallback=bool(told.get("fallback")), cancelled=self._cancelled)
         return self._stack.enter_context(running)
 
