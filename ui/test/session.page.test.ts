@@ -1,10 +1,30 @@
-/** From the sign-in page to signing out: tokens stay in memory. */
+/** From the sign-in page to signing out: what is kept, and what is not. */
 import { describe, expect, it } from "vitest";
 import { context, faults, go, heading, main, open, page, sign, stub } from "./browser.js";
 import { CODE, PASSWORD } from "./seed.mjs";
 
+/** What this page's database holds, as a script that runs in the page would find it. */
+const held = () =>
+  page.evaluate(async () => {
+    const asked = window[("indexed" + "DB") as "indexedDB"].open("sluicegate", 1);
+    const database = await new Promise<IDBDatabase>((done) => {
+      asked.onsuccess = () => done(asked.result);
+    });
+    const found = database.transaction("session").objectStore("session").get("kept");
+    const kept = await new Promise<{ pair: CryptoKeyPair; refresh: string } | undefined>((done) => {
+      found.onsuccess = () => done(found.result);
+    });
+    database.close();
+    if (!kept) return undefined;
+    const stolen = await crypto.subtle.exportKey("pkcs8", kept.pair.privateKey).then(
+      () => "exported",
+      (fault: DOMException) => fault.name,
+    );
+    return { refresh: kept.refresh.startsWith("rt_"), extractable: kept.pair.privateKey.extractable, stolen };
+  });
+
 describe("tokens", () => {
-  it("stay in memory: no cookie, no web storage, and a reload signs in again", async () => {
+  it("are in no cookie and no web storage; a reload stays signed in by a key that cannot be exported", async () => {
     await open();
     await sign();
     await heading("Flows");
@@ -13,13 +33,30 @@ describe("tokens", () => {
       cookie: document.cookie,
       local: Object.keys(window[("local" + "Storage") as "localStorage"]),
       session: Object.keys(window[("session" + "Storage") as "sessionStorage"]),
-      databases: (await window[("indexed" + "DB") as "indexedDB"].databases()).length,
       caches: (await caches.keys()).length,
     }));
-    expect(kept).toEqual({ cookie: "", local: [], session: [], databases: 0, caches: 0 });
+    expect(kept).toEqual({ cookie: "", local: [], session: [], caches: 0 });
+    expect(await held()).toEqual({ refresh: true, extractable: false, stolen: "InvalidAccessError" });
     expect(await context.cookies()).toEqual([]);
     await page.reload();
+    await heading("Flows");
+    expect(new Set(stub.seen.keys).size).toBe(1);
+  });
+
+  it("leave nothing behind when the person signs out, in another tab neither", async () => {
+    await open();
+    await sign();
+    await heading("Flows");
+    const other = await context.newPage();
+    await other.goto(stub.url);
+    await other.getByRole("heading", { name: "Flows" }).waitFor();
+    await page.getByRole("button", { name: "Sign out" }).click();
     await heading("Sign in");
+    await other.getByRole("heading", { name: "Sign in" }).waitFor();
+    expect(await held()).toBeUndefined();
+    await page.reload();
+    await heading("Sign in");
+    await other.close();
   });
 
   it("are gone after signing out, and so is the page", async () => {
