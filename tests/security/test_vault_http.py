@@ -141,7 +141,8 @@ def test_no_answer_has_a_field_for_a_secret():
 @pytest.mark.req("SEC-V08")
 def test_secrets_are_taken_as_a_type_that_hides_them():
     wanted = {("session.login", "password"), ("session.bootstrap", "password"), ("session.bootstrap", "code"), ("session.refresh", "refresh"),
-              ("session.logout", "refresh"), ("session.password", "old"), ("session.password", "new"), ("secret.set", "value")}  # fmt: skip
+              ("session.logout", "refresh"), ("session.password", "old"), ("session.password", "new"), ("secret.set", "value"),
+                  ("session.key", "key"), ("key.leaked", "key")}  # fmt: skip
     found = {
         (each.name, name)
         for each in OPERATIONS

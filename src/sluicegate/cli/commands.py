@@ -12,7 +12,7 @@ _PLACES = {
     "login": "session", "logout": "session", "whoami": "session", "passwd": "session", "bootstrap": "session",
     "apply": "flows", "get": "flows", "diff": "flows", "validate": "flows", "test": "flows", "items": "flows",
     "preview": "flows", "run": "runs", "runs": "runs", "logs": "runs", "cancel": "runs", "rejects": "runs",
-    "tenant": "table", "user": "table", "secret": "table", "flow": "table", "connection": "table", "recipient": "table",
+    "key": "table", "policy": "table", "service": "table", "tenant": "table", "user": "table", "secret": "table", "flow": "table", "connection": "table", "recipient": "table",
     "audit": "table", "system": "table",
 }  # fmt: skip
 
@@ -42,6 +42,9 @@ _HELP = {
     "rejects": "Show rows that a run put into quarantine.",
     "tenant": "Create and list tenants.",
     "user": "Create, list and deactivate users.",
+    "service": "Create service users: programs with nothing but API keys.",
+    "key": "Create, list and revoke API keys.",
+    "policy": "Show and set the rules of the tenant.",
     "secret": "Set, list and delete secrets.",
     "flow": "List, show and delete flows.",
     "connection": "List, show, test and delete connections.",

@@ -10,18 +10,22 @@ import sys
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import click
 from pydantic import SecretStr
 
+from sluicegate.base.permission import Permission
 from sluicegate.cli import show
 from sluicegate.cli.commands import json_option
 from sluicegate.cli.remote import Server
 from sluicegate.guard.operation import Operation
 from sluicegate.operations import OPERATIONS
 
-_ARGUMENTS = {"tenant.create": ("name",), "user.create": ("email",), "secret.set": ("name",)}
+_ARGUMENTS = {
+    "tenant.create": ("name",), "user.create": ("email",), "secret.set": ("name",), "service.create": ("name",),
+    "key.create": ("name",),
+}  # fmt: skip
 
 
 def command(noun: str) -> click.Group:
@@ -53,9 +57,16 @@ def _command(operation: Operation) -> click.Command:
             kind = click.Choice([each.value for each in field.annotation])
         elif "int" in str(field.annotation):
             kind = int
-        needed = field.is_required()
+        elif field.annotation is bool:
+            kind = bool
+        many = get_origin(field.annotation) is tuple
+        if many and get_args(field.annotation)[0] is Permission:
+            kind = click.Choice([each.value for each in Permission])
         parameters.append(
-            click.Option([f"--{name.replace('_', '-')}", name], type=kind, required=needed, help=field.description)
+            click.Option(
+                [f"--{name.replace('_', '-')}", name], type=kind, required=field.is_required(), multiple=many,
+                help=(field.description or "") + (" May stand several times." if many else ""),
+            )  # fmt: skip
         )
 
     def run(*, as_json: bool, **given: Any) -> None:

@@ -11,9 +11,11 @@ from sluicegate.base.principal import Peer, Principal
 
 if TYPE_CHECKING:
     from sluicegate.base.settings import Settings
+    from sluicegate.guard.apikeys import ApiKeys
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.login import Login
     from sluicegate.guard.revocation import Revocation
+    from sluicegate.guard.rules import Rules
     from sluicegate.guard.tokens import Tokens
     from sluicegate.guard.vault import Vault
     from sluicegate.store.scope import Scope, System
@@ -48,6 +50,8 @@ class Services:
     login: Login
     tokens: Tokens
     revocation: Revocation
+    keys: ApiKeys
+    rules: Rules
     vault: Vault
     audit: Audit
     engine: Engine

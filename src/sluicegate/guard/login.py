@@ -14,13 +14,16 @@ from sluicegate.base.secret import Secret
 from sluicegate.crypto import opaque, password
 from sluicegate.crypto.dpop import ProofCheck
 from sluicegate.crypto.keys import Key, derive
+from sluicegate.guard.apikeys import FAMILY
 from sluicegate.guard.tokens import ACCESS, PENDING
 
 if TYPE_CHECKING:
     from sluicegate.base.settings import Settings
+    from sluicegate.guard.apikeys import ApiKeys
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.limits import Limits
     from sluicegate.guard.revocation import Revocation
+    from sluicegate.guard.rules import Rules
     from sluicegate.guard.tokens import Tokens
     from sluicegate.store.people import Account
     from sluicegate.store.scope import System
@@ -52,11 +55,14 @@ class Login:
         limits: Limits,
         tokens: Tokens,
         revocation: Revocation,
+        keys: ApiKeys,
+        rules: Rules,
         now: Callable[[], float] = clock.system,
     ) -> None:
         """Derive one key per purpose from ``root``."""
         self._system, self._audit, self._limits, self._now = system, audit, limits, now
         self._settings, self._tokens, self._revocation = settings, tokens, revocation
+        self._keys, self._rules = keys, rules
         self._pepper = derive(root, "password-pepper")
         self._refresh = derive(root, "refresh-token")
         self._children = derive(root, "refresh-token-child")
@@ -83,9 +89,10 @@ class Login:
         key = (claims.cnf or {}).get("jkt", "")
         if key and not again and self.prove(credentials) != key:
             raise Unauthenticated
-        return Principal(
+        who = Principal(
             claims.sub, claims.tid or None, Role(claims.role), Via.PASSWORD, None, claims.jti, claims.sid, key
         )
+        return self._keys.narrow(who) if claims.sid.startswith(FAMILY) else who
 
     def prove(self, credentials: Credentials) -> str:
         """Return the thumbprint of the client's key that a request proves to hold. Raises ``Unauthenticated``."""
@@ -135,7 +142,7 @@ class Login:
         self._limits.account_admit(account)
         epoch = self._revocation.newest()
         user = self._find(email, tenant)
-        if user is None or user.state != "active" or self._suspended(user.tenant):
+        if user is None or user.kind != "person" or user.state != "active" or self._suspended(user.tenant):
             password.burn(given, self._pepper, cost=self._cost)
             fits = False
         else:
@@ -151,6 +158,7 @@ class Login:
         if user.tenant is None and tenant:
             tenant_id = self._system.tenants().named(tenant).id
         who = Principal(user.id, tenant_id, Role(user.role), key=key)
+        self._rules.require("session.login", who, peer)
         if password.needs_rehash(user.password, cost=self._cost):
             self._system.accounts().rehash(user.id, self._hash(given))
         self._system.accounts().touch_sign_in(user.id)
@@ -173,6 +181,8 @@ class Login:
     def change_password(self, who: Principal, old: Secret, new: Secret) -> None:
         """Replace one's own password and end all other sign-ins."""
         user = self._system.accounts().account(who.id)
+        if user.kind != "person":
+            raise Denied("A service user has no password.")
         account = f"change/{who.id}"
         self._limits.account_admit(account)
         if not password.verify_password(user.password, old, self._pepper):
@@ -237,6 +247,7 @@ class Login:
         if user.state != "active" or self._suspended(user.tenant):
             raise Unauthenticated("Sign in again.")
         who = Principal(user.id, grant.tenant, user.role, grant=grant.family, key=key)
+        self._rules.require("session.refresh", who, peer)
         return self._grant(who, child, epoch, must_change=user.must_change)
 
     def _refused(self, result: str, user: str, tenant: str | None, peer: Peer) -> None:

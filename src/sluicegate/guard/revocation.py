@@ -42,6 +42,10 @@ class Revocation:
         self._threads: list[threading.Thread] = []
         self.on_keys: Callable[[], None] = lambda: None
         """Called when the signing keys have changed."""
+        self.on_rules: Callable[[str], None] = lambda _subject: None
+        """Called when the rules of a tenant or user have changed."""
+        self.on_hour: Callable[[], None] = lambda: None
+        """Called each hour while the feed is followed."""
 
     def newest(self) -> int:
         """Return the number of the newest mark, read from the store: what a token made now carries.
@@ -84,6 +88,8 @@ class Revocation:
             self._users[mark.subject] = mark.seq
         elif mark.kind == "keys":
             self.on_keys()
+        elif mark.kind == "rules":
+            self.on_rules(mark.subject)
         elif mark.value > self._now():
             self._over[mark.subject] = mark.value
 
@@ -125,6 +131,7 @@ class Revocation:
                     purged = self._now()
                     self._system.marks().purge()
                     self._forget()
+                    self.on_hour()
             except SluiceError:
                 self._stop.wait(BEAT)  # ``require_fresh`` tells when it has lasted too long
 

@@ -73,6 +73,10 @@ class User(Model):
     state: str
     created: str
     last_sign_in: str | None
+    kind: str
+    """``person``, or ``service``: a program that has nothing but API keys."""
+    addresses: tuple[str, ...]
+    """Networks they may come from; anywhere when empty."""
 
 
 class Users(Model):
@@ -122,6 +126,8 @@ def list_users(_ask: Nothing, desk: Desk) -> Users:
                 state=each.state,
                 created=clock.iso(each.created),
                 last_sign_in=clock.iso(each.last_sign_in) if each.last_sign_in else None,
+                kind=each.kind,
+                addresses=each.addresses,
             )
             for each in desk.scope.people().list()
         )

@@ -17,11 +17,13 @@ from sqlalchemy.engine import Row
 from sluicegate.base.errors import Conflict, Denied, Missing
 from sluicegate.base.model import new_id
 from sluicegate.base.principal import Principal, Role, Via
+from sluicegate.store.apikeys import AllApiKeys, ApiKeys
 from sluicegate.store.database import Database
 from sluicegate.store.definitions import Definitions
 from sluicegate.store.grants import Grants, Marks
 from sluicegate.store.ledger import Ledger
 from sluicegate.store.people import Accounts, People
+from sluicegate.store.policies import Policies
 from sluicegate.store.runs import Runs
 from sluicegate.store.secrets import Secrets
 from sluicegate.store.tables import blobs, runs, tenants, workers
@@ -84,6 +86,14 @@ class Scope:
         """Return the users of this tenant."""
         return People(self)
 
+    def api_keys(self) -> ApiKeys:
+        """Return the API keys of this tenant's users."""
+        return ApiKeys(self)
+
+    def policies(self) -> Policies:
+        """Return what was decided for the whole tenant."""
+        return Policies(self)
+
     def ledger(self) -> Ledger:
         """Return the audit trail of this tenant."""
         return Ledger(self)
@@ -125,6 +135,10 @@ class System:
     def accounts(self) -> Accounts:
         """Return the users of all tenants, SuperAdmins among them, with what sign-in needs."""
         return Accounts(self)
+
+    def api_keys(self) -> AllApiKeys:
+        """Return the API keys of all tenants, by what is shown of them."""
+        return AllApiKeys(self)
 
     def grants(self) -> Grants:
         """Return the refresh tokens."""
