@@ -27,7 +27,9 @@ def test_a_network_has_one_spelling():
 
 
 @pytest.mark.security
-@pytest.mark.parametrize("text", ["", "10.0.0.1/8", "10.0.0.0/33", "10/8", "example.org", "*", "10.0.0.0/-1", "::1%lo/128"])
+@pytest.mark.parametrize(
+    "text", ["", "10.0.0.1/8", "10.0.0.0/33", "10/8", "example.org", "*", "10.0.0.0/-1", "::1%lo/128"]
+)
 def test_what_is_no_network_is_refused(text):
     with pytest.raises(ValueError, match="no address and no network"):
         read_network(text)

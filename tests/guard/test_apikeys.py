@@ -91,7 +91,12 @@ def test_a_key_is_shown_once_and_nothing_of_it_is_kept(place, admin):
 @pytest.mark.req("SEC-K01", "SEC-Z08")
 def test_a_key_has_no_more_than_its_owner_and_its_maker(place, admin):
     viewer, editor = service(place, admin), service(place, admin, "editor")
-    for user, scope in ((viewer, "run:control"), (viewer, "user:manage"), (editor, "audit:read"), (editor, "tenant:manage")):
+    for user, scope in (
+        (viewer, "run:control"),
+        (viewer, "user:manage"),
+        (editor, "audit:read"),
+        (editor, "tenant:manage"),
+    ):
         ask = {"name": "more", "user": user, "scopes": ["flow:read", scope]}
         with pytest.raises(Denied, match=scope):
             place.call("key.create", ask, admin)

@@ -43,7 +43,13 @@ def north(place: Place) -> dict[str, str]:
     service = place.call("service.create", {"name": "north-service", "role": "viewer"}, admin).id
     ask = {"name": "north-key", "user": service, "scopes": ["flow:read"]}
     key = place.call("key.create", ask, admin).id
-    return {"run": run, "key": key, "service": service, "user": place.people["north", Role.VIEWER].id, "tenant": place.tenants["north"]}
+    return {
+        "run": run,
+        "key": key,
+        "service": service,
+        "user": place.people["north", Role.VIEWER].id,
+        "tenant": place.tenants["north"],
+    }
 
 
 def rows(place: Place, tenant: str) -> dict[str, list[tuple[object, ...]]]:
@@ -118,7 +124,16 @@ def test_every_operation_that_names_a_thing_is_attacked():
 @pytest.mark.req("SEC-Z03", "SEC-Z05")
 @pytest.mark.parametrize(
     "operation",
-    ["flow.list", "connection.list", "recipient.list", "secret.list", "run.list", "user.list", "key.list", "audit.list"],
+    [
+        "flow.list",
+        "connection.list",
+        "recipient.list",
+        "secret.list",
+        "run.list",
+        "user.list",
+        "key.list",
+        "audit.list",
+    ],
 )
 def test_no_list_shows_another_tenants_things(place, north, operation):
     with pytest.raises(SluiceError):  # on the newest page of north's record stands what north alone may know

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, StringConstraints
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
-_MAPPED = ipaddress.ip_network("::ffff:0:0/96")
+_MAPPED = IPv6Network("::ffff:0:0/96")
 
 
 def read_address(text: str) -> IPv4Address | IPv6Address | None:
@@ -28,7 +28,9 @@ def read_network(text: str) -> IPv4Network | IPv6Network:
     try:
         found = ipaddress.ip_network(text.replace("%", "/%"))  # an interface is no part of a network
     except ValueError:
-        raise ValueError("this is no address and no network such as 10.0.0.0/8; the bits behind the prefix are 0") from None
+        raise ValueError(
+            "this is no address and no network such as 10.0.0.0/8; the bits behind the prefix are 0"
+        ) from None
     if isinstance(found, IPv6Network) and found.subnet_of(_MAPPED):
         return IPv4Network((int(found.network_address) & 0xFFFFFFFF, found.prefixlen - 96))
     return found

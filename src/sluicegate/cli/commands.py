@@ -12,8 +12,8 @@ _PLACES = {
     "login": "session", "logout": "session", "whoami": "session", "passwd": "session", "bootstrap": "session",
     "apply": "flows", "get": "flows", "diff": "flows", "validate": "flows", "test": "flows", "items": "flows",
     "preview": "flows", "run": "runs", "runs": "runs", "logs": "runs", "cancel": "runs", "rejects": "runs",
-    "key": "table", "policy": "table", "service": "table", "tenant": "table", "user": "table", "secret": "table", "flow": "table", "connection": "table", "recipient": "table",
-    "audit": "table", "system": "table",
+    "tenant": "table", "user": "table", "secret": "table", "flow": "table", "connection": "table", "recipient": "table",
+    "audit": "table", "system": "table", "key": "table", "policy": "table", "service": "table",
 }  # fmt: skip
 
 _HELP = {

@@ -55,19 +55,16 @@ def _command(operation: Operation) -> click.Command:
         kind: Any = str
         if isinstance(field.annotation, type) and issubclass(field.annotation, Enum):
             kind = click.Choice([each.value for each in field.annotation])
-        elif "int" in str(field.annotation):
+        elif int in (field.annotation, *get_args(field.annotation)):
             kind = int
         elif field.annotation is bool:
             kind = bool
         many = get_origin(field.annotation) is tuple
         if many and get_args(field.annotation)[0] is Permission:
             kind = click.Choice([each.value for each in Permission])
-        parameters.append(
-            click.Option(
-                [f"--{name.replace('_', '-')}", name], type=kind, required=field.is_required(), multiple=many,
-                help=(field.description or "") + (" May stand several times." if many else ""),
-            )  # fmt: skip
-        )
+        shown = (field.description or "") + (" May stand several times." if many else "")
+        option = [f"--{name.replace('_', '-')}", name]
+        parameters.append(click.Option(option, type=kind, required=field.is_required(), multiple=many, help=shown))
 
     def run(*, as_json: bool, **given: Any) -> None:
         for name in secrets:

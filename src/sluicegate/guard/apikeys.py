@@ -1,11 +1,11 @@
-"""API keys: made for somebody, exchanged for a short-lived token, ended. A key itself opens nothing but the exchange."""
+"""API keys: made for somebody, exchanged for a short-lived token, ended. A key opens nothing but the exchange."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from sluicegate.base import clock
 from sluicegate.base.errors import Conflict, Denied, Invalid, Missing, Unauthenticated
@@ -104,9 +104,7 @@ class ApiKeys:
             raise Denied("Nobody makes a key for a role above their own.", where="user")
         have = {each for each in policy.GRANTS[owner.role] if policy.allowed(who, each)}
         if lost := sorted(scopes - have):
-            raise Denied(
-                f"A key has no more than its owner and its maker: {', '.join(lost)} is more.", where="scopes"
-            )
+            raise Denied(f"A key has no more than its owner and its maker: {', '.join(lost)} is more.", where="scopes")
         longest = self.days(TenantPolicy.model_validate(scope.policies().get()))
         if days is not None and days > longest:
             raise Invalid(f"a key lives for {longest} days at the most here", where="days")
@@ -178,7 +176,7 @@ class ApiKeys:
         refused = self._rules.refused_by(who, peer.address, networks(key.addresses))
         return f"address ({refused})" if refused else ""
 
-    def _refuse(self, given: Secret, found: Found | None, why: str, peer: Peer) -> None:
+    def _refuse(self, given: Secret, found: Found | None, why: str, peer: Peer) -> NoReturn:
         self._limits.failed(peer)
         about = {"id": found.key.id if found else apikey.id_of(given.reveal()), "why": why}
         told = {name: each for name, each in about.items() if each}

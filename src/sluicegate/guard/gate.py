@@ -58,8 +58,8 @@ class Gate:
     def enter(self, operation: Operation, credentials: Credentials, peer: Peer) -> Entry:
         """Take one request in, before its body is read: limit, authenticate, look where it comes from.
 
-        Raises ``Throttled``, ``Unauthenticated``, ``Denied`` for an address that is on no list, or ``Unavailable`` when it is not known whether its token still
-        holds and it may change something.
+        Raises ``Throttled``, ``Unauthenticated``, ``Denied`` for an address that is on no list, or ``Unavailable``
+        when it is not known whether its token still holds and it may change something.
         """
         knocks = isinstance(operation.permission, Public) and operation.http.method != "GET"
         self._limits.admit(peer, knocks=knocks)

@@ -56,7 +56,7 @@ class Revocation:
 
     def holds(self, claims: Claims) -> bool:
         """Tell whether no mark forbids a token. What this process has marked counts at once."""
-        if self._marked.is_set():
+        if self._marked.is_set() or self._lock.locked():  # locked: somebody is reading what has just been marked
             self.pull()
         newest = max(self._everybody, self._tenants.get(claims.tid or "", 0), self._users.get(claims.sub, 0))
         return newest <= claims.epo and claims.jti not in self._over and claims.sid not in self._over

@@ -149,9 +149,7 @@ def create_key(ask: KeyAsk, desk: Desk) -> KeyMade:
     """Create an API key for yourself or for a service user, shown once."""
     owner = _owner(ask.user, desk)
     addresses = tuple(dict.fromkeys(ask.addresses))
-    shown, made = desk.services.keys.create(
-        desk.scope, owner, ask.name, frozenset(ask.scopes), ask.days, addresses
-    )
+    shown, made = desk.services.keys.create(desk.scope, owner, ask.name, frozenset(ask.scopes), ask.days, addresses)
     return KeyMade(
         id=made.id,
         name=made.name,
@@ -230,7 +228,7 @@ def exchange(ask: ExchangeAsk, desk: Desk) -> KeyToken:
     return KeyToken(
         access=made.access.reveal(),
         expires_in=made.expires_in,
-        token_type="DPoP" if made.bound else "Bearer",  # noqa: S106 - the name of a kind of token
+        token_type="DPoP" if made.bound else "Bearer",
         scopes=tuple(sorted(made.scopes)),
     )
 

@@ -32,6 +32,7 @@ def set_policy(ask: TenantPolicy, desk: Desk) -> TenantPolicy:
     """Replace the rules of the tenant: from where its people and keys may come, and what keys may be."""
     desk.services.rules.keep_in(desk.who, desk.peer, ask.addresses)
     desk.scope.policies().put(ask.model_dump(mode="json", exclude_defaults=True))
+    desk.services.rules.forget(desk.scope.tenant)  # here at once; the mark tells the other nodes
     return ask
 
 
@@ -45,6 +46,7 @@ def set_addresses(ask: AddressesAsk, desk: Desk) -> Nothing:
     if ask.id == desk.who.id:
         desk.services.rules.keep_in(desk.who, desk.peer, ask.addresses)
     desk.scope.people().set_addresses(ask.id, tuple(dict.fromkeys(ask.addresses)))
+    desk.services.rules.forget(ask.id)
     return Nothing()
 
 

@@ -105,7 +105,11 @@ def _told(error: str, fault: SluiceError) -> dict[str, str]:
 def _form(raw: bytes) -> dict[str, str]:
     try:
         pairs = parse_qsl(
-            raw.decode("ascii"), keep_blank_values=True, strict_parsing=bool(raw), errors="strict", max_num_fields=_FIELDS_MAX
+            raw.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(raw),
+            errors="strict",
+            max_num_fields=_FIELDS_MAX,
         )
     except ValueError:
         raise _Refused("invalid_request", "The body is not a form.") from None

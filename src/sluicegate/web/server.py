@@ -153,16 +153,12 @@ def _endpoint(app: App, operation: Operation, pool: Pool, log: Log) -> Callable[
     return endpoint
 
 
-def _log_access(
-    log: Log, operation: Operation, request: Request, peer: Peer, response: Response, began: float
-) -> None:
+def _log_access(log: Log, operation: Operation, request: Request, peer: Peer, response: Response, began: float) -> None:
     log("request", action=operation.name, method=request.method, path=request.scope["path"], peer=peer.address,
         request=peer.request, status=response.status_code, seconds=time.perf_counter() - began)  # fmt: skip
 
 
-def _token_endpoint(
-    app: App, operation: Operation, pool: Pool, log: Log
-) -> Callable[[Request], Awaitable[Response]]:
+def _token_endpoint(app: App, operation: Operation, pool: Pool, log: Log) -> Callable[[Request], Awaitable[Response]]:
     """Return ``session.key`` as OAuth clients speak it."""
     gate, proxies = app.gate, networks(app.settings.server.proxies)
 
@@ -181,9 +177,7 @@ def _token_endpoint(
         except ClientDisconnect:
             return Response(status_code=499)
         body, status, more = told
-        response = Response(
-            orjson.dumps(body), status, media_type="application/json", headers={**_API_HEADERS, **more}
-        )
+        response = Response(orjson.dumps(body), status, media_type="application/json", headers={**_API_HEADERS, **more})
         if app.settings.server.access_log:
             _log_access(log, operation, request, peer, response, began)
         return response
