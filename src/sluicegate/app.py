@@ -16,6 +16,7 @@ from sluicegate.engine.worker import Worker
 from sluicegate.guard import gate as gates
 from sluicegate.guard.audit import Audit
 from sluicegate.guard.desk import Services
+from sluicegate.guard.factors import Factors
 from sluicegate.guard.gate import Gate
 from sluicegate.guard.limits import Limits, Rates
 from sluicegate.guard.login import Login
@@ -80,11 +81,12 @@ def build(settings: Settings) -> App:
     revocation = Revocation(system)
     revocation.pull()
     tokens = Tokens(root, settings.tokens.access, system, revocation)
-    login = Login(root, settings, system, audit, limits, tokens, revocation)
+    factors = Factors(root, system, audit)
+    login = Login(root, settings, system, audit, limits, tokens, revocation, factors)
     vault = Vault(root, audit)
     events = Events()
     worker = Worker(settings, system, vault, audit, events)
-    services = Services(settings, system, login, tokens, revocation, vault, audit, worker)
+    services = Services(settings, system, login, tokens, revocation, factors, vault, audit, worker)
     return App(settings, services, Gate(services, limits), worker, events)
 
 

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import sqlite3
+from typing import get_args
 from urllib.parse import quote
 
 import pytest
@@ -123,7 +124,7 @@ def test_no_answer_has_a_field_for_a_secret():
                 ("user.create", "password"),
                 *(
                     (op, key)
-                    for op in ("session.login", "session.bootstrap", "session.refresh")
+                    for op in ("session.login", "session.bootstrap", "session.refresh", "session.factor")
                     for key in ("refresh",)
                 ),
             }
@@ -141,12 +142,13 @@ def test_no_answer_has_a_field_for_a_secret():
 @pytest.mark.req("SEC-V08")
 def test_secrets_are_taken_as_a_type_that_hides_them():
     wanted = {("session.login", "password"), ("session.bootstrap", "password"), ("session.bootstrap", "code"), ("session.refresh", "refresh"),
-              ("session.logout", "refresh"), ("session.password", "old"), ("session.password", "new"), ("secret.set", "value")}  # fmt: skip
+              ("session.logout", "refresh"), ("session.password", "old"), ("session.password", "new"), ("secret.set", "value"),
+              ("session.factor", "code"), ("session.prove", "password"), ("session.prove", "code"), ("factor.confirm", "code")}  # fmt: skip
     found = {
         (each.name, name)
         for each in OPERATIONS
         for name, field in each.takes.model_fields.items()
-        if field.annotation is SecretStr
+        if SecretStr in (field.annotation, *get_args(field.annotation))
     }
     assert found == wanted
     for each in OPERATIONS:

@@ -84,6 +84,14 @@ class Unauthenticated(SluiceError):
         super().__init__(message, where=where, hint=hint)
 
 
+class StepUp(SluiceError):
+    """The person is known, but must prove once more that it is them before this."""
+
+    code = "step_up"
+    status = 401
+    exit = 4
+
+
 class Denied(SluiceError):
     """The person is known and may not do this."""
 

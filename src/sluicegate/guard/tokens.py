@@ -39,7 +39,11 @@ class Purpose(NamedTuple):
 ACCESS = Purpose("at+jwt", "sluicegate-api")
 PENDING = Purpose("pending+jwt", "sluicegate-password")
 """Of somebody who must choose a password before anything else."""
-PURPOSES: Final = (ACCESS, PENDING)
+FACTOR = Purpose("factor+jwt", "sluicegate-factor")
+"""Of somebody whose password was right, and who owes the second factor."""
+ENROL = Purpose("enrol+jwt", "sluicegate-enrol")
+"""Of somebody whose tenant wants a second factor, and who must set one up before anything else."""
+PURPOSES: Final = (ACCESS, PENDING, FACTOR, ENROL)
 
 
 class _Signing(NamedTuple):

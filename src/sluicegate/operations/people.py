@@ -73,6 +73,8 @@ class User(Model):
     state: str
     created: str
     last_sign_in: str | None
+    factor: bool
+    """Whether there is a second factor."""
 
 
 class Users(Model):
@@ -112,6 +114,8 @@ def create_user(ask: UserAsk, desk: Desk) -> UserMade:
 
 def list_users(_ask: Nothing, desk: Desk) -> Users:
     """List the users of the tenant."""
+    found = desk.scope.people().list()
+    owners = desk.services.system.factors().owners(each.id for each in found)
     return Users(
         items=tuple(
             User(
@@ -122,8 +126,9 @@ def list_users(_ask: Nothing, desk: Desk) -> Users:
                 state=each.state,
                 created=clock.iso(each.created),
                 last_sign_in=clock.iso(each.last_sign_in) if each.last_sign_in else None,
+                factor=each.id in owners,
             )
-            for each in desk.scope.people().list()
+            for each in found
         )
     )
 
@@ -152,6 +157,7 @@ OPERATIONS = (
         create_tenant,
         audited=True,
         tenant=False,
+        fresh=True,
     ),
     Operation(
         "tenant.list",
@@ -164,7 +170,14 @@ OPERATIONS = (
         tenant=False,
     ),
     Operation(
-        "user.create", Permission.USER_MANAGE, Http("POST", "/users", 201), UserAsk, UserMade, create_user, audited=True
+        "user.create",
+        Permission.USER_MANAGE,
+        Http("POST", "/users", 201),
+        UserAsk,
+        UserMade,
+        create_user,
+        audited=True,
+        fresh=True,
     ),
     Operation("user.list", Permission.USER_MANAGE, Http("GET", "/users"), Nothing, Users, list_users, audited=False),
     Operation(
@@ -175,5 +188,6 @@ OPERATIONS = (
         Nothing,
         deactivate_user,
         audited=True,
+        fresh=True,
     ),
 )

@@ -108,6 +108,7 @@ OPERATIONS = (
         Kept,
         set_,
         audited=True,
+        fresh=True,
     ),
     Operation(
         "secret.list", Permission.CONNECTION_READ, Http("GET", "/secrets"), Nothing, KeptAll, list_, audited=False
@@ -120,5 +121,6 @@ OPERATIONS = (
         Nothing,
         delete,
         audited=True,
+        fresh=True,
     ),
 )
