@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
 from sluicegate.base.errors import Cancelled, Failed, Invalid, SluiceError
+from sluicegate.engine import query
+from sluicegate.engine.dialect import plain
 from sluicegate.engine.meter import Counted, Meter, Report
 from sluicegate.engine.plan import steps
 from sluicegate.engine.rejects import Rejects
@@ -138,49 +140,28 @@ class Inlet:
     def _transform(self, name: str) -> pa.RecordBatchReader:
         """Put the whole tree of transforms that ends in ``name`` into one query, and run it in the jail."""
         from sluicegate.engine import jail
-        from sluicegate.kit.expression import quote
 
-        order: list[str] = []
-        leaves: dict[str, pa.RecordBatchReader] = {}
-        uses: dict[str, int] = {}
-
-        def visit(each: str) -> None:
-            uses[each] = uses.get(each, 0) + 1
-            if each in order or each in leaves:
-                return
-            step = self._named[each]
-            if isinstance(step, Transform):
-                for wanted in step.inputs:
-                    visit(wanted)
-                order.append(each)
-            else:
-                leaves[each] = self.pull(each)
-
-        visit(name)
-        schemas: dict[str, tuple[str, ...]] = {each: tuple(rows.schema.names) for each, rows in leaves.items()}
-        parts = []
-        inputs = {}
-        for each, rows in leaves.items():
-            inputs[f"in_{each}"] = rows
-            held = "MATERIALIZED " if uses[each] > 1 else ""  # a stream is read once: hold it when two steps take it
-            parts.append(f"{quote(each)} AS {held}(SELECT * FROM {quote('in_' + each)})")  # noqa: S608 - quoted names
-        params: dict[str, Any] = {}
-        for each in order:
-            step = self._named[each]
-            if not isinstance(step, Transform):
-                raise TypeError(each)
-            parts.append(f"{quote(each)} AS ({step.query(schemas)})")
-            schemas[each] = step.outputs(schemas)
-            for wanted in step.params():
-                if wanted not in self._values:
-                    raise Invalid(f"the flow has no parameter {wanted!r}", where=f"step {each}")
-                params[wanted] = self._values[wanted]
-        sql = f"WITH {', '.join(parts)} SELECT * FROM {quote(name)}"  # noqa: S608 - built from checked, quoted parts
+        leaves = {each: self.pull(each) for each in query.leaves(self._named, name)}
+        made = query.compose(self._named, name, {each: rows.schema.names for each, rows in leaves.items()}, self._values)
+        foreign: list[SluiceError] = []
+        inputs = {
+            each.table: query.renamed(leaves[each.step], each.columns, foreign.append) for each in made.inputs
+        }
         told = self._job.jail
         bounds = jail.Bounds(memory_mb=int(told.get("memory", 128)), seconds=float(told.get("seconds", 86400)))
-        program = jail.Program(sql=sql, params=params, inputs=inputs, where=f"step {name}")
-        running = jail.run(program, bounds=bounds, fallback=bool(told.get("fallback")), cancelled=self._cancelled)
-        return self._stack.enter_context(running)
+        program = jail.Program(sql=made.sql, params=made.params, inputs=inputs, where=f"step {name}")
+
+        def speak(fault: SluiceError) -> None:
+            if not any(fault is each for each in foreign):  # what an input says is not the engine's
+                fault.message = plain(fault.message, made.names)
+
+        try:
+            running = jail.run(program, bounds=bounds, fallback=bool(told.get("fallback")), cancelled=self._cancelled)
+            rows = self._stack.enter_context(running)
+        except SluiceError as fault:
+            speak(fault)
+            raise
+        return query.renamed(rows, made.outputs, speak)
 
     # -- checking ------------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from sluicegate.kit.columns import Columns
+
 ITEM_MAX = 1024
 
 
@@ -47,10 +49,11 @@ class Reading(Step):
 class Transform(Step):
     """One query over its inputs: pure, without Context."""
 
-    def query(self, schemas: Mapping[str, Sequence[str]]) -> str:
-        """Return one SELECT (DuckDB dialect) over tables named like the inputs.
+    def query(self, inputs: Mapping[str, Columns]) -> str:
+        """Return one SELECT (DuckDB dialect) that gives the output columns in order; what it calls them is not read.
 
-        ``schemas`` gives the columns of each input. Raises ``UnknownColumn`` or ``Invalid``, placed at the column.
+        ``inputs`` tells, by the name of the step, how an input and its columns are spelled here. Raises
+        ``UnknownColumn`` or ``Invalid``, placed at the column.
         """
         raise NotImplementedError
 
@@ -62,7 +65,7 @@ class Transform(Step):
         """Return the names of the parameters that its expressions use."""
         return ()
 
-    def outputs(self, schemas: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    def outputs(self, inputs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
         """Return the names of the output columns, in order."""
         raise NotImplementedError
 

@@ -61,9 +61,16 @@ class SqliteStage:
         """Take the write lock, look for the marker and make the table ready."""
         if self._item == MARKERS or self._item.lower().startswith("sqlite_"):
             raise Invalid("This name is kept for other uses.", where=self._where)
-        lowered = [name.lower() for name in self._names]
-        if len(set(lowered)) != len(lowered) or not lowered:
-            raise Invalid("Columns need names that differ in more than case.", where=self._where)
+        if not self._names:
+            raise Invalid("A table needs columns.", where=self._where)
+        first: dict[str, str] = {}
+        for name in self._names:
+            if (twin := first.get(name.lower())) is not None:
+                raise Invalid(
+                    f"SQLite cannot tell the columns {twin!r} and {name!r} apart.", where=self._where,
+                    hint="Rename one of them in a map step.",
+                )  # fmt: skip
+            first[name.lower()] = name
         with told(self._where):
             self._link.execute("begin immediate")
             self._link.execute(
