@@ -28,7 +28,7 @@ BATCH = pa.RecordBatch.from_pydict({"n": pa.array([1, None, 700, -5], pa.int16()
 def test_rules_let_the_right_rows_pass(rule, kept):
     good, bad = check(rule).split(BATCH, 10)
     assert good.equals(BATCH.take(pa.array(kept)))
-    assert [each.line for each in bad] == [10 + row for row in range(4) if row not in kept]
+    assert [each.row for each in bad] == [10 + row for row in range(4) if row not in kept]
 
 
 def test_a_reject_tells_column_reason_and_the_row():

@@ -16,7 +16,7 @@ def step(**fields: object) -> Map:
 def test_columns_and_where_become_one_query():
     found = step(columns={"x": "a + 1", 'we"ird': "upper(b)"}, where="a > :low")
     assert found.query(INPUTS) == 'SELECT ("c0" + 1), (UPPER("c1")) FROM "s0" WHERE ("c0" > $low)'
-    assert found.params() == ("low",)
+    assert found.params() == {"low": ("where",)}
     assert found.outputs(INPUTS) == ("x", 'we"ird')
 
 

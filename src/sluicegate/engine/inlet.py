@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
-from sluicegate.base.errors import Cancelled, Failed, Invalid, SluiceError
+from sluicegate.base.errors import Cancelled, Egress, Failed, Invalid, SluiceError
 from sluicegate.engine import query
 from sluicegate.engine.dialect import plain
 from sluicegate.engine.meter import Counted, Meter, Report
@@ -40,7 +40,8 @@ class Inlet:
         limit: int | None = None,
     ) -> None:
         """``limit``: rows that will be looked at (previews)."""
-        from sluicegate.kit.net import Egress, Net
+        from sluicegate.kit.net import Egress as Policy
+        from sluicegate.kit.net import Net
         from sluicegate.kit.paths import Root
 
         self._job, self._flow, self._meter, self._report = job, flow, meter, report
@@ -48,7 +49,7 @@ class Inlet:
         self._named = steps(flow)
         self._values = flow.values(job.params)
         self._stack = ExitStack()
-        self._net = Net(Egress.local() if job.local else Egress(allow=job.egress))
+        self._net = Net(Policy.local() if job.local else Policy(allow=job.egress))
         self._files = self._stack.enter_context(Root(job.root))
         self.rejects = Rejects(job, report, meter)
 
@@ -77,6 +78,9 @@ class Inlet:
         ctx = Context(self._net, self._files, secrets, self._say, self._cancelled)
         try:
             return self._stack.enter_context(found.open(ctx))
+        except Egress as fault:
+            fault.where = ", ".join(filter(None, (f"connection {name}", fault.where)))
+            raise
         except SluiceError as fault:
             raise fault.at(f"connection {name}") from None
 

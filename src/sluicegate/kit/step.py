@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field, SerializeAsAny, field_validator
+from pydantic import Field, SerializeAsAny, ValidationError, field_validator
 
+from sluicegate.base.flaws import Misfit, flaws_of
 from sluicegate.base.model import Model, Name
 from sluicegate.kit.format import Format
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from sluicegate.base.flaws import Path
     from sluicegate.kit.columns import Columns
 
 ITEM_MAX = 1024
@@ -35,6 +37,9 @@ class Step(Model):
     def inputs(self) -> tuple[str, ...]:
         """Names of the steps whose rows this one takes."""
         return ()
+
+    def check_text(self) -> None:
+        """Check all that can be checked without knowing the columns; ``Invalid`` says what is wrong, and its ``path``."""
 
 
 class Reading(Step):
@@ -57,13 +62,9 @@ class Transform(Step):
         """
         raise NotImplementedError
 
-    def check_text(self) -> None:
-        """Check all that can be checked without knowing the columns; ``Invalid`` says what is wrong."""
-        raise NotImplementedError
-
-    def params(self) -> tuple[str, ...]:
-        """Return the names of the parameters that its expressions use."""
-        return ()
+    def params(self) -> Mapping[str, Path]:
+        """Return the names of the parameters that its expressions use, and where each is used first."""
+        return {}
 
     def outputs(self, inputs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
         """Return the names of the output columns, in order."""
@@ -107,12 +108,13 @@ def parse_format(value: Any) -> Any:
     if isinstance(value, str):
         value = {"type": value}
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
-        msg = "a format is a word, or a map with a 'type'"
-        raise ValueError(msg)
+        raise Misfit("is a word, or a map with a type")
     if value["type"] not in registry.types("format"):
-        msg = "unknown format type; there are: " + ", ".join(registry.types("format"))
-        raise ValueError(msg)
-    return registry.find("format", value["type"]).model_validate(value)  # type: ignore[attr-defined]
+        raise Misfit("unknown type; there are: " + ", ".join(registry.types("format")), "type")
+    try:
+        return registry.find("format", value["type"]).model_validate(value)  # type: ignore[attr-defined]
+    except ValidationError as fault:
+        raise Misfit(flaws=flaws_of(fault, value)) from None
 
 
 class Formatted(Step):

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator
 
+from sluicegate.base.flaws import Misfit
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -39,7 +41,7 @@ def check_type(text: str, depth: int = 0) -> str:
     text = text.strip()
     if depth > _MAX_DEPTH:
         msg = "types are nested too deeply"
-        raise ValueError(msg)
+        raise Misfit(msg)
     if text in _PLAIN:
         return text
     if found := _DECIMAL.match(text):
@@ -53,8 +55,8 @@ def check_type(text: str, depth: int = 0) -> str:
         if all(found_fields):
             inner = ((one[1] or one[2], check_type(one[3], depth + 1)) for one in found_fields if one)
             return "struct(" + ", ".join(f'"{name}" {kind}' for name, kind in inner) + ")"
-    msg = "not a type; use " + " ".join(_PLAIN[:3]) + " … text date timestamp decimal(p,s) list(T) struct(name T, …)"
-    raise ValueError(msg)
+    msg = "is not a type; use " + " ".join(_PLAIN[:3]) + " … text date timestamp decimal(p,s) list(T) struct(name T, …)"
+    raise Misfit(msg)
 
 
 TypeName = Annotated[str, AfterValidator(check_type)]

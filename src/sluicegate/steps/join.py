@@ -38,7 +38,9 @@ class Join(Transform):
     def check_text(self) -> None:
         """Check that the two inputs differ; names are only ever quoted."""
         if self.left == self.right:
-            raise Invalid("a join needs two different inputs", where=f"step {self.name}")
+            fault = Invalid("a join needs two different inputs", where=f"step {self.name}")
+            fault.path = ("right",)
+            raise fault
 
     def outputs(self, inputs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
         """Return the left columns, then the right ones that are not joined on."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from sluicegate.base.errors import SluiceError
+from sluicegate.base.errors import Invalid, SluiceError
+from sluicegate.base.flaws import Path, spell
 from sluicegate.base.model import Name
 from sluicegate.kit import expression
 from sluicegate.kit.step import Transform
@@ -36,15 +37,20 @@ class Map(Transform):
 
     def check_text(self) -> None:
         """Check every expression against the allowlist."""
-        for name, text in (self.columns or {}).items():
-            self._parse(text, f"columns.{name}")
-        if self.where is not None:
-            self._parse(self.where, "where")
+        for path, text in self._texts():
+            try:
+                expression.parse(text)
+            except Invalid as fault:
+                fault.path = path
+                raise fault.at(self._place(path)) from None
 
-    def params(self) -> tuple[str, ...]:
+    def params(self) -> dict[str, Path]:
         """All ``:name`` in the expressions."""
-        texts = [*(self.columns or {}).values(), *([self.where] if self.where is not None else [])]
-        return tuple(dict.fromkeys(name for text in texts for name in expression.parse(text).params))
+        found: dict[str, Path] = {}
+        for path, text in self._texts():
+            for name in expression.parse(text).params:
+                found.setdefault(name, path)
+        return found
 
     def outputs(self, inputs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
         """Return the keys of ``columns``, or the input's columns."""
@@ -56,18 +62,22 @@ class Map(Transform):
         if self.columns is None:
             chosen = [known.sql(name) for name in known]
         else:
-            chosen = [self._sql(text, known, f"columns.{name}") for name, text in self.columns.items()]
-        kept = f" WHERE {self._sql(self.where, known, 'where')}" if self.where is not None else ""
+            chosen = [self._sql(text, known, ("columns", name)) for name, text in self.columns.items()]
+        kept = f" WHERE {self._sql(self.where, known, ('where',))}" if self.where is not None else ""
         return f"SELECT {', '.join(chosen)} FROM {known.table}{kept}"  # noqa: S608 - every part is checked or quoted
 
-    def _parse(self, text: str, part: str) -> expression.Expression:
-        try:
-            return expression.parse(text)
-        except SluiceError as fault:
-            raise fault.at(f"step {self.name}, {part}") from None
+    def _texts(self) -> Iterator[tuple[Path, str]]:
+        """Yield each expression and where it stands."""
+        for name, text in (self.columns or {}).items():
+            yield ("columns", name), text
+        if self.where is not None:
+            yield ("where",), self.where
 
-    def _sql(self, text: str, known: Columns, part: str) -> str:
+    def _place(self, path: Path) -> str:
+        return f"step {self.name}, {spell(path)}"
+
+    def _sql(self, text: str, known: Columns, path: Path) -> str:
         try:
             return expression.parse(text).sql(known)
         except SluiceError as fault:
-            raise fault.at(f"step {self.name}, {part}") from None
+            raise fault.at(self._place(path)) from None
