@@ -52,6 +52,8 @@ class Inlet:
         self._net = Net(Policy.local() if job.local else Policy(allow=job.egress))
         self._files = self._stack.enter_context(Root(job.root))
         self.rejects = Rejects(job, report, meter)
+        self.guesses = False
+        """Whether an input had no rows, so that the types of its columns are not known."""
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -112,6 +114,8 @@ class Inlet:
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def _read(self, name: str, step: Any) -> pa.RecordBatchReader:
+        import pyarrow as pa
+
         session = self.session(step.connection)
         item = self.item(step.item, name)
         if isinstance(session, kinds.ReadsRows):
@@ -131,7 +135,10 @@ class Inlet:
             limit=self._limit,
         )
         rows = format_.decode(Counted(raw, count), how)  # type: ignore[arg-type]
-        self._tell_schema(name, rows.schema)
+        if any(pa.types.is_null(field.type) for field in rows.schema):
+            self.guesses = True  # not one row: nothing is kept of types that nobody has seen
+        else:
+            self._tell_schema(name, rows.schema)
         return _chosen(rows, step.columns, name)
 
     def _tell_schema(self, name: str, schema: pa.Schema) -> None:

@@ -149,12 +149,9 @@ class Flow(Model):
             open_.add(id(step))
             for wanted in step.inputs:
                 if wanted not in named:
-                    text = f"takes rows from {wanted!r}, but no step is called that"
-                    raise self._misfit(step, text, *_input(step, wanted))
+                    raise self._misfit(step, f"no step is called {wanted!r}", *_input(step, wanted))
                 if isinstance(named[wanted], Writing):
-                    raise self._misfit(
-                        step, f"takes rows from {wanted!r}, which only writes", *_input(step, wanted)
-                    )
+                    raise self._misfit(step, f"{wanted!r} gives no rows: it only writes", *_input(step, wanted))
                 visit(named[wanted])
             done[id(step)] = step
 

@@ -13,7 +13,6 @@ _REASONS = {
     "missing ), unterminated subpattern": "a parenthesis is not closed",
     "unbalanced parenthesis": "a parenthesis is closed that was not opened",
     "unterminated character set": "a bracket is not closed",
-    "nothing to repeat": "there is nothing before a repetition",
     "bad escape (end of pattern)": "it ends in a backslash",
     "min repeat greater than max repeat": "a repetition has its numbers the wrong way round",
 }
@@ -34,6 +33,8 @@ def explain(pattern: str) -> str:
     except re.error as fault:  # Python's dialect is a wider one, but not everywhere: only what both refuse counts
         if fault.msg.startswith("bad character range"):
             return "a range runs backwards"
+        if fault.msg == "nothing to repeat" and (not fault.pos or pattern[fault.pos - 1] in "(|"):
+            return "there is nothing before a repetition"
         return _REASONS.get(fault.msg, "")
     except (OverflowError, RecursionError):
         return "it is too large"

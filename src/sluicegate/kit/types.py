@@ -87,6 +87,26 @@ def to_arrow(name: str) -> pa.DataType:
     return pa.struct([(one[1] or one[2], to_arrow(one[3])) for one in fields if one])
 
 
+_OPEN = b"sluicegate.open"
+
+
+def opened(schema: pa.Schema) -> pa.Schema:
+    """Return the schema of a stream that has ended without a row, of which some types were never seen."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            pa.field(field.name, pa.string() if pa.types.is_null(field.type) else field.type, metadata={_OPEN: b"1"})
+            for field in schema
+        ]
+    )
+
+
+def is_open(field: pa.Field) -> bool:
+    """Tell whether no value has said what the type is, so that it contradicts no column of a target."""
+    return bool(field.metadata and _OPEN in field.metadata)
+
+
 def to_name(kind: pa.DataType) -> str:  # noqa: PLR0911 - one line for each type
     """Return the type name for an Arrow type; ``ValueError`` when we have no word for it."""
     import pyarrow as pa

@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from sluicegate.base.errors import DataError, Failed, Invalid
+from sluicegate.base.errors import DataError, Failed, Invalid, SluiceError
 from sluicegate.connectors.sqlite.link import quoted, told
 from sluicegate.connectors.sqlite.types import columns, declare, narrowed, to_storage
 from sluicegate.kit.mode import Merge, Replace
 from sluicegate.kit.rows import Receipt
 from sluicegate.kit.text import Unfit, exact, shown
-from sluicegate.kit.types import to_name
+from sluicegate.kit.types import is_open, to_name
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -77,8 +77,12 @@ class SqliteStage:
 
     def begin(self) -> None:
         """Take the write lock, look for the marker and make the table ready."""
-        with told(self._where):
-            self._link.execute("begin immediate")
+        try:
+            with told(self._where):
+                self._link.execute("begin immediate")
+        except SluiceError:
+            self._look()  # SQLite notices it, too, and says that the file cannot be opened
+            raise
         self._look()
         self._check_names()
         with told(self._where):
@@ -169,7 +173,8 @@ class SqliteStage:
         if gone := [column.name for column in existing if column.required and column.name not in self._names]:
             raise DataError(f"The rows have no column {shown(gone[0])}, which the table has.", where=self._where)
         for field in self._schema:
-            self._kinds[field.name] = narrowed(by_name[field.name], field.type, self._where)
+            column = by_name[field.name]
+            self._kinds[field.name] = column.kind if is_open(field) else narrowed(column, field.type, self._where)
 
     def _unique(self, keys: tuple[str, ...]) -> bool:
         wanted = set(keys)
