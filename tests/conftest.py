@@ -23,38 +23,8 @@ def is_full(config: pytest.Config) -> bool:
     return not chosen and not config.option.keyword and config.option.markexpr in {"", "not slow"}
 
 
-PENDING = (
-    ("test_jail.py::test_an_ordinary_user_gets_the_same_walls", "", "needs an environment that other users can read"),
-    (
-        "test_jail.py::test_wide_rows_come_in_batches_of_about_a_mebibyte",
-        "",
-        "the bound on memory is too tight for wide rows",
-    ),
-    (
-        "test_jail.py::test_a_file_that_is_there_is_not_read_even_if_duckdb",
-        "",
-        "to be made independent of the environment",
-    ),
-    ("test_jail.py::test_a_missing_layer_inside_refuses", "more than one thread", "the same"),
-    ("test_jail.py::test_the_probe_finds_a_wall_that_only_claims", "confine.seccomp", "the same"),
-    (
-        "test_abandoned_load_changes_nothing",
-        "close-",
-        "psycopg leaves a generator behind when its link is closed first",
-    ),
-    ("test_endings.py::test_an_error_", "", "flickers when two workers run side by side"),
-    ("test_jail.py::test_leaving_early_leaves_nothing", "False", "flickers on a loaded machine"),
-)
-"""Tests that are left out until they are mended: part of the id, part of its parameters, and why. Only ever shorter."""
-
-
-def _is_pending(item: pytest.Item) -> bool:
-    return any(place in item.nodeid and part in item.nodeid for place, part, _ in PENDING)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what is pending; refuse a ``req`` mark that is no requirement's id."""
-    items[:] = [item for item in items if not _is_pending(item)]
+    """Refuse a ``req`` mark that is no requirement's id."""
     for item in items:
         for mark in item.iter_markers("req"):
             if not mark.args or not all(isinstance(name, str) and REQUIREMENT.fullmatch(name) for name in mark.args):

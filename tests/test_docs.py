@@ -23,7 +23,7 @@ from sluicegate.cli.commands import root
 from sluicegate.guard.policy import GRANTS
 from sluicegate.kit import net, registry
 from sluicegate.operations import OPERATIONS
-from tools import docs
+from tools import docs, pages
 from tools.schema import anchor
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -97,7 +97,7 @@ def test_every_operation_is_documented_with_its_permission(each):
     assert len(section) == 2
     text = section[1].split("\n## ")[0]
     assert f"{each.http.method} /api/v1{each.http.path}" in text
-    assert docs.roles_of(each) in text
+    assert pages.roles_of(each) in text
     assert all(f"`{field}`" in text for field in each.takes.model_fields)
 
 

@@ -21,6 +21,8 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
+from sluicegate.crypto.dpop import ProofKey
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SLUICE = str(Path(sys.executable).with_name("sluice"))
@@ -202,7 +204,7 @@ def leaks(home: Path, secret: str) -> list[str]:
     ]
 
 
-def cookies(url: str, ca: Path, token: str) -> int:
+def cookies(url: str, ca: Path, token: str, key: ProofKey) -> int:
     """Call every endpoint that reads, and sign-in, and count cookies."""
     host = url.removeprefix("https://")
     connection = http.client.HTTPSConnection(host, context=ssl.create_default_context(cafile=str(ca)), timeout=30)
@@ -210,7 +212,8 @@ def cookies(url: str, ca: Path, token: str) -> int:
 
     def ask(method: str, path: str, body: str | None = None) -> bytes:
         nonlocal sent
-        connection.request(method, path, body, {"authorization": f"Bearer {token}"})
+        proof = key.prove(method, url + path, token)
+        connection.request(method, path, body, {"authorization": f"DPoP {token}", "dpop": proof})
         answer = connection.getresponse()
         sent += len(answer.headers.get_all("set-cookie") or [])
         return answer.read()
@@ -343,7 +346,8 @@ def _proofs(
     refused = viewer.sluice("run", FLOW, expect=(4,))
     prove("a Viewer gets 403 for running the flow", holds=refused["error"]["status"] == 403)
     token = json.loads((editor.folder / "login.json").read_text())["access"]
-    prove("no Set-Cookie was ever sent", holds=cookies(server.url, home / "tls" / "ca.pem", token) == 0)
+    key = ProofKey.load(editor.folder / "client.key")
+    prove("no Set-Cookie was ever sent", holds=cookies(server.url, editor.ca, token, key) == 0)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ from sluicegate.guard.desk import Services
 from sluicegate.guard.gate import Gate
 from sluicegate.guard.limits import Limits, Rates
 from sluicegate.guard.login import Login
+from sluicegate.guard.revocation import Revocation
+from sluicegate.guard.tokens import Tokens
 from sluicegate.guard.vault import Vault
 from sluicegate.operations import OPERATIONS
 
@@ -37,9 +40,15 @@ class App:
     worker: Worker
     events: Events
 
+    def open(self) -> None:
+        """Follow what ends sign-ins, and take up runs."""
+        self.services.revocation.open()
+        self.worker.open()
+
     def close(self) -> None:
         """Let runs that are going on rest where they are, and close the store."""
         self.worker.close()
+        self.services.revocation.close()
         self.services.system.database.close()
 
 
@@ -59,16 +68,23 @@ def build(settings: Settings) -> App:
     gates.check(OPERATIONS)
     root = root_key(settings.home)
     database = Database(settings.store_url, settings.store.owner_url or None)
-    database.migrate()
-    system: System = StoreSystem(database)
-    audit = Audit(system, Chain(keys.derive(root, "audit-chain")))
-    audit.check()
+    try:
+        database.migrate()
+        system: System = StoreSystem(database)
+        audit = Audit(system, Chain(keys.derive(root, "audit-chain")))
+        audit.check()
+    except BaseException:
+        database.close()
+        raise
     limits = Limits(Rates(address=settings.limits.requests, public=settings.limits.public))
-    login = Login(root, settings, system, audit, limits)
+    revocation = Revocation(system)
+    revocation.pull()
+    tokens = Tokens(root, settings.tokens.access, system, revocation)
+    login = Login(root, settings, system, audit, limits, tokens, revocation)
     vault = Vault(root, audit)
     events = Events()
     worker = Worker(settings, system, vault, audit, events)
-    services = Services(settings, system, login, vault, audit, worker)
+    services = Services(settings, system, login, tokens, revocation, vault, audit, worker)
     return App(settings, services, Gate(services, limits), worker, events)
 
 
@@ -87,8 +103,14 @@ def make_home(folder: Path, names: tuple[str, ...], certificate: Path | None, ke
         made.append(KEY_FILE)
     file = folder / "sluice.toml"
     hosts = tuple(dict.fromkeys((*names, "localhost", "127.0.0.1", "::1")))
+    if certificate is None and not (folder / "tls" / "server.pem").exists():
+        (folder / "tls").mkdir(mode=0o700, exist_ok=True)
+        if not (folder / "tls" / "ca.pem").exists():
+            tls.create_authority(folder / "tls")
+        tls.issue_server(folder / "tls", hosts)  # before the settings: it refuses names that are none
+        made.append("tls/")
     if not file.exists():
-        listed = ", ".join(f'"{each}"' for each in hosts)
+        listed = ", ".join(_quote(each) for each in hosts)
         lines = [
             "# Settings of this installation; 'sluice settings' lists them all.",
             "[server]",
@@ -96,17 +118,16 @@ def make_home(folder: Path, names: tuple[str, ...], certificate: Path | None, ke
         ]
         if certificate and key:
             tls.check_pair(certificate, key)
-            lines += [f'certificate = "{certificate.absolute()}"', f'key = "{key.absolute()}"']
+            lines += [f"certificate = {_quote(certificate.absolute())}", f"key = {_quote(key.absolute())}"]
         file.write_text("\n".join(lines) + "\n", encoding="utf-8")
         file.chmod(0o600)
         made.append(file.name)
-    if certificate is None and not (folder / "tls" / "server.pem").exists():
-        (folder / "tls").mkdir(mode=0o700, exist_ok=True)
-        if not (folder / "tls" / "ca.pem").exists():
-            tls.create_authority(folder / "tls")
-        tls.issue_server(folder / "tls", hosts)
-        made.append("tls/")
-    return made
+    return sorted(made)
+
+
+def _quote(text: object) -> str:
+    """Return a string of TOML: JSON's form is one."""
+    return json.dumps(str(text), ensure_ascii=False)
 
 
 def certificate(settings: Settings) -> tuple[Path, Path]:

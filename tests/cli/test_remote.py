@@ -113,14 +113,14 @@ def test_public_operations_are_called_without_a_token(hostile):
     assert "authorization" not in hostile.seen[-1][2]
     assert json.loads(hostile.seen[-1][3]) == {"email": "e", "password": "p"}
     hostile.server.call(remote.operation("session.whoami"))
-    assert hostile.seen[-1][2]["authorization"] == "Bearer a"
+    assert hostile.seen[-1][2]["authorization"] == "DPoP a"
 
 
 def test_an_old_token_is_traded_and_a_dead_sign_in_is_told(hostile):
     hostile.server.keep({**TOKENS, "expires_in": 5})
     answer(hostile, "/session/refresh", 200, json.dumps({**TOKENS, "access": "new", "refresh": "next"}).encode())
     hostile.server.call(remote.operation("session.whoami"))
-    assert hostile.seen[-1][2]["authorization"] == "Bearer new"
+    assert hostile.seen[-1][2]["authorization"] == "DPoP new"
     assert hostile.server.refresh_token == "next"
     hostile.server.keep({**TOKENS, "expires_in": 5})
     answer(hostile, "/session/refresh", 401, json.dumps({"code": "unauthenticated", "title": "x"}).encode())

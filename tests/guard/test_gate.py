@@ -108,8 +108,8 @@ def test_limits_come_before_everything(place):
         with pytest.raises(Unauthenticated):
             gate.call(operation(spy), {}, Credentials(Secret("x")), peer)
     with pytest.raises(Throttled):
-        gate.call(operation(spy), {}, Credentials(Secret(place.token(Role.OPERATOR))), peer)
-    gate.call(operation(spy), {}, Credentials(Secret(place.token(Role.OPERATOR))), Peer(address()))
+        gate.call(operation(spy), {}, place.credentials(place.token(Role.OPERATOR)), peer)
+    gate.call(operation(spy), {}, place.credentials(place.token(Role.OPERATOR)), Peer(address()))
     assert len(spy.calls) == 1
 
 

@@ -8,11 +8,22 @@ from sluicegate.base.errors import Unauthenticated
 from sluicegate.base.principal import Credentials, Peer, Role
 from sluicegate.base.secret import Secret
 from sluicegate.base.settings import Passwords, Settings, Tokens
+from sluicegate.crypto.dpop import ProofKey
 from sluicegate.crypto.keys import load_key_file
 from sluicegate.guard.limits import Limits, Rates
 from sluicegate.guard.login import Login
+from sluicegate.guard.tokens import Tokens as TokenMint
 from sluicegate.store.scope import TenantState
 from tests.fixtures.server import PASSWORD, address
+
+CLIENT = ProofKey.new()
+KEY = CLIENT.thumbprint
+URL = "https://localhost/api/v1/flows"
+
+
+def proven(login, token, key=CLIENT):
+    """Return what a client that holds ``key`` sends along with a token."""
+    return Credentials(token, key.prove("GET", URL, token.reveal(), now=login._now()), "GET", URL)
 
 
 class Hand:
@@ -37,12 +48,14 @@ def make(place, hand, **settings):
     given = Settings(home=place.home, **{"passwords": Passwords(memory=19456, rounds=2), **settings})
     root = load_key_file(place.home / "root.key")
     services = place.app.services
-    return Login(root, given, services.system, services.audit, Limits(Rates()), now=hand)
+    tokens = TokenMint(root, given.tokens.access, services.system, services.revocation, hand)
+    audit, limits = services.audit, Limits(Rates())
+    return Login(root, given, services.system, audit, limits, tokens, services.revocation, now=hand)
 
 
 def enter(login, place, role=Role.EDITOR, password=PASSWORD):
     who = place.people["north", role]
-    return login.sign_in("north", who.email, Secret(password), Peer(address()))
+    return login.sign_in("north", who.email, Secret(password), Peer(address()), KEY)
 
 
 @pytest.mark.security
@@ -52,10 +65,10 @@ def test_an_access_token_is_over_when_its_time_is(place, hand):
     granted = enter(login, place)
     assert granted.expires_in in {59, 60}
     hand.now += 58
-    assert login.authenticate(Credentials(granted.access)).role is Role.EDITOR
+    assert login.authenticate(proven(login, granted.access)).role is Role.EDITOR
     hand.now += 2
     with pytest.raises(Unauthenticated):
-        login.authenticate(Credentials(granted.access))
+        login.authenticate(proven(login, granted.access))
 
 
 @pytest.mark.security
@@ -63,7 +76,7 @@ def test_an_access_token_is_over_when_its_time_is(place, hand):
 def test_a_principal_is_what_the_token_says_and_no_more(place, hand):
     login = make(place, hand)
     granted = enter(login, place, Role.VIEWER)
-    who = login.authenticate(Credentials(granted.access))
+    who = login.authenticate(proven(login, granted.access))
     assert (who.id, who.tenant, who.role) == (
         place.people["north", Role.VIEWER].id,
         place.tenants["north"],
@@ -83,10 +96,10 @@ def test_a_hash_of_lower_cost_is_raised_at_the_next_sign_in(fresh, hand):
     login = make(fresh, hand, passwords=Passwords(memory=20480, rounds=2))
     stored = fresh.app.services.system.accounts().account(who.id).password
     assert "m=19456" in stored
-    login.sign_in("north", who.email, Secret(PASSWORD), Peer(address()))
+    login.sign_in("north", who.email, Secret(PASSWORD), Peer(address()), KEY)
     raised = fresh.app.services.system.accounts().account(who.id).password
     assert "m=20480" in raised
-    assert login.sign_in("north", who.email, Secret(PASSWORD), Peer(address())).access
+    assert login.sign_in("north", who.email, Secret(PASSWORD), Peer(address()), KEY).access
 
 
 @pytest.mark.security
@@ -100,7 +113,7 @@ def test_a_stranger_costs_as_much_work_as_a_wrong_password(place, hand, monkeypa
         password, "burn", lambda given, pepper, **more: burned.append(more["cost"]) or kept(given, pepper, **more)
     )
     with pytest.raises(Unauthenticated):
-        login.sign_in("north", "nobody@north.example", Secret("x"), Peer(address()))
+        login.sign_in("north", "nobody@north.example", Secret("x"), Peer(address()), KEY)
     assert burned == [password.FLOOR]
 
 
@@ -113,9 +126,9 @@ def test_nobody_enters_or_stays_in_a_suspended_tenant(fresh, hand):
     with pytest.raises(Unauthenticated):
         enter(login, fresh)
     with pytest.raises(Unauthenticated):
-        login.refresh(granted.refresh, Peer(address()))
+        login.refresh(granted.refresh, Peer(address()), KEY)
     who = fresh.people["south", Role.EDITOR]
-    assert login.sign_in("south", who.email, Secret(PASSWORD), Peer(address())).access
+    assert login.sign_in("south", who.email, Secret(PASSWORD), Peer(address()), KEY).access
     tenants.set_state(fresh.tenants["north"], TenantState.ACTIVE)
     assert enter(login, fresh).access
 
@@ -127,10 +140,10 @@ def test_one_address_in_two_tenants_needs_the_tenants_name(fresh, hand):
     for tenant in ("north", "south"):
         fresh.add(tenant, Role.VIEWER, "both@example.org")
     with pytest.raises(Unauthenticated):
-        login.sign_in(None, "both@example.org", Secret(PASSWORD), Peer(address()))
+        login.sign_in(None, "both@example.org", Secret(PASSWORD), Peer(address()), KEY)
     for tenant in ("north", "south"):
-        granted = login.sign_in(tenant, "BOTH@example.org", Secret(PASSWORD), Peer(address()))
-        assert login.authenticate(Credentials(granted.access)).tenant == fresh.tenants[tenant]
+        granted = login.sign_in(tenant, "BOTH@example.org", Secret(PASSWORD), Peer(address()), KEY)
+        assert login.authenticate(proven(login, granted.access)).tenant == fresh.tenants[tenant]
 
 
 def test_a_one_time_password_is_long_and_opens(place, hand):
@@ -147,9 +160,24 @@ def test_a_family_ends_at_its_absolute_time_however_often_it_is_refreshed(fresh,
     tokens = fresh.sign_in(fresh.people["north", Role.EDITOR])
     system = fresh.app.services.system
     begun = system.database.clock()
-    later = begun + fresh.settings.tokens.refresh / 2
-    monkeypatch.setattr(system.database, "clock", lambda: later)
-    second = fresh.call("session.refresh", {"refresh": tokens["refresh"]})
-    monkeypatch.setattr(system.database, "clock", lambda: begun + fresh.settings.tokens.refresh + 1)
+    ages = fresh.settings.tokens
+    now = begun
+    monkeypatch.setattr(system.database, "clock", lambda: now)
+    while now + ages.idle / 2 < begun + ages.refresh:
+        now += ages.idle / 2
+        monkeypatch.setattr(fresh.app.services.login, "_now", lambda now=now: now)
+        tokens = fresh.call("session.refresh", {"refresh": tokens["refresh"]}).model_dump()
+    now = begun + ages.refresh + 1
     with pytest.raises(Unauthenticated):
-        fresh.call("session.refresh", {"refresh": second.refresh})
+        fresh.call("session.refresh", {"refresh": tokens["refresh"]})
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T15")
+def test_a_family_ends_when_nobody_is_there(fresh, monkeypatch):
+    tokens = fresh.sign_in(fresh.people["north", Role.EDITOR])
+    system = fresh.app.services.system
+    later = system.database.clock() + fresh.settings.tokens.idle + 1
+    monkeypatch.setattr(system.database, "clock", lambda: later)
+    with pytest.raises(Unauthenticated):
+        fresh.call("session.refresh", {"refresh": tokens["refresh"]})

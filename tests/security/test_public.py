@@ -57,7 +57,7 @@ def test_no_route_of_the_table_answers_without_a_token(place, operation):
             "code": "unauthenticated",
             "title": "Sign in first.",
         }
-        assert answer.headers["www-authenticate"] == "Bearer"
+        assert answer.headers["www-authenticate"] == 'DPoP algs="ES256"'
 
 
 @pytest.mark.security

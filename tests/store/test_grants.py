@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
 from sluicegate.base.errors import Missing
 from sluicegate.base.model import new_id
 from sluicegate.base.principal import Role
+from sluicegate.store.database import Database
 from sluicegate.store.grants import LEEWAY, Kind, Mark, Outcome
 
 HOUR = 3600.0
@@ -156,24 +158,53 @@ def test_purging(grants, first, user, clock):
 # --- marks
 
 
-def test_epochs_only_rise(system, ours, user):
+def test_marks_are_numbered_as_they_come(system, ours, user):
     marks = system.marks()
-    assert marks.epochs(user.id, ours.tenant) == (0, 0, 0)
-    assert [marks.raise_user(user.id), marks.raise_tenant(ours.tenant), marks.raise_all(), marks.raise_all()] == [
-        1,
-        1,
-        1,
-        2,
-    ]
-    assert marks.epochs(user.id, ours.tenant) == (2, 1, 1)
-    assert marks.epochs(user.id, None) == (2, 0, 1)
-    for ask in (
-        lambda: marks.epochs(new_id(), ours.tenant),
-        lambda: marks.raise_user(new_id()),
-        lambda: marks.raise_tenant(new_id()),
-    ):
+    assert [marks.raise_user(user.id), marks.raise_user(user.id), marks.raise_tenant(ours.tenant)] == [1, 2, 1]
+    assert [marks.raise_all(), marks.keys_changed(), marks.last()] == [4, 5, 5]
+    for ask in (lambda: marks.raise_user(new_id()), lambda: marks.raise_tenant(new_id())):
         with pytest.raises(Missing):
             ask()
+    assert marks.last() == 5
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T09")
+def test_a_mark_is_announced_when_it_is_committed_and_not_before(system, user):
+    marked = system.database.marked
+    marked.clear()
+    with system.transaction():
+        system.marks().raise_user(user.id)
+        assert not marked.is_set()
+    assert marked.is_set()
+    marked.clear()
+    with pytest.raises(ZeroDivisionError), system.transaction():
+        system.marks().raise_user(user.id)
+        1 / 0  # noqa: B018 - what a call that fails does
+    assert not marked.is_set()
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T09")
+def test_another_process_hears_of_a_mark_at_once(place, system, user):
+    """Only PostgreSQL has other processes: there, each has its own connections."""
+    if place.kind == "sqlite":
+        return
+    other, stop = Database(place.url), threading.Event()
+    watcher = threading.Thread(target=other.watch, args=(stop,))
+    watcher.start()
+    try:
+        assert other.marked.wait(5), "set once when it starts to listen: what came before has not been heard"
+        other.marked.clear()
+        began = time.monotonic()
+        system.marks().raise_user(user.id)
+        assert other.marked.wait(5)
+        assert time.monotonic() - began < 1
+    finally:
+        stop.set()
+        watcher.join(10)
+        other.close()
+    assert not watcher.is_alive()
 
 
 @pytest.mark.security
@@ -187,7 +218,7 @@ def test_every_node_reads_every_mark(system, ours, user, clock):
     assert seen == [
         Mark(1, Kind.TOKEN, "jti-1", clock.now + 300, clock.now),
         Mark(2, Kind.USER, user.id, 1, clock.now),
-        Mark(3, Kind.ALL, "", 1, clock.now),
+        Mark(3, Kind.ALL, "", 0, clock.now),
     ]
     assert marks.since(2) == seen[2:]
     assert marks.since(0, limit=1) == seen[:1]

@@ -7,11 +7,8 @@ import sqlite3
 import psycopg
 import pytest
 
-from sluicegate.base.errors import Invalid
-from sluicegate.store.database import Database
 from sluicegate.store.tables import APPEND_ONLY, metadata
-from tests.store.conftest import empty_postgres
-from tests.store.rows import fill, tables_of
+from tests.store.rows import fill
 
 TENANT_TABLES = sorted(t.name for t in metadata.sorted_tables if "tenant_id" in t.c)
 
@@ -33,33 +30,6 @@ def test_migrations_lead_to_the_tables_of_the_code(opened):
 
 
 only_postgres = pytest.mark.parametrize("place", ["postgres"], indirect=True)  # row-level security is its own
-
-
-@pytest.mark.security
-@pytest.mark.req("SEC-Z04")
-@only_postgres
-def test_a_role_that_row_level_security_does_not_hold_is_refused(place):
-    server = place.server
-    for url, why in ((server.url, "superuser"), (place.owner_url, "owns the tables")):
-        store = Database(url)
-        with pytest.raises(Invalid, match=why), store.read():
-            pass
-        store.close()
-
-
-@pytest.mark.security
-def test_the_application_is_not_its_own_owner(roles):
-    place = empty_postgres(roles)
-    store = Database(place.owner_url, place.owner_url)
-    with pytest.raises(Invalid, match="owns the tables"):
-        store.migrate()
-    store.close()
-    store = Database(place.url)
-    with pytest.raises(Invalid, match="only their owner"):
-        store.migrate()
-    store.close()
-    assert tables_of(place) == set()
-    place.server.drop()
 
 
 @pytest.mark.security

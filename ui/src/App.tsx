@@ -26,6 +26,7 @@ export function App(): ReactNode {
     if (phase === "out") queries.removeQueries({ predicate: (query) => query.queryKey[0] !== "health" });
     if (phase === "out" && !notice) drafts.clear();
   }, [phase, notice]);
+  if (phase === "waiting") return <Door title="Signing in…">{null}</Door>;
   if (phase === "in") return <Inside />;
   if (phase === "change") return <ChangePassword forced />;
   return <Outside notice={notice} />;

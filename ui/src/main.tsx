@@ -30,9 +30,11 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./App";
 import { queries } from "./queries";
+import { session } from "./session";
 import { adoptTheme, systemScheme, theme } from "./theme";
 
 adoptTheme();
+void session.resume();
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");
 createRoot(root).render(

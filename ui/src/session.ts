@@ -1,4 +1,6 @@
+import { type Keep, type Kept, keepInBrowser, keepInMemory } from "./keep";
 import { Problem, readProblem } from "./problem";
+import { newPair, prove } from "./proof";
 
 /** What sign-in, refresh and the first administrator's form answer with. `expires_in` is in seconds. */
 export interface Grant {
@@ -14,8 +16,8 @@ export interface Credentials {
   password: string;
 }
 
-/** `out`: nobody. `change`: known, but must choose a new password first. `in`: signed in. */
-export type Phase = "out" | "change" | "in";
+/** `waiting`: a reload looks for its session. `out`: nobody. `change`: must choose a new password. `in`: signed in. */
+export type Phase = "waiting" | "out" | "change" | "in";
 
 export interface Snapshot {
   phase: Phase;
@@ -34,6 +36,9 @@ const PREFIX = "/api/v1";
 const MARGIN = 30;
 /** Milliseconds after which a question counts as unanswered; three times the longest poll. */
 const PATIENCE = 60_000;
+/** Milliseconds by which this machine's clock may be wrong before proofs are made by the server's. */
+const SKEW = 5_000;
+const CHANNEL = "sluicegate-session";
 const ENDED = "Your session has ended. Sign in again.";
 
 function address(base: string, path: string, query: Call["query"]): string {
@@ -57,24 +62,52 @@ async function read(answer: Response): Promise<unknown> {
 }
 
 /**
- * The only holder of tokens. They live in this object's private fields and nowhere else: no cookie, no web storage,
- * no URL. A reload therefore signs in again; that is the accepted price.
+ * The only holder of tokens. The access token lives in a private field and nowhere else: no cookie, no web storage, no
+ * URL. The refresh token and the key it is bound to are kept in IndexedDB, so that a reload stays signed in; the key
+ * cannot be exported, so neither is of use elsewhere.
  */
 export class Session {
   #base: string;
+  #keep: Keep;
+  #pair: CryptoKeyPair | undefined;
   #access = "";
   #refresh = "";
   #deadline = 0;
+  /** Milliseconds that the server's clock is ahead of ours. */
+  #skew = 0;
   /** Who signed in here; without the password. */
-  #identity: { tenant?: string; email: string } | undefined;
+  #identity: Kept["identity"] | undefined;
   #renewing: Promise<void> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #snapshot: Snapshot = { phase: "out", notice: "" };
   #watchers = new Set<() => void>();
+  #others: BroadcastChannel | undefined;
 
-  /** `base` is the server's origin; empty in the browser, where it is the page's own. */
-  constructor(base = "") {
+  /** `base` is the server's origin, by default the page's own. */
+  constructor(base = globalThis.location?.origin ?? "", keep: Keep = keepInMemory()) {
     this.#base = base;
+    this.#keep = keep;
+  }
+
+  /** Take up the session of before a reload, or of another tab, and follow the other tabs' signing out. */
+  async resume(): Promise<void> {
+    this.#move("waiting");
+    this.#others = new BroadcastChannel(CHANNEL);
+    this.#others.onmessage = () => {
+      if (this.#refresh) this.#forget("You signed out in another tab.");
+    };
+    const kept = await this.#keep.load().catch(() => undefined);
+    if (!kept) return this.#move("out");
+    this.#pair = kept.pair;
+    this.#refresh = kept.refresh;
+    this.#identity = kept.identity;
+    try {
+      await this.#renew();
+      if (this.#snapshot.phase === "waiting") this.#move("in");
+    } catch {
+      // Refused: already out, with its reason. Unreachable: ask again, for what is kept may still be good.
+      if (this.#snapshot.phase === "waiting") this.#move("out", "The server does not answer. Reload to try again.");
+    }
   }
 
   readonly snapshot = (): Snapshot => this.#snapshot;
@@ -85,17 +118,24 @@ export class Session {
   };
 
   async login(credentials: Credentials): Promise<void> {
+    await this.#begin();
     const grant = (await this.#send("POST", "/session/login", { body: credentials })) as Grant;
     this.#identity = { email: credentials.email, ...(credentials.tenant ? { tenant: credentials.tenant } : {}) };
-    this.#accept(grant);
+    await this.#accept(grant);
     this.#move(grant.must_change ? "change" : "in");
+  }
+
+  /** Sign-in begins with a key of its own, so that nothing ties it to who was here before. */
+  async #begin(): Promise<void> {
+    this.#pair = await newPair();
   }
 
   /** Create the first administrator with the code that the server printed at its start, and sign in. */
   async bootstrap(form: { code: string; email: string; name: string; password: string }): Promise<void> {
+    await this.#begin();
     const grant = (await this.#send("POST", "/session/bootstrap", { body: form })) as Grant;
     this.#identity = { email: form.email };
-    this.#accept(grant);
+    await this.#accept(grant);
     this.#move("in");
   }
 
@@ -111,8 +151,10 @@ export class Session {
   async logout(): Promise<void> {
     const refresh = this.#refresh;
     const access = this.#access;
+    const pair = this.#pair;
     this.#forget("");
-    if (refresh) await this.#send("POST", "/session/logout", { body: { refresh } }, access);
+    this.#others?.postMessage("out");
+    if (refresh && pair) await this.#send("POST", "/session/logout", { body: { refresh } }, access, pair);
   }
 
   /**
@@ -138,13 +180,16 @@ export class Session {
   }
 
   #renew(): Promise<void> {
-    this.#renewing ??= this.#exchange().finally(() => {
+    this.#renewing ??= alone(() => this.#exchange()).finally(() => {
       this.#renewing = undefined;
     });
     return this.#renewing;
   }
 
   async #exchange(): Promise<void> {
+    // Another tab may have traded the token meanwhile: its child is kept.
+    const kept = await this.#keep.load().catch(() => undefined);
+    if (kept && this.#refresh) this.#refresh = kept.refresh;
     const spent = this.#refresh;
     let grant: Grant;
     try {
@@ -156,11 +201,11 @@ export class Session {
     }
     // Signed out meanwhile: a late answer must not sign the person in again.
     if (this.#refresh !== spent) throw new Problem({ code: "unauthenticated", status: 401, title: ENDED });
-    this.#accept(grant);
+    await this.#accept(grant);
     if (grant.must_change) this.#move("change");
   }
 
-  #accept(grant: Grant): void {
+  async #accept(grant: Grant): Promise<void> {
     this.#access = grant.access;
     this.#refresh = grant.refresh;
     this.#deadline = performance.now() + grant.expires_in * 1000;
@@ -170,6 +215,11 @@ export class Session {
       // A refusal has already moved the session to `out`; an unreachable server is met again by the next request.
       this.#renew().catch(() => undefined);
     }, wait);
+    if (!this.#pair || !this.#identity) return;
+    const kept = { pair: this.#pair, refresh: grant.refresh, identity: this.#identity };
+    // A browser that keeps nothing (a private window) signs in again after a reload.
+    await this.#keep.save(kept).catch(() => undefined);
+    if (!this.#refresh) await this.#keep.clear().catch(() => undefined); // signed out while it was being kept
   }
 
   #forget(notice: string): void {
@@ -178,6 +228,8 @@ export class Session {
     this.#refresh = "";
     this.#deadline = 0;
     this.#identity = undefined;
+    this.#pair = undefined;
+    this.#keep.clear().catch(() => undefined);
     this.#move("out", notice);
   }
 
@@ -186,13 +238,35 @@ export class Session {
     for (const watcher of this.#watchers) watcher();
   }
 
-  async #send(method: string, path: string, call: Call, access = ""): Promise<unknown> {
+  async #send(method: string, path: string, call: Call, access = "", pair = this.#pair): Promise<unknown> {
+    const before = this.#skew;
+    const answer = await this.#ask(method, path, call, access, pair);
+    // A wrong clock makes proofs that are refused: tell the time by the server's clock, and ask once more.
+    if (answer.status === 401 && pair && Math.abs(this.#skew - before) > SKEW)
+      return this.#finish(await this.#ask(method, path, call, access, pair));
+    return this.#finish(answer);
+  }
+
+  async #finish(answer: Response): Promise<unknown> {
+    const body = await read(answer);
+    if (!answer.ok) throw readProblem(answer.status, body);
+    return body;
+  }
+
+  async #ask(
+    method: string,
+    path: string,
+    call: Call,
+    access: string,
+    pair: CryptoKeyPair | undefined,
+  ): Promise<Response> {
+    const url = address(this.#base, path, call.query);
     const headers: Record<string, string> = { accept: "application/json" };
     if (call.body !== undefined) headers["content-type"] = "application/json";
-    if (access) headers.authorization = `Bearer ${access}`;
-    let answer: Response;
+    if (pair) headers.dpop = await prove(pair, method, url, access, Date.now() + this.#skew);
+    if (access) headers.authorization = `DPoP ${access}`;
     try {
-      answer = await fetch(address(this.#base, path, call.query), {
+      const answer = await fetch(url, {
         method,
         headers,
         credentials: "omit",
@@ -202,6 +276,9 @@ export class Session {
         ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
         signal: AbortSignal.any([AbortSignal.timeout(PATIENCE), ...(call.signal ? [call.signal] : [])]),
       });
+      const told = Date.parse(answer.headers.get("date") ?? "");
+      if (!Number.isNaN(told) && Math.abs(told - Date.now() - this.#skew) > SKEW) this.#skew = told - Date.now();
+      return answer;
     } catch (fault) {
       if (call.signal?.aborted) throw fault;
       throw new Problem({
@@ -211,11 +288,14 @@ export class Session {
         hint: "Check that it runs and that this machine can reach it.",
       });
     }
-    const body = await read(answer);
-    if (!answer.ok) throw readProblem(answer.status, body);
-    return body;
   }
 }
 
+/** One tab at a time trades the refresh token. */
+async function alone(work: () => Promise<void>): Promise<void> {
+  const locks = globalThis.navigator?.locks;
+  await (locks ? locks.request(CHANNEL, work) : work());
+}
+
 /** The session of this page. */
-export const session = new Session();
+export const session = new Session(undefined, "indexedDB" in globalThis ? keepInBrowser() : keepInMemory());

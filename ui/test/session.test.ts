@@ -1,6 +1,8 @@
 /** The holder of tokens, against real HTTP. */
 import { afterEach, expect, it } from "vitest";
+import { keepInMemory } from "../src/keep";
 import { Problem } from "../src/problem";
+import { newPair, prove } from "../src/proof";
 import { Session } from "../src/session";
 import { CODE, PASSWORD } from "./seed.mjs";
 import { start } from "./stub.mjs";
@@ -105,4 +107,55 @@ it("never puts a token where it is kept or logged: not in the address, not in a 
     JSON.stringify(session) + Object.values(session).map(String).join() + JSON.stringify(session.snapshot());
   for (const token of tokens) expect(shown).not.toContain(token);
   expect(stub.seen.requests.every(({ path, cookie }) => !/[ar]t_/.test(path) && cookie === "")).toBe(true);
+});
+
+it("stays signed in over a reload, with the same key, and nothing is left after signing out", async () => {
+  const keep = keepInMemory();
+  stub = await start();
+  const before = new Session(stub.url, keep);
+  await sign(before);
+  const after = new Session(stub.url, keep);
+  await after.resume();
+  expect(after.snapshot().phase).toBe("in");
+  expect(await after.request("GET", "/session/whoami")).toMatchObject({ email: "ada@example.org" });
+  expect(new Set(stub.seen.keys).size).toBe(1);
+  await after.logout();
+  expect(await keep.load()).toBeUndefined();
+});
+
+it("is out after a reload when what was kept is dead", async () => {
+  const keep = keepInMemory();
+  stub = await start();
+  await sign(new Session(stub.url, keep));
+  stub.state.refresh.clear();
+  const after = new Session(stub.url, keep);
+  await after.resume();
+  expect(after.snapshot().phase).toBe("out");
+  expect(await keep.load()).toBeUndefined();
+});
+
+it("makes proofs that the key's public half verifies, for one request each", async () => {
+  const pair = await newPair();
+  expect(pair.privateKey.extractable).toBe(false);
+  const one = await prove(pair, "GET", "https://localhost:8443/api/v1/flows?x=1#y", "token", 1_790_000_000_123);
+  const two = await prove(pair, "GET", "https://localhost:8443/api/v1/flows", "token", 1_790_000_000_123);
+  const [header = "", payload = "", signature = ""] = one.split(".");
+  const read = (part: string) => JSON.parse(Buffer.from(part, "base64url").toString());
+  expect(read(header)).toEqual({
+    alg: "ES256",
+    jwk: { crv: "P-256", kty: "EC", x: expect.any(String), y: expect.any(String) },
+    typ: "dpop+jwt",
+  });
+  expect(read(payload)).toEqual({
+    ath: "PEaenWxYddN6Q_NT1PiOYfz4EsZu7jRXRlpAsNpBU-A",
+    htm: "GET",
+    htu: "https://localhost:8443/api/v1/flows",
+    iat: 1_790_000_000,
+    jti: expect.any(String),
+  });
+  expect(read(two.split(".")[1] ?? "").jti).not.toBe(read(payload).jti);
+  const algorithm = { name: "ECDSA", hash: "SHA-256" };
+  const bytes = Buffer.from(signature, "base64url");
+  const signed = new TextEncoder().encode(`${header}.${payload}`);
+  expect(await crypto.subtle.verify(algorithm, pair.publicKey, bytes, signed)).toBe(true);
 });

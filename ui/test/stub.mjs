@@ -50,6 +50,8 @@ export async function start(options = {}) {
     /** @type {{ method: string | undefined, path: string, cookie: string }[]} */
     requests: [],
     refreshes: 0,
+    /** @type {string[]} the header of each proof: it holds the client's key */
+    keys: [],
   };
   const timers = new Set();
 
@@ -202,7 +204,7 @@ export async function start(options = {}) {
       if (!user) throw new Fault(401, "unauthenticated", "Sign in again.");
       return grant(user);
     }
-    const token = state.access.get((request.headers.authorization ?? "").replace("Bearer ", ""));
+    const token = state.access.get((request.headers.authorization ?? "").replace("DPoP ", ""));
     if (!token || token.until < Date.now()) throw new Fault(401, "unauthenticated", "Sign in first.");
     const who = token.user;
     const needs = (permission) => {
@@ -437,6 +439,8 @@ export async function start(options = {}) {
       for await (const part of request) parts.push(part);
       const text = Buffer.concat(parts).toString();
       seen.requests.push({ method: request.method, path: url.pathname, cookie: request.headers.cookie ?? "" });
+      const proof = String(request.headers.dpop ?? "");
+      if (proof) seen.keys.push(proof.split(".")[0] ?? "");
       if (state.down) return request.socket.destroy();
       const body = await answer(
         request.method,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import threading
 from typing import Any, TextIO
@@ -49,6 +50,6 @@ class Log:
 def _plain(value: object) -> object:
     if isinstance(value, Secret):
         return MASK
-    if isinstance(value, bool | int | float):
+    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     return str(value)[:_VALUE_MAX]

@@ -41,6 +41,8 @@ class Principal:
     """The ``jti`` of the access token, for the audit log and for revocation."""
     grant: str = ""
     """The ``sid`` of the refresh family the token belongs to."""
+    key: str = ""
+    """Thumbprint of the client's key that the token is bound to (RFC 7638); empty when it is bound to none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,11 @@ class Credentials:
 
     token: Secret | None = None
     proof: str | None = None
-    """A DPoP proof (RFC 9449); carried now, required by the identity work."""
-    target: str = ""
-    """Method and URL the proof must be bound to."""
-    tenant: str | None = None
+    """A DPoP proof (RFC 9449) that the client holds its key."""
+    method: str = ""
+    """What the proof must be for: the request's method …"""
+    url: str = ""
+    """… and its URL, without query."""
 
 
 @dataclass(frozen=True, slots=True)

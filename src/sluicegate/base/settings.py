@@ -14,7 +14,8 @@ from sluicegate.base.errors import Invalid, from_validation
 from sluicegate.base.model import Model
 
 _VARIABLES = "SLUICE_"
-_NOT_SETTINGS = ("SLUICE_HOME", "SLUICE_SECRET_", "SLUICE_PASSWORD", "SLUICE_DEBUG", "SLUICE_URL", "SLUICE_TENANT")
+_NOT_SETTINGS = frozenset({"SLUICE_HOME", "SLUICE_PASSWORD", "SLUICE_DEBUG", "SLUICE_URL", "SLUICE_TENANT"})
+_SECRETS = "SLUICE_SECRET_"
 
 
 class Grant(Model):
@@ -60,7 +61,9 @@ class Tokens(Model):
     access: int = Field(default=300, ge=30, le=300)
     """Seconds an access token is good for; five minutes at the most."""
     refresh: int = Field(default=12 * 3600, ge=300, le=30 * 24 * 3600)
-    """Seconds after which a person signs in again."""
+    """Seconds after which a person signs in again, whatever they do."""
+    idle: int = Field(default=4 * 3600, ge=300, le=30 * 24 * 3600)
+    """Seconds without a sign of life after which a person signs in again."""
 
 
 class Passwords(Model):
@@ -142,7 +145,7 @@ def load(variables: Mapping[str, str] = os.environ) -> Settings:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
             raise Invalid(f"this is not TOML: {fault}", where=str(file)) from None
     for name, text in variables.items():
-        if name.startswith(_VARIABLES) and not name.startswith(_NOT_SETTINGS):
+        if name.startswith(_VARIABLES) and name not in _NOT_SETTINGS and not name.startswith(_SECRETS):
             _place(found, name, text)
     try:
         return Settings.model_validate({**found, "home": folder})
@@ -162,8 +165,9 @@ def _place(found: dict[str, Any], name: str, text: str) -> None:
             return
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, Model) and key in kind.model_fields:
-            listed = key == "names"
-            found.setdefault(table, {})[key] = text.split(",") if listed else text
+            inner = found.setdefault(table, {})
+            if isinstance(inner, dict):  # else the file is wrong, and its model says so
+                inner[key] = [each.strip() for each in text.split(",")] if key == "names" else text
             return
     raise Invalid("unknown setting", where=name, hint="'sluice settings' lists them.")
 

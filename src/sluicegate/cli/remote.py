@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -9,15 +10,19 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from sluicegate import __version__
-from sluicegate.base.errors import Unauthenticated, rebuild
+from sluicegate.base.errors import Conflict, Unauthenticated, rebuild
 from sluicegate.base.settings import home
 from sluicegate.guard.operation import Operation
 
+if TYPE_CHECKING:
+    from sluicegate.crypto.dpop import ProofKey
+
 PREFIX = "/api/v1"
+KEY_FILE = "client.key"
 _EARLY = 20
 
 
@@ -33,6 +38,7 @@ class Server:
         own = home() / "tls" / "ca.pem"
         self._ca = known or (own if own.exists() else None)
         self._client: Any = None
+        self._key: ProofKey | None = None
 
     def call(self, operation: Operation, ask: Mapping[str, Any] | None = None) -> Any:
         """Call an operation and return its answer as plain values; raises what the server says."""
@@ -65,6 +71,8 @@ class Server:
         """Forget the tokens and return the refresh token."""
         refresh = self._state.get("refresh")
         self._file.unlink(missing_ok=True)
+        (home() / KEY_FILE).unlink(missing_ok=True)
+        self._key = None
         return refresh
 
     @property
@@ -95,8 +103,9 @@ class Server:
         headers = {"user-agent": f"sluice/{__version__}", "accept": "application/json"}
         if body is not None:
             headers["content-type"] = "application/json"
+        headers["dpop"] = self._proof_key().prove(method, self.url.rstrip("/") + path, token)
         if token:
-            headers["authorization"] = f"Bearer {token}"
+            headers["authorization"] = f"DPoP {token}"
         reply = self._client.request(method, path, body, headers)
         try:
             found = json.loads(reply.body) if reply.body else {}
@@ -106,6 +115,19 @@ class Server:
             fallback = {"code": "failed", "title": f"The server answered {reply.status}."}
             raise rebuild(found if isinstance(found, dict) and "title" in found else fallback)
         return found
+
+    def _proof_key(self) -> ProofKey:
+        """Return this client's own key: what it signs in with is of use only together with it."""
+        if self._key is None:
+            from sluicegate.crypto.dpop import ProofKey as Made
+
+            file = home() / KEY_FILE
+            if not file.exists():
+                file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                with contextlib.suppress(Conflict):  # another command was quicker
+                    Made.new().save(file)
+            self._key = Made.load(file)
+        return self._key
 
     def _load(self) -> dict[str, Any]:
         try:

@@ -151,6 +151,7 @@ class Inlet:
     def _transform(self, name: str) -> pa.RecordBatchReader:
         """Put the whole tree of transforms that ends in ``name`` into one query, and run it in the jail."""
         from sluicegate.engine import jail
+        from sluicegate.engine.program import Bounds, Program
 
         leaves = {each: self.pull(each) for each in query.leaves(self._named, name)}
         made = query.compose(self._named, name, {each: rows.schema.names for each, rows in leaves.items()}, self._values)
@@ -159,8 +160,8 @@ class Inlet:
             each.table: query.renamed(leaves[each.step], each.columns, foreign.append) for each in made.inputs
         }
         told = self._job.jail
-        bounds = jail.Bounds(memory_mb=int(told.get("memory", 128)), seconds=float(told.get("seconds", 86400)))
-        program = jail.Program(sql=made.sql, params=made.params, inputs=inputs, where=f"step {name}")
+        bounds = Bounds(memory_mb=int(told.get("memory", 128)), seconds=float(told.get("seconds", 86400)))
+        program = Program(sql=made.sql, params=made.params, inputs=inputs, where=f"step {name}")
 
         def speak(fault: SluiceError) -> None:
             if not any(fault is each for each in foreign):  # what an input says is not the engine's

@@ -1,4 +1,4 @@
-"""The program inside the jail: confines itself, then runs one SELECT over streams of rows. ``jail.py`` starts it.
+"""The program inside the jail: confines itself, then runs one SELECT over streams of rows. ``cell.py`` starts it.
 
 It knows nothing of the product: the standard library, pyarrow's core, DuckDB's core, and ``confine.py`` beside it. No
 user text is read before every wall stands. The only ways in and out are pipes, whose numbers the command line tells:
@@ -22,7 +22,7 @@ import sys
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 BATCH_BYTES = 1 << 20
 _CHUNK = 2048  # rows in a DuckDB vector
@@ -153,9 +153,34 @@ def _confine(asked: dict[str, Any]) -> dict[str, object]:
     return {**spaces, "landlock": abi, "seccomp": True, "rlimits": True}
 
 
-def _batch_rows(schema_width: int) -> int:
-    """Return the number of rows that make about ``BATCH_BYTES`` when one row takes ``schema_width`` bytes."""
-    return max(BATCH_BYTES // max(schema_width, 1) // _CHUNK, 1) * _CHUNK
+def _batch_rows(kinds: list[Any]) -> int:
+    """Return the number of rows to ask for at once: about ``BATCH_BYTES``, or a vector when their width is not known.
+
+    A row of text can take any number of bytes: what DuckDB is asked for at once must fit into memory at its widest.
+    """
+    widths = [_WIDTHS.get(kind.id) for kind in kinds]
+    if None in widths:
+        return _CHUNK
+    return max(BATCH_BYTES // max(sum(widths), 1) // _CHUNK, 1) * _CHUNK  # type: ignore[arg-type]
+
+
+def _sized(rows: Any, pa: Any) -> Iterator[Any]:
+    """Yield the same rows in batches of about ``BATCH_BYTES``: narrow ones are gathered, wide ones cut."""
+    held: list[Any] = []
+    size = 0
+    for batch in rows:
+        if held and size + batch.nbytes > BATCH_BYTES:
+            yield pa.concat_batches(held)
+            held, size = [], 0
+        held.append(batch)
+        size += batch.nbytes
+        if size >= BATCH_BYTES // 2:
+            whole = held[0] if len(held) == 1 else pa.concat_batches(held)
+            step = whole.num_rows if size <= 2 * BATCH_BYTES else max(whole.num_rows * BATCH_BYTES // size, 1)
+            yield from (whole.slice(start, step) for start in range(0, whole.num_rows, step))
+            held, size = [], 0
+    if held:
+        yield pa.concat_batches(held)
 
 
 def _check_kind(column: str, kind: Any) -> None:
@@ -213,16 +238,12 @@ def _run(job: dict[str, Any], connection: Any, inputs: list[int], output: int) -
     kinds = [column[1] for column in connection.description]
     for column, kind in zip(connection.description, kinds, strict=True):
         _check_kind(column[0], kind)
-    rows = connection.to_arrow_reader(_batch_rows(sum(_WIDTHS.get(kind.id, 24) for kind in kinds)))
+    rows = connection.to_arrow_reader(_batch_rows(kinds))
     schema, restore = _restored(rows, kinds, pa)
     count = 0
     with os.fdopen(output, "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
-        for batch in rows:
-            step = batch.num_rows
-            if batch.nbytes > 2 * BATCH_BYTES:
-                step = max(batch.num_rows * BATCH_BYTES // batch.nbytes, 1)
-            for start in range(0, batch.num_rows, step or 1):
-                writer.write_batch(restore(batch.slice(start, step)))
+        for batch in _sized(rows, pa):
+            writer.write_batch(restore(batch))
             count += batch.num_rows
     return count
 
@@ -265,8 +286,10 @@ def _probe(asked: dict[str, Any], secret: dict[str, Any]) -> dict[str, bool]:
         "limits": _attempt(lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0))),
         "spill": not asked["spill"] or not _attempt(lambda: write(asked["spill"] + "/probe")),  # the control: it works
     }
+    # Six words of ones: no call does anything with them, so one that gets through is told, not felt (ptrace(0) would
+    # stop this process at its next signal).
     for name, number in confine.forbidden().items():
-        tried[name] = _attempt(lambda number=number, name=name: confine.call(name, number))  # type: ignore[misc]
+        tried[name] = _attempt(lambda number=number, name=name: confine.call(name, number, *[-1] * 6))  # type: ignore[misc]
     return tried
 
 

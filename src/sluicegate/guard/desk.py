@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from sluicegate.base.errors import Denied, Invalid
+from sluicegate.base.errors import Denied, Invalid, Unauthenticated
 from sluicegate.base.principal import Peer, Principal
 
 if TYPE_CHECKING:
     from sluicegate.base.settings import Settings
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.login import Login
+    from sluicegate.guard.revocation import Revocation
+    from sluicegate.guard.tokens import Tokens
     from sluicegate.guard.vault import Vault
     from sluicegate.store.scope import Scope, System
 
@@ -44,6 +46,8 @@ class Services:
     settings: Settings
     system: System
     login: Login
+    tokens: Tokens
+    revocation: Revocation
     vault: Vault
     audit: Audit
     engine: Engine
@@ -63,6 +67,8 @@ class Desk:
     peer: Peer
     principal: Principal | None
     inside: Scope | None
+    key: str = ""
+    """Thumbprint of the client's key, when a public operation came with a proof of it."""
 
     @property
     def who(self) -> Principal:
@@ -70,6 +76,13 @@ class Desk:
         if self.principal is None:
             raise Denied("This needs somebody who has signed in.")
         return self.principal
+
+    @property
+    def bound_to(self) -> str:
+        """The client's key that tokens are to be bound to; a sign-in without a proof of one is refused."""
+        if not self.key:
+            raise Unauthenticated("A DPoP proof (RFC 9449) of your client's key is needed.", hint="See docs/howto/api.")
+        return self.key
 
     @property
     def scope(self) -> Scope:

@@ -31,16 +31,27 @@ class Gate:
         self._services = services
         self._limits = limits
 
-    def call(self, operation: Operation, ask: Mapping[str, Any], credentials: Credentials, peer: Peer) -> Model:
+    def call(
+        self,
+        operation: Operation,
+        ask: Mapping[str, Any],
+        credentials: Credentials,
+        peer: Peer,
+        *,
+        again: bool = False,
+    ) -> Model:
         """Call ``operation`` with the question ``ask`` (plain JSON values) and return its answer.
 
-        Raises ``Throttled``, ``Unauthenticated``, ``Invalid``, ``Denied``, or what the operation raises. A failed audit
-        write fails the call.
+        ``again``: the same request once more, after it has waited: whether its token still holds is looked at anew.
+        Raises ``Throttled``, ``Unauthenticated``, ``Invalid``, ``Denied``, ``Unavailable``, or what the operation
+        raises. A failed audit write fails the call.
         """
         services = self._services
         knocks = isinstance(operation.permission, Public) and operation.http.method != "GET"
         self._limits.admit(peer, knocks=knocks)
-        who = self._authenticate(operation, credentials, peer)
+        who, key = self._authenticate(operation, credentials, peer, again=again)
+        if who is not None and operation.changes:
+            services.revocation.require_fresh()
         try:
             question = operation.takes.model_validate(ask)
         except ValidationError as fault:
@@ -48,7 +59,7 @@ class Gate:
         if not isinstance(operation.permission, Public):
             self._authorise(operation, who, question, peer)
         inside = services.scope(who.tenant, who) if who and who.tenant else None
-        desk = Desk(services, peer, who, inside)
+        desk = Desk(services, peer, who, inside, key)
         if operation.tenant and not isinstance(operation.permission, Public):
             _ = desk.scope  # refuses when no tenant is chosen
         if not operation.audited:
@@ -65,11 +76,15 @@ class Gate:
         services.audit.end(record, "ok", about(answer))
         return answer
 
-    def _authenticate(self, operation: Operation, credentials: Credentials, peer: Peer) -> Principal | None:
-        if isinstance(operation.permission, Public):
-            return None
+    def _authenticate(
+        self, operation: Operation, credentials: Credentials, peer: Peer, *, again: bool
+    ) -> tuple[Principal | None, str]:
+        """Return who asks, and for a public operation the client's key that it came with a proof of, if any."""
+        login = self._services.login
         try:
-            return self._services.login.authenticate(credentials, pending=operation.pending)
+            if isinstance(operation.permission, Public):
+                return None, login.prove(credentials) if credentials.proof is not None else ""
+            return login.authenticate(credentials, pending=operation.pending, again=again), ""
         except Unauthenticated:
             self._limits.failed(peer)
             raise

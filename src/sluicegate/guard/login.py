@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sluicegate.base import clock
 from sluicegate.base.errors import Denied, Invalid, Missing, Unauthenticated
-from sluicegate.base.model import new_id
 from sluicegate.base.principal import Credentials, Peer, Principal, Role, Via
 from sluicegate.base.secret import Secret
 from sluicegate.crypto import opaque, password
+from sluicegate.crypto.dpop import ProofCheck
 from sluicegate.crypto.keys import Key, derive
-from sluicegate.crypto.token import TokenRing
+from sluicegate.guard.tokens import ACCESS, PENDING
 
 if TYPE_CHECKING:
     from sluicegate.base.settings import Settings
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.limits import Limits
+    from sluicegate.guard.revocation import Revocation
+    from sluicegate.guard.tokens import Tokens
     from sluicegate.store.people import Account
     from sluicegate.store.scope import System
 
-ISSUER = "sluicegate"
-AUDIENCE = "sluicegate-api"
-PENDING_AUDIENCE = "sluicegate-password"
 PASSWORD_MIN, PASSWORD_MAX = 15, 256
 BOOTSTRAP = "bootstrap"
-UNBOUND = ""
-"""Thumbprint of tokens that are bound to no key; DPoP binds them in the identity work."""
 _WRONG = "Wrong tenant, email or password."
 
 
@@ -53,50 +50,49 @@ class Login:
         system: System,
         audit: Audit,
         limits: Limits,
+        tokens: Tokens,
+        revocation: Revocation,
         now: Callable[[], float] = clock.system,
     ) -> None:
         """Derive one key per purpose from ``root``."""
         self._system, self._audit, self._limits, self._now = system, audit, limits, now
-        self._settings = settings
+        self._settings, self._tokens, self._revocation = settings, tokens, revocation
         self._pepper = derive(root, "password-pepper")
         self._refresh = derive(root, "refresh-token")
         self._children = derive(root, "refresh-token-child")
         self._any_user = False
         self._codes = derive(root, "bootstrap-code")
         self._cost = password.Cost(memory=settings.passwords.memory, passes=settings.passwords.rounds)
-        self._ring = TokenRing(
-            {"1": derive(root, "access-token")},
-            "1",
-            issuer=ISSUER,
-            audience=AUDIENCE,
-            ttl=settings.tokens.access,
-            clock=now,
-        )
-        self._pending = TokenRing(
-            {"1": derive(root, "password-pending-token")},
-            "1",
-            issuer=ISSUER,
-            audience=PENDING_AUDIENCE,
-            typ="pending+jwt",
-            ttl=settings.tokens.access,
-            clock=now,
-        )
+        self._proofs = ProofCheck(now)
 
-    def authenticate(self, credentials: Credentials, *, pending: bool = False) -> Principal:
-        """Return who holds the access token; ``Unauthenticated`` says nothing about why not.
+    def authenticate(self, credentials: Credentials, *, pending: bool = False, again: bool = False) -> Principal:
+        """Return who holds the access token and the key it is bound to. ``Unauthenticated`` does not say why not.
 
-        ``pending``: the token of somebody who must first choose a password will do, too.
+        ``pending``: the token of somebody who must first choose a password will do, too. ``again``: the proof of this
+        very request has been taken already, so only the token is looked at.
         """
         if credentials.token is None:
             raise Unauthenticated
         text = credentials.token.reveal()
         try:
-            claims = self._ring.verify(text)
+            claims = self._tokens.verify(ACCESS, text)
         except Unauthenticated:
             if not pending:
                 raise
-            claims = self._pending.verify(text)
-        return Principal(claims.sub, claims.tid or None, Role(claims.role), Via.PASSWORD, None, claims.jti, claims.sid)
+            claims = self._tokens.verify(PENDING, text)
+        key = (claims.cnf or {}).get("jkt", "")
+        if key and not again and self.prove(credentials) != key:
+            raise Unauthenticated
+        return Principal(
+            claims.sub, claims.tid or None, Role(claims.role), Via.PASSWORD, None, claims.jti, claims.sid, key
+        )
+
+    def prove(self, credentials: Credentials) -> str:
+        """Return the thumbprint of the client's key that a request proves to hold. Raises ``Unauthenticated``."""
+        if credentials.proof is None:
+            raise Unauthenticated
+        token = credentials.token.reveal() if credentials.token else None
+        return self._proofs.verify(credentials.proof, credentials.method, credentials.url, token)
 
     # -- the first administrator ---------------------------------------------------------------------------------------
 
@@ -115,7 +111,7 @@ class Login:
             self._any_user = bool(self._system.accounts().list())
         return not self._any_user
 
-    def bootstrap(self, code: Secret, email: str, name: str, chosen: Secret, peer: Peer) -> Grant:
+    def bootstrap(self, code: Secret, email: str, name: str, chosen: Secret, peer: Peer, key: str) -> Grant:
         """Make the first SuperAdmin. The code works once and only while there is no user."""
         self._limits.account_admit(BOOTSTRAP)
         self._check_password(chosen, email, name)
@@ -123,16 +119,21 @@ class Login:
             self._limits.account_failed(BOOTSTRAP)
             self._audit.event("session.bootstrap", None, peer, "denied", {})
             raise Unauthenticated("The code is wrong or has been used.")
+        epoch = self._revocation.newest()
         id_ = self._system.accounts().create(email, name, Role.SUPERADMIN, self._hash(chosen)).id
         self._audit.event("session.bootstrap", None, peer, "ok", {"id": id_, "email": email})
-        return self._begin(Principal(id_, None, Role.SUPERADMIN), peer, must_change=False)
+        return self._begin(Principal(id_, None, Role.SUPERADMIN, key=key), peer, epoch, must_change=False)
 
     # -- password ------------------------------------------------------------------------------------------------------
 
-    def sign_in(self, tenant: str | None, email: str, given: Secret, peer: Peer) -> Grant:
-        """Check a password. Unknown people cost the same time and give the same answer as wrong passwords."""
+    def sign_in(self, tenant: str | None, email: str, given: Secret, peer: Peer, key: str) -> Grant:
+        """Check a password. Unknown people cost the same time and give the same answer as wrong passwords.
+
+        ``key`` is the thumbprint of the client's key: all that is given out is bound to it.
+        """
         account = f"{tenant or ''}/{email.lower()}/{peer.address}"
         self._limits.account_admit(account)
+        epoch = self._revocation.newest()
         user = self._find(email, tenant)
         if user is None or user.state != "active" or self._suspended(user.tenant):
             password.burn(given, self._pepper, cost=self._cost)
@@ -149,12 +150,12 @@ class Login:
         tenant_id = user.tenant
         if user.tenant is None and tenant:
             tenant_id = self._system.tenants().named(tenant).id
-        who = Principal(user.id, tenant_id, Role(user.role))
+        who = Principal(user.id, tenant_id, Role(user.role), key=key)
         if password.needs_rehash(user.password, cost=self._cost):
-            self._system.accounts().set_password(user.id, self._hash(given), must_change=user.must_change)
+            self._system.accounts().rehash(user.id, self._hash(given))
         self._system.accounts().touch_sign_in(user.id)
         self._audit.event("session.login", who, peer, "ok", {"email": email, **({"tenant": tenant} if tenant else {})})
-        return self._begin(who, peer, must_change=user.must_change)
+        return self._begin(who, peer, epoch, must_change=user.must_change)
 
     def _find(self, email: str, tenant: str | None) -> Account | None:
         """Return whose address this is: in the tenant named, or a SuperAdmin; without a tenant, the only one."""
@@ -208,27 +209,38 @@ class Login:
 
     # -- refresh -------------------------------------------------------------------------------------------------------
 
-    def refresh(self, given: Secret, peer: Peer) -> Grant:
-        """Rotate a refresh token. One that has been used before ends its whole family."""
+    def refresh(self, given: Secret, peer: Peer, key: str) -> Grant:
+        """Rotate a refresh token; ``key`` must be the one it is bound to.
+
+        One that has been used before ends its whole family, but for the same client's asking twice at once: that is
+        given the same tokens again.
+        """
+        epoch = self._revocation.newest()
         child = self._child(given)
-        outcome, grant = self._system.grants().rotate(
-            opaque.digest(self._refresh, given),
+        digest = opaque.digest(self._refresh, given)
+        grants = self._system.grants()
+        outcome, grant = grants.rotate(
+            digest,
             opaque.digest(self._refresh, child),
-            UNBOUND,
-            expires=self._now() + self._settings.tokens.refresh,
+            key,
+            expires=self._now() + self._settings.tokens.idle,
             client=peer.client,
             address=peer.address,
-            leeway=0,
         )
-        if outcome == "reused" and grant is not None:
-            self._audit.event("session.refresh", None, peer, "refresh_reuse", {"id": grant.user}, tenant=grant.tenant)
-        if outcome != "rotated" or grant is None:
+        if outcome == "unknown" and (foreign := grants.find(digest)) is not None:
+            self._refused("refresh_foreign", foreign.user, foreign.tenant, peer)
+        if grant is None or outcome not in ("rotated", "race"):
+            if grant is not None:
+                self._refused("refresh_reuse", grant.user, grant.tenant, peer)
             raise Unauthenticated("Sign in again.")
         user = self._system.accounts().account(grant.user)
         if user.state != "active" or self._suspended(user.tenant):
             raise Unauthenticated("Sign in again.")
-        who = Principal(user.id, grant.tenant, user.role, grant=grant.family)
-        return self._grant(who, child, must_change=user.must_change)
+        who = Principal(user.id, grant.tenant, user.role, grant=grant.family, key=key)
+        return self._grant(who, child, epoch, must_change=user.must_change)
+
+    def _refused(self, result: str, user: str, tenant: str | None, peer: Peer) -> None:
+        self._audit.event("session.refresh", None, peer, result, {"id": user}, tenant=tenant)
 
     def sign_out(self, given: Secret) -> None:
         """End the family of a refresh token."""
@@ -244,24 +256,22 @@ class Login:
         raw = opaque.digest(self._children, parent)[:32]
         return Secret("rt_" + base64.urlsafe_b64encode(raw).rstrip(b"=").decode())
 
-    def _begin(self, who: Principal, peer: Peer, *, must_change: bool) -> Grant:
+    def _begin(self, who: Principal, peer: Peer, epoch: int, *, must_change: bool) -> Grant:
         token = opaque.new_refresh()
-        until = self._now() + self._settings.tokens.refresh
         made = self._system.grants().open(
             who.id,
             who.tenant,
             opaque.digest(self._refresh, token),
-            UNBOUND,
-            expires=until,
-            absolute=until,
+            who.key,
+            expires=self._now() + self._settings.tokens.idle,
+            absolute=self._now() + self._settings.tokens.refresh,
             client=peer.client,
             address=peer.address,
         )
-        return self._grant(Principal(who.id, who.tenant, who.role, grant=made.family), token, must_change=must_change)
+        return self._grant(replace(who, grant=made.family), token, epoch, must_change=must_change)
 
-    def _grant(self, who: Principal, refresh: Secret, *, must_change: bool) -> Grant:
-        ring = self._pending if must_change else self._ring
-        access, expires = ring.mint(who.id, who.tenant, who.role.value, new_id(), who.grant)
+    def _grant(self, who: Principal, refresh: Secret, epoch: int, *, must_change: bool) -> Grant:
+        access, expires = self._tokens.mint(PENDING if must_change else ACCESS, who, epoch)
         return Grant(access, int(expires - self._now()), refresh, must_change)
 
 

@@ -62,6 +62,11 @@ class Operation:
     """Whether somebody who must first choose a password may call it."""
 
     @property
+    def changes(self) -> bool:
+        """Whether it may change something: all but plain reads."""
+        return self.audited or self.http.method != "GET"
+
+    @property
     def summary(self) -> str:
         """First line of the function's docstring."""
         return (self.call.__doc__ or "").strip().partition("\n")[0]

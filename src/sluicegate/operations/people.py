@@ -107,7 +107,7 @@ def create_user(ask: UserAsk, desk: Desk) -> UserMade:
     made = desk.scope.people().create(
         ask.email, ask.name or ask.email.partition("@")[0], ask.role, stored, must_change=True
     )
-    return UserMade(id=made.id, email=ask.email, role=ask.role.value, password=password.reveal())
+    return UserMade(id=made.id, email=made.email, role=ask.role.value, password=password.reveal())
 
 
 def list_users(_ask: Nothing, desk: Desk) -> Users:

@@ -96,18 +96,20 @@ def _secret(value: SecretStr) -> Secret:
 
 def login(ask: LoginAsk, desk: Desk) -> Tokens:
     """Sign in with a password."""
-    return _tokens(desk.services.login.sign_in(ask.tenant, ask.email, _secret(ask.password), desk.peer))
+    return _tokens(desk.services.login.sign_in(ask.tenant, ask.email, _secret(ask.password), desk.peer, desk.bound_to))
 
 
 def bootstrap(ask: BootstrapAsk, desk: Desk) -> Tokens:
     """Make the first SuperAdmin with the one-time code."""
-    made = desk.services.login.bootstrap(_secret(ask.code), ask.email, ask.name, _secret(ask.password), desk.peer)
+    made = desk.services.login.bootstrap(
+        _secret(ask.code), ask.email, ask.name, _secret(ask.password), desk.peer, desk.bound_to
+    )
     return _tokens(made)
 
 
 def refresh(ask: RefreshAsk, desk: Desk) -> Tokens:
     """Trade a refresh token for new tokens."""
-    return _tokens(desk.services.login.refresh(_secret(ask.refresh), desk.peer))
+    return _tokens(desk.services.login.refresh(_secret(ask.refresh), desk.peer, desk.bound_to))
 
 
 def logout(ask: RefreshAsk, desk: Desk) -> Nothing:

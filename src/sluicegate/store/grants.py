@@ -203,15 +203,17 @@ class Kind(StrEnum):
     """What a mark makes void."""
 
     ALL = "all"
-    """Every token: ``value`` is the new global epoch."""
+    """Every token given out before this mark."""
     TENANT = "tenant"
-    """``subject`` is a tenant, ``value`` its new epoch."""
+    """Every token in the tenant ``subject`` given out before; ``value`` is its new epoch."""
     USER = "user"
-    """``subject`` is a user, ``value`` their new epoch."""
+    """Every token of the user ``subject`` given out before; ``value`` is their new epoch."""
     FAMILY = "family"
     """``subject`` is a refresh family (``sid``); void until ``value``, in seconds since 1970."""
     TOKEN = "token"  # noqa: S105 - a kind, not a password
     """``subject`` is a ``jti``; void until ``value``, in seconds since 1970."""
+    KEYS = "keys"
+    """The keys that sign tokens have changed: read them again."""
 
 
 class Mark(NamedTuple):
@@ -224,20 +226,6 @@ class Mark(NamedTuple):
     at: float
 
 
-class Epochs(NamedTuple):
-    """Counters that only rise. A token is void when any is above what it was when the token was given out."""
-
-    everyone: int
-    tenant: int
-    user: int
-
-
-_EPOCH_ALL = select(func.coalesce(func.max(m.c.value), 0)).where(m.c.kind == Kind.ALL).scalar_subquery()
-_EPOCHS = select(
-    _EPOCH_ALL,
-    func.coalesce(select(tenants.c.epoch).where(tenants.c.id == bindparam("tenant")).scalar_subquery(), 0),
-    select(users.c.epoch).where(users.c.id == bindparam("user")).scalar_subquery(),
-)
 _SINCE = select(m).where(m.c.seq > bindparam("after")).order_by(m.c.seq).limit(bindparam("limit"))
 _LAST = select(func.coalesce(func.max(m.c.seq), 0))
 _REVOKED = select(m.c.seq).where(m.c.kind == bindparam("what"), m.c.subject == bindparam("which"), m.c.value > _NOW)
@@ -249,22 +237,17 @@ class Marks:
     def __init__(self, system: System) -> None:
         self._system = system
 
-    def epochs(self, user: str, tenant: str | None) -> Epochs:
-        """Return the epochs a token of ``user`` in ``tenant`` is measured by. Raises ``Missing``."""
-        with self._system.reading() as connection:
-            everyone, of_tenant, of_user = connection.execute(_EPOCHS, {"user": user, "tenant": tenant}).one()
-        if of_user is None:
-            raise Missing("There is no such user.")
-        return Epochs(int(everyone), of_tenant, of_user)
-
     def raise_all(self) -> int:
-        """Make every token void; return the new epoch."""
-        database = self._system.database
+        """Make every token void; return the number of the mark."""
+        return self._add(Kind.ALL)
+
+    def keys_changed(self) -> int:
+        """Have every node read the signing keys again; return the number of the mark."""
+        return self._add(Kind.KEYS)
+
+    def _add(self, kind: Kind) -> int:
         with self._system.writing() as connection:
-            database.lock(connection, "marks")
-            epoch = int(connection.scalar(select(_EPOCH_ALL)) or 0) + 1
-            _mark(database, connection, Kind.ALL, "", epoch)
-        return epoch
+            return _mark(self._system.database, connection, kind, "", 0)
 
     def raise_tenant(self, tenant: str) -> int:
         """Make every token of a tenant void; return the new epoch. Raises ``Missing``."""
@@ -304,14 +287,17 @@ class Marks:
         with self._system.reading() as connection:
             return connection.scalar(_LAST) or 0
 
-    def purge(self) -> int:
-        """Delete the marks on what has expired; return how many. The newest stays, so that no number comes twice."""
+    def purge(self, older: float = 3600.0) -> int:
+        """Delete the marks on tokens that are over and, after ``older`` seconds, those on all of a user's or tenant's.
+
+        No token lives as long as that. The newest mark stays, so that no number comes twice. Returns how many went.
+        """
         now = self._system.database.clock()
         with self._system.writing() as connection:
             self._system.database.lock(connection, "marks")
-            over = delete(m).where(
-                m.c.kind.in_((Kind.TOKEN, Kind.FAMILY)), m.c.value <= now, m.c.seq < _LAST.scalar_subquery()
-            )
+            ended = m.c.kind.in_((Kind.TOKEN, Kind.FAMILY)) & (m.c.value <= now)
+            aged = m.c.kind.not_in((Kind.TOKEN, Kind.FAMILY)) & (m.c.at <= now - older)
+            over = delete(m).where(ended | aged, m.c.seq < _LAST.scalar_subquery())
             return connection.execute(over).rowcount
 
 
@@ -329,8 +315,12 @@ def raise_user(database: Database, user: str, *, mine: ColumnElement[bool] | Non
     return epoch
 
 
-def _mark(database: Database, connection: Connection, kind: Kind, subject: str, value: float) -> None:
+def _mark(database: Database, connection: Connection, kind: Kind, subject: str, value: float) -> int:
     """Add a mark. The lock makes the order of numbers the order of commits: a reader never skips one (SEC-T09)."""
     database.lock(connection, "marks")
-    row = {"kind": kind, "subject": subject, "value": value, "at": database.clock()}
-    connection.execute(insert(m), {"seq": (connection.scalar(_LAST) or 0) + 1, **row})
+    seq = (connection.scalar(_LAST) or 0) + 1
+    connection.execute(
+        insert(m), {"seq": seq, "kind": kind, "subject": subject, "value": value, "at": database.clock()}
+    )
+    database.announce(connection)
+    return seq

@@ -19,6 +19,7 @@ _ALWAYS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "server": "sluicegate",  # else the listener says what it is made of
 }
 _HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -16,6 +16,7 @@ from sluicegate.kit import net
 from sluicegate.web.server import build as build_asgi
 
 _REACHED_BY_LOCALHOST = ("127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - compared with, not bound to
+_BEGIN_MAX = 20.0
 
 
 def listen(settings: Settings) -> None:
@@ -23,7 +24,7 @@ def listen(settings: Settings) -> None:
     cert, key = certificate(settings)
     app = build(settings)
     try:
-        app.worker.open()
+        app.open()
         asyncio.run(_serve(app, settings, cert, key))
     finally:
         app.close()
@@ -36,6 +37,9 @@ async def _serve(app: App, settings: Settings, cert: Path, key: Path) -> None:
 
     listen_on = settings.server
     port = listen_on.port or net.free_port()
+    taken = net.why_taken(listen_on.host, port)  # Granian shares a port: two servers would take turns
+    if taken:
+        raise _no_listener(listen_on.host, port, taken)
     names = frozenset(listen_on.names)
     server = Server(
         build_asgi(app),
@@ -59,17 +63,29 @@ async def _serve(app: App, settings: Settings, cert: Path, key: Path) -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     serving = asyncio.create_task(server.serve())
-    await asyncio.sleep(0)
+    await _begun(serving, listen_on.host, port)
     shown = "localhost" if "localhost" in names and listen_on.host in _REACHED_BY_LOCALHOST else listen_on.host
     _announce(app, f"https://{shown}:{port}")
     await asyncio.wait({serving, asyncio.create_task(over.wait())}, return_when=asyncio.FIRST_COMPLETED)
     if serving.done() and not over.is_set():
-        raise Unavailable(
-            f"The server could not listen on {listen_on.host}:{port}.", hint="Is the port taken? Try --port 0."
-        )
+        raise Unavailable("The server has stopped by itself.", hint="Start it again; its log may say more.")
     server.stop()  # type: ignore[no-untyped-call]
     with contextlib.suppress(TimeoutError, asyncio.CancelledError):
         await asyncio.wait_for(serving, 5)
+
+
+async def _begun(serving: asyncio.Task[None], host: str, port: int) -> None:
+    """Return when the server takes connections: nothing is announced before."""
+    loop = asyncio.get_running_loop()
+    latest = loop.time() + _BEGIN_MAX
+    while not net.answers(host, port):
+        if serving.done() or loop.time() > latest:
+            raise _no_listener(host, port, "it does not begin")
+        await asyncio.sleep(0.01)
+
+
+def _no_listener(host: str, port: int, why: str) -> Unavailable:
+    return Unavailable(f"The server could not listen on {host}:{port}: {why}.", hint="Is the port taken? Try --port 0.")
 
 
 def _announce(app: App, url: str) -> None:

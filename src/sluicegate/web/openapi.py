@@ -22,6 +22,7 @@ _PROBLEM = {
         "title": {"type": "string"},
         "where": {"type": "string"},
         "hint": {"type": "string"},
+        "request": {"type": "string", "description": "Id of the request, as in the log and the audit trail."},
     },
 }
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 from starlette.applications import Starlette
@@ -97,7 +97,8 @@ def _endpoint(
                 and not getattr(answer, "done", False)
             ):
                 await app.events.wait(str(ask["id"]), float(ask["wait"]))
-                answer = await loop.run_in_executor(pool, partial(app.gate.call, operation, ask, credentials, peer))
+                call = partial(app.gate.call, operation, ask, credentials, peer, again=True)
+                answer = await loop.run_in_executor(pool, call)
             body = answer.__pydantic_serializer__.to_json(answer, by_alias=True)
         except SluiceError as fault:
             return _problem(fault, peer)
@@ -115,7 +116,7 @@ def _endpoint(
 
 
 def _is_number(annotation: object) -> bool:
-    return annotation is int or "int" in str(annotation)
+    return annotation is int or int in get_args(annotation)
 
 
 def _address(request: Request) -> str:
@@ -124,8 +125,12 @@ def _address(request: Request) -> str:
 
 def _credentials(request: Request) -> Credentials:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    found = Secret(token) if scheme.lower() == "bearer" and token else None
-    return Credentials(found, request.headers.get("dpop"), f"{request.method} {request.url.path}")
+    found = Secret(token) if scheme.lower() in ("dpop", "bearer") and token else None
+    proofs = request.headers.getlist("dpop")
+    if len(proofs) > 1:
+        raise Malformed("There is more than one DPoP header.")
+    url = f"https://{request.headers.get('host', '')}{request.scope['raw_path'].decode('latin-1')}"
+    return Credentials(found, proofs[0] if proofs else None, request.method, url)
 
 
 def _query(request: Request, numbers: set[str]) -> dict[str, Any]:
@@ -204,7 +209,7 @@ def _problem(fault: SluiceError, peer: Peer | None = None) -> Response:
     if isinstance(fault, Throttled):
         headers["retry-after"] = str(max(1, round(fault.after)))
     if fault.status == 401:  # noqa: PLR2004
-        headers["www-authenticate"] = "Bearer"
+        headers["www-authenticate"] = 'DPoP algs="ES256"'
     shown = fault.problem() | ({"request": peer.request} if peer else {})
     return Response(orjson.dumps(shown), fault.status, media_type="application/problem+json", headers=headers)
 
@@ -236,7 +241,7 @@ class _Static:
             body, kind = self._files[path]
             lasting = "public, max-age=31536000, immutable" if path.startswith("assets/") else "no-cache"
             response = Response(body, media_type=kind, headers={"cache-control": lasting})
-        elif "index.html" in self._files and "." not in path.rpartition("/")[2]:
+        elif "index.html" in self._files and "." not in path:  # names and ids hold no dot; files and .git do
             response = Response(
                 self._files["index.html"][0], media_type="text/html", headers={"cache-control": "no-store"}
             )

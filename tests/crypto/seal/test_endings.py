@@ -121,15 +121,43 @@ def test_an_error_of_the_target_is_raised_as_it_is(left):
     assert writer.closed
 
 
+class FullBody(Full):
+    """A disk that is full ``left`` bytes after the header, whose length is another each time (the library pads it)."""
+
+    header = b""
+
+    def write(self, data):
+        known = len(self.header)
+        self.header += bytes(data[:2000])
+        end = self.header.find(b"\n", self.header.find(b"\n--- ") + 1) + 1
+        if end == 0 or end >= len(self.header):
+            return len(data)
+        if known < end:
+            return (end - known) + super().write(data[end - known :])
+        return super().write(data)
+
+
+NONCE, TAG = 16, 16
+
+
 @pytest.mark.security
-@pytest.mark.parametrize(("left", "size"), [(250, 1), (0, 0), (CHUNK, CHUNK), (CHUNK + 300, 2 * CHUNK)])
+@pytest.mark.parametrize(
+    ("left", "size"),
+    [(0, 0), (NONCE, 1), (NONCE + TAG, 1), (NONCE + CHUNK + TAG - 1, CHUNK), (NONCE + CHUNK + TAG, 2 * CHUNK)],
+)
 def test_an_error_that_shows_only_at_the_end_is_raised_by_close(left, size):
     """The library itself swallows an error of its last write: a full disk would pass as a whole archive."""
-    writer = seal_to([RECIPIENT], Full(left))
+    writer = seal_to([RECIPIENT], FullBody(left))
     writer.write(b"x" * size)
     with pytest.raises(OSError, match="No space left"):
         writer.close()
     assert writer.closed
+
+
+def test_a_disk_that_has_just_room_enough_takes_the_archive():
+    writer = seal_to([RECIPIENT], FullBody(NONCE + 1 + TAG))
+    writer.write(b"x")
+    writer.close()
 
 
 def test_a_target_that_takes_little_at_a_time_gets_all():

@@ -12,10 +12,12 @@ import pytest
 
 from sluicegate.base.errors import Failed, Invalid, Unreachable
 from sluicegate.kit.net import (
+    answers,
     free_port,
     local_pair,
     receive_descriptors,
     send_descriptors,
+    why_taken,
 )
 
 
@@ -78,3 +80,24 @@ def test_importing_the_way_out_is_quick_and_loads_nothing_heavy():
         ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
         told.append(ran.stdout.strip())
     assert "True []" in told
+
+
+@pytest.mark.security
+def test_a_port_is_taken_even_by_a_listener_that_shares_it():
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+        sock.listen()
+        assert "in use" in why_taken("127.0.0.1", port)
+        assert "in use" in why_taken("0.0.0.0", port)
+    assert why_taken("127.0.0.1", port) == ""
+    assert why_taken("192.0.2.1", port) != "", "an address that is not ours"
+
+
+def test_who_listens_answers():
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+        assert answers("127.0.0.1", port)
+        assert answers("0.0.0.0", port)
+    assert not answers("127.0.0.1", port)

@@ -35,7 +35,7 @@ export function Door({ title, children }: { title: string; children: ReactNode }
             opacity=".14"
           />
         </svg>
-        <p className="door-note">Nothing is kept in this browser: a reload asks you to sign in again.</p>
+        <p className="door-note">What this browser keeps of your sign-in works in this browser alone.</p>
       </header>
       <main className="door-main">
         <div className="door-form">

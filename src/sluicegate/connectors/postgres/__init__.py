@@ -68,6 +68,7 @@ class PostgresSession:
         self._connection, self._ctx = connection, ctx
         self._where = f"{connection.host}:{connection.port}/{connection.database}"
         self._links: list[psycopg.Connection[Any]] = []
+        self._stages: list[PostgresStage] = []
         self._idle: psycopg.Connection[Any] | None = self._link()
 
     def _link(self) -> psycopg.Connection[Any]:
@@ -82,6 +83,8 @@ class PostgresSession:
 
     def close(self) -> None:
         """Close all connections; the server rolls back what was not committed."""
+        for stage in self._stages:  # first the COPY, then its connection: the driver must not find it gone
+            stage.abort()
         for link in self._links:
             link.close()
 
@@ -136,6 +139,7 @@ class PostgresSession:
     def stage(self, item: str, schema: pa.Schema, mode: Mode, marker: Marker) -> Stage:
         """Begin a load in one transaction of its own: nobody sees anything of it before ``commit``."""
         stage = PostgresStage(self._take(), self._where, item, schema, mode, marker, self._ctx.log)
+        self._stages.append(stage)
         try:
             stage.begin()
         except BaseException:

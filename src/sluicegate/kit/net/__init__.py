@@ -6,7 +6,14 @@ the certificate keep the name. All of it is in this package; what others use is 
 
 from sluicegate.kit.net.address import Address, Egress, Grant, Pinned, clean_host
 from sluicegate.kit.net.client import HttpsClient, Reply
-from sluicegate.kit.net.descriptors import free_port, local_pair, receive_descriptors, send_descriptors
+from sluicegate.kit.net.descriptors import (
+    answers,
+    free_port,
+    local_pair,
+    receive_descriptors,
+    send_descriptors,
+    why_taken,
+)
 from sluicegate.kit.net.network import HOPS, Net
 from sluicegate.kit.net.trust import system_authorities
 
@@ -19,10 +26,12 @@ __all__ = [
     "Net",
     "Pinned",
     "Reply",
+    "answers",
     "clean_host",
     "free_port",
     "local_pair",
     "receive_descriptors",
     "send_descriptors",
     "system_authorities",
+    "why_taken",
 ]

@@ -56,3 +56,24 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
+
+
+def why_taken(host: str, port: int) -> str:
+    """Return why nobody can listen at ``host``:``port`` now, or nothing. One who shares the port counts, too."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, port))
+        except OSError as fault:
+            return fault.strerror or "it cannot be bound"
+    return ""
+
+
+def answers(host: str, port: int) -> bool:
+    """Tell whether something listens at our own address ``host``:``port``."""
+    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared with, not bound to
+    try:
+        socket.create_connection((near, port), 1).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,123 @@
+"""Builds the job of a task from what the store and the vault hold. Each use of a secret is on record before it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sluicegate.base.errors import Failed, Missing
+from sluicegate.engine.job import Job, What
+from sluicegate.kit import document
+from sluicegate.kit.connection import Connection
+from sluicegate.kit.flow import Flow
+
+if TYPE_CHECKING:
+    from sluicegate.base.secret import Secret
+    from sluicegate.base.settings import Settings
+    from sluicegate.engine.quarantine import Quarantine
+    from sluicegate.guard.vault import Vault
+    from sluicegate.store.scope import Scope
+
+
+def read_flow(body: dict[str, Any]) -> Flow:
+    """Return the flow that a stored document is."""
+    found = document.parse_definition(body)
+    if not isinstance(found, Flow):
+        raise Failed("this is not a flow")
+    return found
+
+
+class Builder:
+    """Knows settings, vault and quarantine, so that a task need not."""
+
+    def __init__(self, settings: Settings, vault: Vault, quarantine: Quarantine) -> None:
+        """Build from these."""
+        self._settings, self._vault, self._quarantine = settings, vault, quarantine
+
+    def run(self, scope: Scope, run: str, body: dict[str, Any], params: Mapping[str, Any]) -> Job:
+        """Return the job of a run of the flow in ``body``."""
+        return self._flow_job(scope, "run", run, body, params, {})
+
+    def preview(self, scope: Scope, ask: Mapping[str, Any]) -> Job:
+        """Return the job that shows the first rows of a step."""
+        body = scope.definitions().get("flow", str(ask["flow"])).body
+        read_flow(body).values(ask["params"])
+        return self._flow_job(scope, "preview", "", body, ask["params"], ask)
+
+    def explore(self, scope: Scope, what: What, ask: Mapping[str, Any]) -> Job:
+        """Return the job that tests a connection or lists its items."""
+        connections, secrets = self._connections(scope, (str(ask["connection"]),), what)
+        return Job(what=what, run="", connections=connections, secrets=secrets, ask=dict(ask), **self._place(scope))
+
+    def _flow_job(
+        self,
+        scope: Scope,
+        what: What,
+        run: str,
+        body: dict[str, Any],
+        params: Mapping[str, Any],
+        ask: Mapping[str, Any],
+    ) -> Job:
+        flow = read_flow(body)
+        connections, secrets = self._connections(scope, flow.connections(), f"{what} {run or flow.name}")
+        keeps = _quarantines(flow)
+        return Job(
+            what=what,
+            run=run,
+            flow=body,
+            params=dict(params),
+            connections=connections,
+            recipients=_recipients(scope, flow),
+            secrets=secrets,
+            snapshot=scope.runs().snapshot(flow.name),
+            input_max=self._settings.limits.input,
+            quarantine=self._quarantine.recipient(scope) if keeps else "",
+            quarantine_folder=self._quarantine.folder(scope) if keeps else None,
+            ask=dict(ask),
+            **self._place(scope),
+        )
+
+    def _place(self, scope: Scope) -> dict[str, Any]:
+        """Return where a tenant's tasks work and what they may reach."""
+        root: Path = self._settings.data / scope.tenant
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return {
+            "root": root,
+            "egress": tuple(each.model_dump() for each in self._settings.egress),
+            "jail": self._settings.jail.model_dump(),
+        }
+
+    def _connections(
+        self, scope: Scope, names: Iterable[str], purpose: str
+    ) -> tuple[dict[str, dict[str, Any]], dict[str, Secret]]:
+        """Return the documents of connections and the secrets they name."""
+        connections: dict[str, dict[str, Any]] = {}
+        secrets: dict[str, Secret] = {}
+        for name in names:
+            body = connections[name] = scope.definitions().get("connection", name).body
+            found = document.parse_definition(body)
+            if not isinstance(found, Connection):
+                raise Failed(f"{name!r} is not a connection")
+            for wanted in found.secret_names():
+                try:
+                    secrets[wanted] = self._vault.use(scope, wanted, purpose=purpose)
+                except Missing:
+                    raise Failed(
+                        f"The secret {wanted!r} is not set.",
+                        where=f"connection {name}",
+                        hint=f"Set it: sluice secret set {wanted}",
+                    ) from None
+        return connections, secrets
+
+
+def _recipients(scope: Scope, flow: Flow) -> dict[str, str]:
+    """Return the keys of the recipients that the flow seals for by name."""
+    named = (to for step in flow.steps if (seal := getattr(step, "seal", None)) for to in seal.to)
+    return {
+        to: str(scope.definitions().get("recipient", to).body["recipient"]) for to in named if not to.startswith("age1")
+    }
+
+
+def _quarantines(flow: Flow) -> bool:
+    return any("quarantine" in (getattr(step, "on_fail", ""), getattr(step, "on_reject", "")) for step in flow.steps)

@@ -1,0 +1,43 @@
+"""The record of a run: its events are stored, and those who watch are woken."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sluicegate.engine.events import Events
+    from sluicegate.engine.task import Task
+    from sluicegate.store.scope import Scope
+
+_CANCEL_LOOK = 0.5
+
+
+class Recorder:
+    """Takes the events of one run. It is what a task reports to, and while it does, it looks for a cancel request."""
+
+    def __init__(self, scope: Scope, events: Events, run: str) -> None:
+        """Nothing is written yet."""
+        self._scope, self._events, self._run = scope, events, run
+        self._looked = 0.0
+        self.task: Task | None = None
+        """Who is ended when somebody asks for it, here or on another node."""
+
+    def __call__(self, kind: str, body: dict[str, Any]) -> None:
+        """Keep what a task reports. The first schema of a step stays as the flow's snapshot."""
+        runs = self._scope.runs()
+        if kind == "schema":
+            flow = runs.get(self._run).flow
+            if body["step"] not in runs.snapshot(flow):
+                runs.put_snapshot(flow, body["step"], body["columns"])
+        self.write(kind, body)
+        now = time.monotonic()
+        if now - self._looked > _CANCEL_LOOK:
+            self._looked = now
+            if self.task is not None and runs.cancel_requested(self._run):
+                self.task.cancel()
+
+    def write(self, kind: str, body: dict[str, Any]) -> None:
+        """Keep one event."""
+        self._scope.runs().event(self._run, kind, body)
+        self._events.wake(self._run)

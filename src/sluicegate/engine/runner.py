@@ -1,0 +1,206 @@
+"""Carries out one run, segment by segment: rights, task, receipts, and how it ended. Never touches a row."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
+from sluicegate.base.errors import Cancelled, Denied, Missing, SluiceError, rebuild
+from sluicegate.base.permission import Permission
+from sluicegate.base.principal import Principal, Role, Via
+from sluicegate.engine.builder import Builder, read_flow
+from sluicegate.engine.plan import one_writer, plan, steps
+from sluicegate.engine.recorder import Recorder
+from sluicegate.engine.task import Task
+from sluicegate.guard import policy
+from sluicegate.kit.flow import Flow
+from sluicegate.kit.step import Reading
+
+if TYPE_CHECKING:
+    from sluicegate.engine.events import Events
+    from sluicegate.engine.jobs import Step
+    from sluicegate.guard.audit import Audit
+    from sluicegate.store.runs import Run
+    from sluicegate.store.scope import Scope, System
+
+_PATIENCE = 12.0
+"""Seconds until this node stops whatever its tasks do; they are ended by force before."""
+
+
+class Left(BaseException):
+    """The node stops. Not an outcome: what records outcomes lets it pass, so the run goes on at the next start."""
+
+
+class Runner:
+    """Carries out runs, several at once; each has a task of its own."""
+
+    def __init__(self, system: System, builder: Builder, audit: Audit, events: Events) -> None:
+        """Wire; nothing is carried out before ``arrive``."""
+        self._system, self._builder, self._audit, self._events = system, builder, audit, events
+        self._tasks: dict[str, Task] = {}
+        self._lock = threading.Lock()
+        self._leaving = True
+
+    @property
+    def running(self) -> int:
+        """How many tasks there are."""
+        return len(self._tasks)
+
+    def cancel(self, run: str) -> None:
+        """End a run's task when it is here; elsewhere, its worker sees the request in the store."""
+        with self._lock:
+            task = self._tasks.get(run)
+        if task is not None:
+            task.cancel()
+
+    def arrive(self) -> None:
+        """Take up runs (again)."""
+        self._leaving = False
+
+    def leave(self) -> None:
+        """End all tasks because this node stops, and wait for them: their runs go on at the next start."""
+        with self._lock:
+            self._leaving = True
+            tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        until = time.monotonic() + _PATIENCE
+        while self._tasks and time.monotonic() < until:
+            time.sleep(0.02)
+
+    def execute(self, run: str, tenant: str, step: Step) -> None:
+        """Carry out a run that the store holds as queued, or go on with one that was cut off.
+
+        Whatever its own fault is, it ends the run and is on record. Raises only ``Left``, and what the store raises.
+        """
+        who = self._principal(run, tenant)
+        scope = self._scope(tenant, who)
+        from sluicegate.store.runs import State
+
+        runs, record = scope.runs(), Recorder(scope, self._events, run)
+        found = runs.get(run)
+        if found.state not in ("queued", "running"):
+            return
+        if found.state == "queued":
+            if runs.cancel_requested(run):
+                self._finish(scope, run, "cancelled", {}, Cancelled("The run was cancelled before it began."))
+                return
+            runs.advance(run, State.RUNNING)
+            record.write("state", {"state": "running"})
+        else:
+            record.write("log", {"level": "warning", "message": "The run goes on after a restart."})
+        began = time.monotonic()
+        counts: dict[str, Any] = {"read": 0, "written": 0, "rejected": 0, "bytes": 0, "peak": 0, "seconds": 0.0}
+        landed: list[str] = []
+        try:
+            self._recheck(scope, run)
+            stored = scope.definitions().get("flow", found.flow, found.flow_version)
+            flow = read_flow(stored.body)
+            with _Lazy(lambda: self._begin(scope, record, found, stored.body)) as task:
+                for segment in plan(flow, self._one_writer(scope, flow)):
+                    done = step(segment.name, lambda name=segment.name: self._segment(scope, run, task, name))  # type: ignore[misc]
+                    if "problem" in done:
+                        raise rebuild(done["problem"])
+                    self._count(counts, flow, done)
+                    for name, receipt in done["receipts"].items():
+                        landed.append(name)
+                        runs.receipt(run, name, receipt)
+                        record.write("receipt", {"step": name, **receipt})
+        except SluiceError as fault:
+            state = "cancelled" if isinstance(fault, Cancelled) or runs.cancel_requested(run) else "failed"
+            if isinstance(fault, Cancelled) and landed:
+                fault = Cancelled(f"The run was cancelled; landed before that: {', '.join(landed)}.")
+            self._finish(scope, run, state, counts, fault)
+            return
+        finally:
+            with self._lock:
+                self._tasks.pop(run, None)
+        counts["seconds"] = round(time.monotonic() - began, 3)
+        self._finish(scope, run, "finished_with_rejects" if counts["rejected"] else "succeeded", counts, None)
+
+    @staticmethod
+    def _one_writer(scope: Scope, flow: Flow) -> frozenset[str]:
+        return one_writer({name: scope.definitions().get("connection", name).body for name in flow.connections()})
+
+    def _segment(self, scope: Scope, run: str, lazy: _Lazy, name: str) -> dict[str, Any]:
+        if scope.runs().cancel_requested(run):
+            return {"problem": Cancelled("The run was cancelled.").problem()}
+        try:
+            return lazy.get().do(name)
+        except SluiceError as fault:
+            if self._leaving:  # what it says is our own doing: no outcome of the run
+                raise Left from None
+            return {"problem": fault.problem()}
+
+    def _begin(self, scope: Scope, record: Recorder, run: Run, body: dict[str, Any]) -> Task:
+        job = self._builder.run(scope, run.id, body, run.params)
+        with self._lock:
+            if self._leaving:
+                raise Left
+            task = record.task = self._tasks[run.id] = Task(job, record)
+        return task
+
+    def _finish(self, scope: Scope, run: str, state: str, counts: dict[str, Any], fault: SluiceError | None) -> None:
+        from sluicegate.store.runs import State
+
+        error = fault.problem() if fault else None
+        with scope.transaction():
+            scope.runs().advance(run, State(state), counts=counts, error=error)
+            if fault:
+                scope.runs().event(run, "log", {"level": "error", "message": str(fault)})
+            scope.runs().event(run, "state", {"state": state})
+            self._audit.event("run.finish", scope.who, None, state, {"run": run}, tenant=scope.tenant)
+        self._events.wake(run)
+
+    @staticmethod
+    def _count(counts: dict[str, Any], flow: Flow, done: dict[str, Any]) -> None:
+        named = steps(flow)
+        for name, each in done["counts"]["steps"].items():
+            if isinstance(named.get(name), Reading):
+                counts["read"] += each["rows"]
+                counts["bytes"] += each["bytes"]
+            counts["rejected"] += each["rejected"]
+        counts["written"] += sum(receipt["rows"] for receipt in done["receipts"].values())
+        counts["peak"] = max(counts["peak"], done["counts"]["peak"])
+
+    def _scope(self, tenant: str, who: Principal) -> Scope:
+        from sluicegate.store.scope import Scope as Opened
+
+        return Opened(self._system.database, tenant, who)
+
+    def _principal(self, run: str, tenant: str) -> Principal:
+        """Return whom a run runs as: the person who started it, with the rights they have now."""
+        system = Principal("system", tenant, Role.OPERATOR, Via.SYSTEM)
+        by = self._scope(tenant, system).runs().get(run).by
+        try:
+            user = self._system.accounts().get(by)
+        except Missing:
+            return system
+        return Principal(user.id, tenant, Role(user.role), Via.SYSTEM)
+
+    def _recheck(self, scope: Scope, run: str) -> None:
+        user = self._system.accounts().get(scope.who.id)
+        if user.state != "active" or not policy.allowed(scope.who, Permission.RUN_CONTROL):
+            raise Denied("The person this run runs as may not run flows any more.", where=f"run {run}")
+
+
+class _Lazy:
+    """A task that starts when a segment first needs it: segments on record start none."""
+
+    def __init__(self, begin: Callable[[], Task]) -> None:
+        self._begin = begin
+        self._task: Task | None = None
+
+    def get(self) -> Task:
+        if self._task is None:
+            self._task = self._begin()
+        return self._task
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.close()

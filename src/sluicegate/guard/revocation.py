@@ -1,0 +1,134 @@
+"""What makes access tokens void before they expire: marks, kept in memory on every node and fed from the store.
+
+A token carries the number of the newest mark when it was made (``epo``). It is void when a mark on everybody, its
+tenant or its user is newer, or when its own id or family is marked: the strictest always wins (SEC-T10).
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from sluicegate.base import clock
+from sluicegate.base.errors import SluiceError, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sluicegate.crypto.token import Claims
+    from sluicegate.store.grants import Mark
+    from sluicegate.store.scope import System
+
+BEAT: Final = 1.0
+"""Seconds between two looks at the store when nothing is announced."""
+STALE: Final = 30.0
+"""Seconds without news after which nothing may be changed (SEC-T11)."""
+_PURGE: Final = 3600.0
+
+
+class Revocation:
+    """The marks, as this node knows them. Safe to share between threads."""
+
+    def __init__(self, system: System, now: clock.Clock = clock.system) -> None:
+        """Know nothing before ``pull``."""
+        self._system, self._now = system, now
+        self._marked = system.database.marked
+        self._seq, self._everybody, self._fresh = 0, 0, float("-inf")
+        self._tenants: dict[str, int] = {}
+        self._users: dict[str, int] = {}
+        self._over: dict[str, float] = {}  # ids of tokens and families, and until when they matter
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.on_keys: Callable[[], None] = lambda: None
+        """Called when the signing keys have changed."""
+
+    def newest(self) -> int:
+        """Return the number of the newest mark, read from the store: what a token made now carries.
+
+        Read it *before* what the token is made from. Then a change that comes between the two makes the token void.
+        """
+        return self._system.marks().last()
+
+    def holds(self, claims: Claims) -> bool:
+        """Tell whether no mark forbids a token. What this process has marked counts at once."""
+        if self._marked.is_set():
+            self.pull()
+        newest = max(self._everybody, self._tenants.get(claims.tid or "", 0), self._users.get(claims.sub, 0))
+        return newest <= claims.epo and claims.jti not in self._over and claims.sid not in self._over
+
+    def require_fresh(self) -> None:
+        """Raise ``Unavailable`` when nothing has been heard for so long that a change cannot be allowed (SEC-T11)."""
+        if self._now() - self._fresh > STALE:
+            raise Unavailable(
+                "It is not known whether sign-ins have been ended, so nothing is changed.",
+                hint="Try again when the store answers.",
+            )
+
+    def pull(self) -> None:
+        """Read the marks that are new. Raises ``Unavailable``."""
+        with self._lock:
+            self._marked.clear()  # before reading: a mark that comes now sets it again
+            while found := self._system.marks().since(self._seq):
+                for mark in found:
+                    self._take(mark)
+            self._fresh = self._now()
+
+    def _take(self, mark: Mark) -> None:
+        self._seq = mark.seq
+        if mark.kind == "all":
+            self._everybody = mark.seq
+        elif mark.kind == "tenant":
+            self._tenants[mark.subject] = mark.seq
+        elif mark.kind == "user":
+            self._users[mark.subject] = mark.seq
+        elif mark.kind == "keys":
+            self.on_keys()
+        elif mark.value > self._now():
+            self._over[mark.subject] = mark.value
+
+    # -- the feed ------------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Read all marks, then follow them in the background until ``close``."""
+        self.pull()
+        self._stop.clear()
+        for work in (self._listen, self._follow):
+            thread = threading.Thread(target=work, name=f"marks-{work.__name__.strip('_')}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def close(self) -> None:
+        """End the background work."""
+        self._stop.set()
+        self._marked.set()  # wakes the follower
+        for thread in self._threads:
+            thread.join(5)
+        self._threads.clear()
+
+    def _listen(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._system.database.watch(self._stop)
+            except SluiceError:
+                self._stop.wait(BEAT)  # the follower looks by itself meanwhile
+
+    def _follow(self) -> None:
+        purged = self._now()
+        while not self._stop.is_set():
+            self._marked.wait(BEAT)
+            if self._stop.is_set():
+                return
+            try:
+                self.pull()
+                if self._now() - purged > _PURGE:
+                    purged = self._now()
+                    self._system.marks().purge()
+                    self._forget()
+            except SluiceError:
+                self._stop.wait(BEAT)  # ``require_fresh`` tells when it has lasted too long
+
+    def _forget(self) -> None:
+        with self._lock:
+            now = self._now()
+            self._over = {name: until for name, until in self._over.items() if until > now}

@@ -1,0 +1,168 @@
+"""One run with a real task; the record of steps is the test's own."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from sluicegate.base.principal import Role
+from sluicegate.engine.runner import Left
+from tests.fixtures.flow import HERE, READ, WRITE, add_run, put, put_flow, wait_for
+
+MANY = "id,v\n" + "".join(f"{n},{n % 97}\n" for n in range(2_000_000))
+
+
+@pytest.fixture
+def runner(fresh):
+    made = fresh.app.worker._runner
+    made.arrive()
+    yield made
+    made.leave()
+
+
+def plain(name, do):
+    return do()
+
+
+def test_a_run_lands_and_its_record_is_complete(fresh, runner):
+    scope, folder = put_flow(fresh)
+    run = add_run(fresh, scope)
+    runner.execute(run, scope.tenant, plain)
+    found = scope.runs().get(run)
+    assert (found.state, found.error) == ("succeeded", None)
+    assert {name: found.counts[name] for name in ("read", "written", "rejected")} == {
+        "read": 3,
+        "written": 3,
+        "rejected": 0,
+    }
+    assert (folder / "out.csv").read_text().splitlines()[0] == "id,v"
+    assert scope.runs().receipts(run)["write-2"]["rows"] == 3
+    kinds = [each.kind for each in scope.runs().events(run)]
+    assert (kinds[0], kinds[-1]) == ("state", "state")
+    assert {"schema", "progress", "receipt"} <= set(kinds)
+    assert runner.running == 0
+
+
+def test_a_run_that_is_over_is_not_carried_out_again(fresh, runner):
+    scope, folder = put_flow(fresh)
+    run = add_run(fresh, scope)
+    runner.execute(run, scope.tenant, plain)
+    (folder / "out.csv").unlink()
+    runner.execute(run, scope.tenant, plain)
+    assert not (folder / "out.csv").exists()
+
+
+def test_a_failure_is_on_record_and_no_fault_of_the_engine(fresh, runner):
+    scope, folder = put_flow(fresh)
+    (folder / "in.csv").unlink()
+    run = add_run(fresh, scope)
+    runner.execute(run, scope.tenant, plain)
+    found = scope.runs().get(run)
+    assert found.state == "failed"
+    assert found.error["where"].startswith("step a")
+
+
+def test_rejects_show_in_the_state(fresh, runner):
+    check = {
+        "check": {"name": "c", "from": "a", "rules": [{"column": "v", "between": [15, 99]}], "on_fail": "quarantine"}
+    }
+    scope, _ = put_flow(fresh, READ, check, {"write": {**WRITE["write"], "from": "c"}})
+    run = add_run(fresh, scope)
+    runner.execute(run, scope.tenant, plain)
+    found = scope.runs().get(run)
+    assert (found.state, found.counts["rejected"], found.counts["written"]) == ("finished_with_rejects", 1, 2)
+    rejects = fresh.app.worker.ask(scope, "rejects", {"run": run, "limit": 5})
+    assert [each["reason"] for each in rejects["items"]] == ["v must be between 15 and 99"]
+
+
+def test_segments_on_record_are_not_done_again_and_start_no_task(fresh, runner):
+    scope, folder = put_flow(fresh)
+    run = add_run(fresh, scope)
+    answers = {}
+    runner.execute(run, scope.tenant, lambda name, do: answers.setdefault(name, do()))
+    (folder / "out.csv").unlink()
+    again = add_run(fresh, scope)
+    runner.execute(again, scope.tenant, lambda name, do: answers[name])
+    assert scope.runs().get(again).state == "succeeded"
+    assert not (folder / "out.csv").exists()
+
+
+def test_a_cancelled_run_lands_nothing(fresh, runner):
+    scope, folder = put_flow(fresh, rows=MANY)
+    run = add_run(fresh, scope)
+    thread = threading.Thread(target=runner.execute, args=(run, scope.tenant, plain))
+    thread.start()
+    wait_for(lambda: any(each.kind == "progress" for each in scope.runs().events(run)))
+    scope.runs().request_cancel(run)
+    runner.cancel(run)
+    thread.join(30)
+    assert scope.runs().get(run).state == "cancelled"
+    assert [each.name for each in folder.iterdir()] == ["in.csv"]
+
+
+def test_a_run_cancelled_before_it_began_starts_no_task(fresh, runner):
+    scope, _ = put_flow(fresh)
+    run = add_run(fresh, scope)
+    scope.runs().request_cancel(run)
+    runner.execute(run, scope.tenant, lambda *_: pytest.fail("a step was begun"))
+    assert scope.runs().get(run).state == "cancelled"
+
+
+def test_a_node_that_stops_is_no_outcome_of_its_runs(fresh, runner):
+    scope, _ = put_flow(fresh, rows=MANY)
+    run = add_run(fresh, scope)
+    ended = []
+
+    def carry():
+        try:
+            runner.execute(run, scope.tenant, plain)
+        except BaseException as fault:  # noqa: BLE001 - it is looked at below
+            ended.append(fault)
+
+    thread = threading.Thread(target=carry)
+    thread.start()
+    wait_for(lambda: any(each.kind == "progress" for each in scope.runs().events(run)))
+    runner.leave()
+    thread.join(30)
+    assert [type(each) for each in ended] == [Left]
+    assert scope.runs().get(run).state == "running"
+    assert runner.running == 0
+    runner.arrive()
+    runner.execute(run, scope.tenant, plain)
+    assert (scope.runs().get(run).state, scope.runs().get(run).counts["written"]) == ("succeeded", 2_000_000)
+
+
+@pytest.mark.security
+@pytest.mark.parametrize(("change", "to"), [("set_state", "disabled"), ("set_role", Role.VIEWER)])
+def test_whoever_may_not_run_flows_any_more_runs_none(fresh, runner, change, to):
+    scope, folder = put_flow(fresh)
+    run = add_run(fresh, scope)
+    person = fresh.people["north", Role.EDITOR]
+    getattr(scope.people(), change)(person.id, to)
+    runner.execute(run, scope.tenant, lambda *_: pytest.fail("a step was begun"))
+    found = scope.runs().get(run)
+    assert (found.state, found.error["code"]) == ("failed", "denied")
+    assert not (folder / "out.csv").exists()
+
+
+@pytest.mark.security
+def test_the_end_of_a_run_is_audited(fresh, runner):
+    scope, _ = put_flow(fresh)
+    run = add_run(fresh, scope)
+    seen = fresh.head()
+    runner.execute(run, scope.tenant, plain)
+    (record,) = [each for each in fresh.records(after=seen) if each["action"] == "run.finish"]
+    assert (record["result"], record["about"]["run"]) == ("succeeded", run)
+
+
+@pytest.mark.security
+def test_a_run_of_another_tenant_s_is_not_found(fresh, runner):
+    from sluicegate.base.errors import Missing
+
+    scope, _ = put_flow(fresh)
+    run = add_run(fresh, scope)
+    put(fresh, HERE, tenant="south")
+    with pytest.raises(Missing):
+        runner.execute(run, fresh.tenants["south"], plain)
+    assert scope.runs().get(run).state == "queued"

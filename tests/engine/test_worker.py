@@ -1,0 +1,109 @@
+"""The engine of a node with its real jobs, tasks and jail."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from sluicegate.app import build
+from sluicegate.base.errors import Failed
+from tests.fixtures.flow import READ, WRITE, add_run, put_flow, wait_for, wait_run
+
+MAP = {"map": {"name": "m", "from": "a", "columns": {"id": "id", "w": "v * 2"}}}
+
+
+def test_a_run_is_started_and_lands(engine):
+    scope, folder = put_flow(engine, READ, MAP, {"write": {**WRITE["write"], "from": "m"}})
+    run = add_run(engine, scope)
+    engine.app.worker.start(run, scope)
+    assert wait_run(scope, run).state == "succeeded"
+    assert (folder / "out.csv").read_text().split() == ["id,w", "1,20", "2,40", "3,60"]
+
+
+def test_a_run_that_a_stop_has_cut_off_goes_on_at_the_next_start(engine):
+    rows = "id,v\n" + "".join(f"{n},{n % 97}\n" for n in range(2_000_000))
+    scope, folder = put_flow(engine, rows=rows)
+    run = add_run(engine, scope)
+    engine.app.worker.start(run, scope)
+    wait_for(lambda: any(each.kind == "progress" for each in scope.runs().events(run)))
+    engine.app.worker.close()
+    assert scope.runs().get(run).state == "running"
+    assert not (folder / "out.csv").exists()
+    again = build(engine.settings)
+    again.worker.open()
+    try:
+        assert wait_run(scope, run).state == "succeeded"
+        assert scope.runs().get(run).counts["written"] == 2_000_000
+        told = [each.body["message"] for each in scope.runs().events(run) if each.kind == "log"]
+        assert told == ["The run goes on after a restart."]
+    finally:
+        for thread in threading.enumerate():
+            if thread.name == "jail-probe":
+                thread.join(20)
+        again.close()
+
+
+def test_previews_tests_and_items_are_answered(engine):
+    scope, _ = put_flow(engine, READ, MAP, {"write": {**WRITE["write"], "from": "m"}})
+    worker = engine.app.worker
+    shown = worker.ask(scope, "preview", {"flow": "f", "params": {}, "step": "m", "limit": 2})
+    assert shown == {"columns": {"id": "int64", "w": "int64"}, "rows": [[1, 20], [2, 40]]}
+    assert [each["name"] for each in worker.ask(scope, "items", {"connection": "here"})] == ["in.csv"]
+    assert isinstance(worker.ask(scope, "test", {"connection": "here"}), str)
+
+
+def test_too_many_previews_are_refused_and_the_slots_come_back(engine, monkeypatch):
+    scope, _ = put_flow(engine)
+    worker = engine.app.worker
+    slots = threading.BoundedSemaphore(1)
+    slots.acquire()
+    monkeypatch.setattr(worker, "_slots", slots)
+    monkeypatch.setattr(slots, "acquire", lambda timeout: type(slots).acquire(slots, timeout=0.05))
+    with pytest.raises(Failed, match="Too many previews"):
+        worker.ask(scope, "items", {"connection": "here"})
+    slots.release()
+    for _ in range(2):
+        assert worker.ask(scope, "items", {"connection": "here"})
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-S06")
+def test_the_jail_is_attacked_at_the_start_and_its_worth_is_told(engine):
+    assert engine.app.worker.health() == {"jail": "full", "jail_missing": [], "running": 0}
+    found = [each for each in engine.records(None) if each["action"] == "jail.probe"]
+    assert [each["result"] for each in found] == ["full"]
+
+
+@pytest.mark.security
+def test_what_a_crash_has_left_is_swept_at_the_start(fresh):
+    _, folder = put_flow(fresh)
+    draft = folder / f".sluice-{'0' * 32}.tmp"
+    draft.write_text("rows of a run that was cut off")
+    fresh.app.worker.open()
+    try:
+        assert not draft.exists()
+        assert (folder / "in.csv").exists()
+    finally:
+        for thread in threading.enumerate():
+            if thread.name == "jail-probe":
+                thread.join(20)
+        fresh.app.worker.close()
+
+
+def test_a_node_keeps_its_name(fresh):
+    worker = fresh.app.worker
+    assert worker._node() == worker._node() == build(fresh.settings).worker._node()
+
+
+@pytest.mark.security
+def test_jobs_hold_no_rows_and_no_secrets(engine):
+    scope, _ = put_flow(engine, rows="id,v\ncanary,1\n")
+    run = add_run(engine, scope)
+    engine.app.worker.start(run, scope)
+    assert wait_run(scope, run).state == "succeeded"
+    engine.app.worker.close()
+    raw = b"".join(each.read_bytes() for each in engine.home.glob("jobs.db*"))
+    assert run.encode() in raw
+    assert b"canary" not in raw
+    assert (engine.home / "jobs.db").stat().st_mode & 0o077 == 0

@@ -1,0 +1,139 @@
+"""The mint: keys that are replaced while everybody works, one for each purpose, and kept sealed."""
+
+from __future__ import annotations
+
+import pytest
+
+from sluicegate.base.errors import Conflict, Corrupt, Unauthenticated
+from sluicegate.base.principal import Principal, Role
+from sluicegate.crypto.keys import Key, load_key_file
+from sluicegate.crypto.token import LEEWAY
+from sluicegate.guard.tokens import ACCESS, KEYS_MAX, LEAD, PENDING, Tokens
+
+TTL = 300
+WHO = Principal("u1", "t1", Role.EDITOR, grant="s1", key="k" * 43)
+
+
+class Hand:
+    """A clock that stands where a test puts it."""
+
+    def __init__(self):
+        import time
+
+        self.now = time.time()
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def hand():
+    return Hand()
+
+
+def make(place, hand, root=None):
+    services = place.app.services
+    return Tokens(root or load_key_file(place.home / "root.key"), TTL, services.system, services.revocation, hand)
+
+
+def mint(tokens, purpose=ACCESS):
+    return tokens.mint(purpose, WHO, tokens._revocation.newest())[0].reveal()
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T12")
+def test_a_token_says_who_and_which_key(empty, hand):
+    claims = make(empty, hand).verify(ACCESS, mint(make(empty, hand)))
+    assert (claims.sub, claims.tid, claims.role, claims.sid) == ("u1", "t1", "editor", "s1")
+    assert claims.cnf == {"jkt": WHO.key}
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T17")
+def test_a_token_of_one_purpose_is_none_of_another(empty, hand):
+    tokens = make(empty, hand)
+    for made, asked in ((ACCESS, PENDING), (PENDING, ACCESS)):
+        with pytest.raises(Unauthenticated):
+            tokens.verify(asked, mint(tokens, made))
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T16")
+def test_keys_are_replaced_while_everybody_works(empty, hand):
+    here, there = make(empty, hand), make(empty, hand)  # two nodes
+    old = mint(here)
+    fresh = here.rotate()
+    there.reload()  # the mark makes a node do that
+    assert here.verify(ACCESS, mint(there))
+    assert there.verify(ACCESS, mint(here)), "signed by the old key until every node knows the new one"
+    hand.now += LEAD
+    assert fresh in _kid(mint(here))
+    assert there.verify(ACCESS, mint(here))
+    assert there.verify(ACCESS, old), "what the old key signed holds as long as it was to hold"
+    stale = Tokens._alive(here._keys, hand.now)
+    assert len(stale) == 2
+    hand.now += TTL + LEEWAY
+    assert len(Tokens._alive(here._keys, hand.now)) == 1
+    for tokens in (here, there):
+        with pytest.raises(Unauthenticated):
+            tokens.verify(ACCESS, old)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T16")
+def test_in_an_emergency_the_old_key_is_gone_at_once(empty, hand):
+    here = make(empty, hand)
+    old = mint(here)
+    here.rotate(at_once=True)
+    with pytest.raises(Unauthenticated):
+        here.verify(ACCESS, old)
+    assert here.verify(ACCESS, mint(here))
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T16")
+def test_a_hundred_clients_notice_nothing(empty, hand):
+    here, there = make(empty, hand), make(empty, hand)
+    held = [mint(here) for _ in range(100)]
+    for step in range(int(LEAD) + 5):
+        if step == 2:
+            here.rotate()
+            there.reload()
+        hand.now += 1
+        held = [mint(each) for each in (here, there) for _ in range(50)]
+        assert all(node.verify(ACCESS, token) for node in (here, there) for token in held)
+
+
+def test_a_fourth_key_waits_until_the_first_is_over(empty, hand):
+    tokens = make(empty, hand)
+    for _ in range(KEYS_MAX - 1):
+        tokens.rotate()
+    with pytest.raises(Conflict, match="not over yet"):
+        tokens.rotate()
+    hand.now += LEAD + TTL + LEEWAY + 1
+    tokens.rotate()
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V01", "SEC-T03")
+def test_the_keys_are_kept_sealed_and_only_the_root_key_opens_them(empty, hand):
+    tokens = make(empty, hand)
+    raw = tokens._keys[0].key.raw
+    blob = empty.app.services.system.blobs().get("token-keys")
+    assert raw not in blob
+    assert len(raw) == 64
+    for other in (blob[:-1] + bytes([blob[-1] ^ 1]), b"", b"x"):
+        empty.app.services.system.blobs().put("token-keys", other)
+        with pytest.raises(Corrupt):
+            make(empty, hand)
+    empty.app.services.system.blobs().put("token-keys", blob)
+    with pytest.raises(Corrupt):
+        make(empty, hand, Key(bytes(range(64))))
+    assert make(empty, hand)._keys[0].kid == tokens._keys[0].kid
+
+
+def _kid(token):
+    import base64
+
+    head = token.split(".")[0]
+    return base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)).decode()
