@@ -3,8 +3,15 @@ from __future__ import annotations
 import pytest
 
 from sluicegate.base.errors import Invalid, UnknownColumn
+from sluicegate.conformance.step import TransformSuite
 from sluicegate.kit.columns import Columns
 from sluicegate.steps.join import Join
+
+
+class TestJoin(TransformSuite):
+    plugin = Join
+    whole = {"name": "j", "left": "l", "right": "r", "on": ["k"], "how": "full"}
+    schemas = {"l": ("k", "a"), "r": ("k", "A")}
 
 
 def join(**fields: object) -> Join:

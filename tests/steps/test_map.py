@@ -3,10 +3,25 @@ from __future__ import annotations
 import pytest
 
 from sluicegate.base.errors import Invalid, UnknownColumn
+from sluicegate.conformance.step import TransformSuite
 from sluicegate.kit.columns import Columns
 from sluicegate.steps.map import Map
 
+
+
 INPUTS = {"in": Columns("s0", {"a": "c0", "b": "c1", "B": "c2"})}
+
+
+class TestMap(TransformSuite):
+    plugin = Map
+    whole = {"name": "m", "from": "rows", "columns": {"x": "a + :more", "X": "upper(b)"}, "where": "a > 1"}
+    schemas = {"rows": ("a", "b", "c")}
+
+
+class TestMapOfAllColumns(TransformSuite):
+    plugin = Map
+    whole = {"name": "m", "from": "rows", "where": "a > 1"}
+    schemas = {"rows": ("a", "b")}
 
 
 def step(**fields: object) -> Map:
