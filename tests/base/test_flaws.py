@@ -47,7 +47,9 @@ def told(model: Any, value: Any) -> str:
 @pytest.mark.parametrize("kind", get_args(ErrorType))
 def test_every_kind_of_error_has_plain_words(kind):
     context = CONTEXT if kind in ("value_error", "assertion_error") else {**CONTEXT, "error": CANARY}
-    fault = ValidationError.from_exception_data("M", [InitErrorDetails(type=kind, loc=("a",), input=CANARY, ctx=context)])
+    fault = ValidationError.from_exception_data(
+        "M", [InitErrorDetails(type=kind, loc=("a",), input=CANARY, ctx=context)]
+    )
     message = from_validation(fault).message
     assert not JARGON.search(message), message
     assert message.startswith("a: ")
@@ -55,7 +57,9 @@ def test_every_kind_of_error_has_plain_words(kind):
 
 VALUES = st.recursive(
     st.sampled_from([CANARY, None, True, 5, -1.5, "", "a", b"x", float("nan"), 10**30]) | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["secret", "type", "name", "x"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["secret", "type", "name", "x"]), inner)
+    ),
     max_leaves=4,
 )
 
@@ -126,7 +130,8 @@ def test_only_a_misfit_is_quoted():
     assert told(Annotated[Any, AfterValidator(_library)], CANARY) == "does not fit"
     with pytest.raises(ValidationError) as caught:
         raise ValidationError.from_exception_data(
-            "M", [InitErrorDetails(type=PydanticCustomError("odd", CANARY), loc=(), input=1)]  # type: ignore[arg-type]
+            "M",
+            [InitErrorDetails(type=PydanticCustomError("odd", CANARY), loc=(), input=1)],  # type: ignore[arg-type]
         )
     assert from_validation(caught.value).message == "does not fit"
 

@@ -111,12 +111,11 @@ def test_errors_name_the_line_of_the_key(call, folder):
 
 
 def test_what_can_never_run_is_refused_before_it_runs(call, folder):
-    for steps, line, says in (
-        ("  - read: { name: rows, connection: here, item: in.csv }\n  - write: { from: rows, connection: here, item: o.csv, "
-         "mode: { type: merge, keys: [id] } }\n", 10, "cannot be written with mode 'merge'"),
-        ("  - read: { name: rows, connection: here, item: in.csv }\n  - map: { name: m, from: rows, where: 'id > :no' }\n",
-         10, "no parameter 'no'"),
-    ):  # fmt: skip
+    read = "  - read: { name: rows, connection: here, item: in.csv }\n"
+    merge = "  - write: { from: rows, connection: here, item: o.csv, mode: { type: merge, keys: [id] } }\n"
+    unknown = "  - map: { name: m, from: rows, where: 'id > :no' }\n"
+    for more, says in ((merge, "cannot be written with mode 'merge'"), (unknown, "no parameter 'no'")):
+        steps, line = read + more, 10
         (folder / "f.yaml").write_text(HEAD + flow(steps=steps))
         for words in (("run", "--local"), ("validate",)):
             told = call(*words, folder / "f.yaml", "--json")

@@ -1,10 +1,6 @@
 from __future__ import annotations
 
-import os
 import sqlite3
-import stat
-import threading
-import time
 from decimal import Decimal
 
 import pyarrow as pa
@@ -22,7 +18,6 @@ from sluicegate.kit.mode import Append, Merge, Replace
 from sluicegate.kit.net import Egress, Net
 from sluicegate.kit.paths import Root
 from sluicegate.kit.rows import Marker
-from sluicegate.kit.types import opened
 
 DATABASE = Sqlite(name="shop", path="shop.db")
 
@@ -49,7 +44,7 @@ class TestSqlite(RowsSuite):
 
 
 def load(ctx, columns, mode=None, *, item="t", run="r"):
-    found = columns if isinstance(columns, pa.Table) else table(columns)
+    found = table(columns)
     with DATABASE.open(ctx) as session, session.stage(item, found.schema, mode or Append(), Marker(run, "w")) as stage:
         for batch in found.to_batches():
             stage.write(batch)
@@ -351,60 +346,3 @@ def test_schema_of_the_file_is_not_trusted(ctx, db):
     db.execute("create view t as select name from pragma_table_list")
     with pytest.raises(SluiceError, match="unsafe use"):
         read(ctx)
-
-
-@pytest.mark.security
-def test_a_new_file_is_for_its_owner_alone(ctx, tmp_path):
-    before = os.umask(0)
-    try:
-        load(ctx, {"v": [1]})
-    finally:
-        os.umask(before)
-    assert stat.S_IMODE((tmp_path / "shop.db").stat().st_mode) == 0o600
-
-
-def test_a_receipt_tells_bytes(ctx):
-    receipt = load(ctx, {"v": [1, 2]})
-    assert (receipt.rows, receipt.bytes >= 16) == (2, True)
-
-
-@pytest.mark.parametrize("way", ["leave", "close"])
-def test_an_abandoned_load_leaves_no_new_file(ctx, tmp_path, way):
-    rows = table({"v": ["x" * 1000] * 100_000})  # more than SQLite keeps in memory
-    with DATABASE.open(ctx) as session:
-        stage = session.stage("t", rows.schema, Append(), Marker("r", "w"))
-        stage.write(rows.to_batches()[0])
-        if way == "leave":
-            with stage:
-                pass
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.security
-def test_a_load_that_waits_for_one_that_fails_is_not_lost(ctx, tmp_path):
-    """The one that fails takes its new file away; who has opened it already must not write into what has no name."""
-    rows = table({"v": [1]})
-    begun, receipts = threading.Event(), []
-
-    def second() -> None:
-        begun.wait()
-        receipts.append(load(ctx, {"v": [2]}, run="2"))
-
-    waiting = threading.Thread(target=second)
-    waiting.start()
-    with DATABASE.open(ctx) as session, session.stage("t", rows.schema, Append(), Marker("1", "w")) as stage:
-        stage.write(rows.to_batches()[0])
-        begun.set()
-        time.sleep(0.5)  # the other one has opened the file and waits for the lock
-    waiting.join()
-    assert receipts[0].rows == 1
-    assert read(ctx).to_pylist() == [{"v": 2}]
-    assert (tmp_path / "shop.db").exists()
-
-
-def test_no_row_contradicts_no_type(ctx, db):
-    db.execute("create table t (v INTEGER)")
-    empty = opened(pa.schema([("v", pa.null())]))
-    assert load(ctx, pa.Table.from_batches([], empty)).rows == 0
-    with pytest.raises(DataError, match="cannot hold text"):
-        load(ctx, table({"v": pa.array([], pa.string())}), run="2")

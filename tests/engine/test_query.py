@@ -23,7 +23,9 @@ READ = {"read": {"name": "a", "connection": "here", "item": "in.csv"}}
 
 def job(path, *made: dict, **more) -> Job:
     body = {"kind": "flow", "name": "f", "steps": list(made)}
-    return Job(**{"what": "run", "run": "r", "root": path, "flow": body, "connections": CONNECTIONS, "local": True, **more})
+    return Job(
+        **{"what": "run", "run": "r", "root": path, "flow": body, "connections": CONNECTIONS, "local": True, **more}
+    )
 
 
 def carry(path, *made: dict) -> dict:

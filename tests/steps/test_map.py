@@ -7,8 +7,6 @@ from sluicegate.conformance.step import TransformSuite
 from sluicegate.kit.columns import Columns
 from sluicegate.steps.map import Map
 
-
-
 INPUTS = {"in": Columns("s0", {"a": "c0", "b": "c1", "B": "c2"})}
 
 

@@ -94,7 +94,9 @@ class StepSuite:
 class _ConnectedSuite(StepSuite):
     @pytest.mark.security
     @pytest.mark.req("SEC-P01")
-    @pytest.mark.parametrize("wrong", [{"connection": "../c"}, {"connection": ...}, {"item": ""}, {"item": ...}], ids=repr)
+    @pytest.mark.parametrize(
+        "wrong", [{"connection": "../c"}, {"connection": ...}, {"item": ""}, {"item": ...}], ids=repr
+    )
     def test_connection_and_item_have_a_form(self, wrong: dict[str, Any]) -> None:
         with pytest.raises(ValidationError):
             self.make(**wrong)
@@ -184,7 +186,7 @@ class TransformSuite(StepSuite):
         made = self.make()
         assert isinstance(made, Transform)
         with pytest.raises((UnknownColumn, Invalid)) as caught:
-            made.query(self.inputs({step: ("zap",) for step in self.schemas}))
+            made.query(self.inputs(dict.fromkeys(self.schemas, ("zap",))))
         assert caught.value.where.startswith(f"step {made.name}")
 
 

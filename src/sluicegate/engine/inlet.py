@@ -154,11 +154,11 @@ class Inlet:
         from sluicegate.engine.program import Bounds, Program
 
         leaves = {each: self.pull(each) for each in query.leaves(self._named, name)}
-        made = query.compose(self._named, name, {each: rows.schema.names for each, rows in leaves.items()}, self._values)
+        made = query.compose(
+            self._named, name, {each: rows.schema.names for each, rows in leaves.items()}, self._values
+        )
         foreign: list[SluiceError] = []
-        inputs = {
-            each.table: query.renamed(leaves[each.step], each.columns, foreign.append) for each in made.inputs
-        }
+        inputs = {each.table: query.renamed(leaves[each.step], each.columns, foreign.append) for each in made.inputs}
         told = self._job.jail
         bounds = Bounds(memory_mb=int(told.get("memory", 128)), seconds=float(told.get("seconds", 86400)))
         program = Program(sql=made.sql, params=made.params, inputs=inputs, where=f"step {name}")

@@ -16,7 +16,9 @@ Find = Callable[[str, str], Definition | None]
 
 def finder(documents: Iterable[Document]) -> Find:
     """Return what finds definitions in ``documents``."""
-    known = {(each.definition.kind, each.definition.name): each.definition for each in documents}
+    known: dict[tuple[str, str], Definition] = {
+        (each.definition.kind, each.definition.name): each.definition for each in documents
+    }
     return lambda kind, name: known.get((kind, name))
 
 

@@ -69,7 +69,8 @@ class Columns(Sequence[str]):
         if near and not exact:
             told = " or ".join(map(repr, near))
             raise UnknownColumn(
-                f"{written!r} can mean {told}: they differ in case only", hint="Write the one you mean exactly as it is."
+                f"{written!r} can mean {told}: they differ in case only",
+                hint="Write the one you mean exactly as it is.",
             )
         near = near or difflib.get_close_matches(written, self._order, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(self._order[:_SHOWN])}."

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 
-_TOKEN = re.compile(
-    r"\\Q.*?(?:\\E|\Z)|\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\(\?(?:<?[=!]|>|\(|P=)|.", re.DOTALL
-)
+_TOKEN = re.compile(r"\\Q.*?(?:\\E|\Z)|\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\(\?(?:<?[=!]|>|\(|P=)|.", re.DOTALL)
 _OTHERWISE_READ = re.compile(r"\[\^?\[|--|&&|~~|\|\|")
 """What Python reads with a warning, and RE2 in its own way."""
 _REASONS = {
@@ -30,7 +28,7 @@ def explain(pattern: str) -> str:
         return ""
     try:
         re.compile(pattern)
-    except re.error as fault:  # Python's dialect is a wider one, but not everywhere: only what both refuse counts
+    except re.error as fault:  # only what RE2 refuses as well
         if fault.msg.startswith("bad character range"):
             return "a range runs backwards"
         if fault.msg == "nothing to repeat" and (not fault.pos or pattern[fault.pos - 1] in "(|"):
@@ -45,7 +43,7 @@ def retell(said: str) -> str:
     """Return why a pattern is not valid from what RE2 says of it, without the pattern."""
     for word, reason in (
         ("missing )", "a parenthesis is not closed"), ("unexpected )", "a parenthesis is closed that was not opened"),
-        ("missing ]", "a bracket is not closed"), ("no argument for repetition", "there is nothing before a repetition"),
+        ("missing ]", "a bracket is not closed"), ("no argument for rep", "there is nothing before a repetition"),
         ("bad repetition", "a repetition is repeated"), ("invalid escape", "it holds an escape that RE2 does not know"),
         ("trailing \\", "it ends in a backslash"), ("invalid character class", "a range or class is not known"),
         ("invalid repetition size", "a repetition is longer than 1000"),

@@ -31,7 +31,7 @@ class Reject(NamedTuple):
     def place(self) -> str:
         """Return line or row, and column, as errors name them."""
         told = (("line", self.line), ("row", self.row), ("column", self.column))
-        return ", ".join(f"{word} {value}" for word, value in told if value)
+        return ", ".join(f"{word} {value}" for word, value in told if value not in (None, ""))
 
 
 OnReject = Callable[[Reject], None]

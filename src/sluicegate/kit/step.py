@@ -39,7 +39,7 @@ class Step(Model):
         return ()
 
     def check_text(self) -> None:
-        """Check all that can be checked without knowing the columns; ``Invalid`` says what is wrong, and its ``path``."""
+        """Check all that can be checked without knowing the columns; ``Invalid`` has the ``path`` of what is wrong."""
 
 
 class Reading(Step):
@@ -60,6 +60,10 @@ class Transform(Step):
         ``inputs`` tells, by the name of the step, how an input and its columns are spelled here. Raises
         ``UnknownColumn`` or ``Invalid``, placed at the column.
         """
+        raise NotImplementedError
+
+    def check_text(self) -> None:
+        """Check every expression; see ``Step``."""
         raise NotImplementedError
 
     def params(self) -> Mapping[str, Path]:
@@ -108,9 +112,9 @@ def parse_format(value: Any) -> Any:
     if isinstance(value, str):
         value = {"type": value}
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
-        raise Misfit("is a word, or a map with a type")
+        raise Misfit("is a word, or a map with a 'type'")
     if value["type"] not in registry.types("format"):
-        raise Misfit("unknown type; there are: " + ", ".join(registry.types("format")), "type")
+        raise Misfit("unknown format type; there are: " + ", ".join(registry.types("format")), "type")
     try:
         return registry.find("format", value["type"]).model_validate(value)  # type: ignore[attr-defined]
     except ValidationError as fault:

@@ -72,7 +72,9 @@ class SqliteSession:
 
     def _link(self, *, write: bool = False) -> sqlite3.Connection:
         if not write and not self._ctx.files.exists(self._path):
-            raise MissingFile("There is no such database file.", where=self._path, hint="Check the path of the connection.")
+            raise MissingFile(
+                "There is no such database file.", where=self._path, hint="Check the path of the connection."
+            )
         for companion in ("-journal", "-wal", "-shm"):  # SQLite opens these too: they are checked like the file itself
             self._ctx.files.resolve(self._path + companion)
         return connect(self._ctx.files.resolve(self._path), self._path, write=write)
