@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from sluicegate.crypto.dpop import ProofKey
 from sluicegate.engine.meter import memory
 from sluicegate.kit.net import HttpsClient, free_port
 from tests.fixtures.home import Served, sluice
@@ -19,7 +20,8 @@ ROUNDS, SECONDS, CONNECTIONS = 3, 4, 16
 
 
 def load(served: Served, port: str | int, token: str) -> dict[str, float]:
-    words = ["localhost", str(port), "/api/v1/flows", token, str(served.ca), str(CONNECTIONS), str(SECONDS)]
+    key = served.editor / "client.key"
+    words = ["localhost", str(port), "/api/v1/flows", token, str(key), str(served.ca), str(CONNECTIONS), str(SECONDS)]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.load", *words], capture_output=True, text=True, check=True, cwd=ROOT
     )
@@ -53,17 +55,20 @@ def reads(served: Served) -> dict[str, float]:
 
 
 def runs(served: Served) -> float:
-    client = HttpsClient(served.url, served.ca)
-    headers = {"authorization": f"Bearer {token(served)}", "content-type": "application/json"}
+    client, key, held = HttpsClient(served.url, served.ca), ProofKey.load(served.editor / "client.key"), token(served)
+
+    def ask(method: str, path: str, body: bytes | None = None) -> dict:
+        proof = key.prove(method, served.url + path, held)
+        headers = {"authorization": f"DPoP {held}", "dpop": proof, "content-type": "application/json"}
+        return json.loads(client.request(method, path, body, headers).body)
+
     taken = []
     for _ in range(40):
         began = time.perf_counter()
-        run = json.loads(client.request("POST", "/api/v1/flows/nothing/runs", b"{}", headers).body)["id"]
+        run = ask("POST", "/api/v1/flows/nothing/runs", b"{}")["id"]
         after = 0
         while True:
-            found = json.loads(
-                client.request("GET", f"/api/v1/runs/{run}/events?after={after}&wait=5", None, headers).body
-            )
+            found = ask("GET", f"/api/v1/runs/{run}/events?after={after}&wait=5")
             after = max([after, *(each["seq"] for each in found["items"])])
             if found["done"]:
                 break

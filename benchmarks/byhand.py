@@ -1,4 +1,4 @@
-"""The rival: a Starlette handler written by hand, with the same token check and the same query, on the same server.
+"""The rival: a Starlette handler written by hand, with the same checks and the same query, on the same server.
 
 python -m benchmarks.byhand HOME PORT
 """
@@ -20,9 +20,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sluicegate.app import root_key
-from sluicegate.crypto.keys import derive
-from sluicegate.crypto.token import TokenRing
-from sluicegate.guard.login import AUDIENCE, ISSUER
+from sluicegate.crypto.dpop import ProofCheck
+from sluicegate.guard.revocation import Revocation
+from sluicegate.guard.tokens import ACCESS, Tokens
+from sluicegate.store.database import Database
+from sluicegate.store.scope import System
 
 SQL = """
 SELECT d.name, d.version, d.digest, d.author, d.created, r.id, r.state, r.created
@@ -36,7 +38,10 @@ KEYS = ("name", "version", "digest", "author", "created")
 
 def build(home: Path) -> Starlette:
     """Return the app."""
-    ring = TokenRing({"1": derive(root_key(home), "access-token")}, "1", issuer=ISSUER, audience=AUDIENCE)
+    root, system = root_key(home), System(Database(f"sqlite:///{home / 'store.db'}"))
+    revocation = Revocation(system)
+    revocation.open()
+    tokens, proofs = Tokens(root, 300, system, revocation), ProofCheck()
     store = sqlite3.connect(home / "store.db", check_same_thread=False)
 
     def query(tenant: str) -> bytes:
@@ -49,7 +54,11 @@ def build(home: Path) -> Starlette:
         return orjson.dumps({"items": items})
 
     async def flows(request):
-        claims = ring.verify(request.headers.get("authorization", "").removeprefix("Bearer "))
+        token = request.headers.get("authorization", "").removeprefix("DPoP ")
+        claims = tokens.verify(ACCESS, token)
+        url = f"https://{request.headers['host']}{request.url.path}"
+        if proofs.verify(request.headers.get("dpop", ""), "GET", url, token) != claims.cnf["jkt"]:
+            return Response(status_code=401)
         if claims.role not in ("superadmin", "administrator", "editor", "operator", "viewer"):
             return Response(status_code=403)
         return Response(await run_in_threadpool(query, claims.tid), media_type="application/json")

@@ -13,8 +13,7 @@ from sluicegate.app import KEY_FILE, build, certificate, make_home, root_key, tr
 from sluicegate.base import settings as settings_
 from sluicegate.base.errors import Conflict, Corrupt, Invalid, SluiceError
 from sluicegate.base.permission import Permission, Public
-from sluicegate.base.principal import Credentials, Role
-from sluicegate.base.secret import Secret
+from sluicegate.base.principal import Role
 from sluicegate.base.settings import Passwords, Server, Settings, Store
 from sluicegate.guard import policy
 from sluicegate.operations import OPERATIONS
@@ -71,7 +70,7 @@ def test_what_was_made_is_there_after_a_restart(tmp_path):
         assert {each.id for each in again.services.system.accounts().list()} == {
             each.id for each in first.people.values()
         }
-        assert again.services.login.authenticate(Credentials(Secret(token))).id == who.id
+        assert again.services.login.authenticate(first.credentials(token)).id == who.id
     finally:
         again.close()
 

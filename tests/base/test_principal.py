@@ -44,7 +44,7 @@ def test_who_asks_cannot_be_changed_on_the_way(thing, name):
 @pytest.mark.security
 @pytest.mark.req("SEC-V02")
 def test_the_token_does_not_show():
-    brought = Credentials(Secret(CANARY), target="GET /x")
+    brought = Credentials(Secret(CANARY), method="GET", url="https://localhost/x")
     for told in (repr(brought), str(brought), f"{brought}"):
         assert CANARY not in told
         assert MASK in told

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from sluicegate.base.model import new_id
+from sluicegate.base.principal import Role
+from sluicegate.guard import policy
+from sluicegate.guard.operation import Operation
 from tests.fixtures.server import PASSWORD
 
 FLOW = "kind: flow\nname: idle\nsteps: []\n"
@@ -43,3 +46,10 @@ def path_for(path: str, ask: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         if f"{{{name}}}" in path:
             path = path.replace(f"{{{name}}}", str(left.pop(name)))
     return f"/api/v1{path}", left
+
+
+def role_for(operation: Operation) -> Role:
+    """Return a role of the tenant that may call ``operation``: an Administrator if one may, else a SuperAdmin."""
+    if operation.permission in policy.GRANTS[Role.ADMINISTRATOR]:
+        return Role.ADMINISTRATOR
+    return Role.SUPERADMIN

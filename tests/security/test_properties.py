@@ -9,13 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from sluicegate.base.errors import Invalid, Malformed
+from sluicegate.base.errors import Denied, Invalid, Malformed
 from sluicegate.base.model import Model
 from sluicegate.base.permission import Public
 from sluicegate.base.principal import Role
 from sluicegate.operations import OPERATIONS
 from sluicegate.web.server import _nesting, _parse
-from tests.security.asks import ask_for, path_for
+from tests.security.asks import ask_for, path_for, role_for
 
 PROTECTED = ("tenant", "tenant_id", "id_", "owner", "set_by", "author", "version", "state", "epoch", "password_hash", "must_change",
              "permissions", "scopes", "is_admin", "__class__", "__proto__", "constructor", "created", "fingerprint")  # fmt: skip
@@ -55,7 +55,7 @@ def test_every_question_and_answer_refuses_unknown_keys():
     "operation", [each for each in OPERATIONS if not isinstance(each.permission, Public)], ids=lambda each: each.name
 )
 def test_no_operation_takes_a_property_that_is_not_its_own(place, operation):
-    token, before = place.token(Role.ADMINISTRATOR), place.head()
+    token, before = place.token(role_for(operation)), place.head()
     for name in (*PROTECTED, "role", "secret"):
         if name in operation.takes.model_fields:
             continue
@@ -92,7 +92,7 @@ def test_an_administrator_never_chooses_a_password():
 @pytest.mark.parametrize("wrong", [[], [1], "text", 1, 1.5, True, None, {"a": {"b": []}}])
 def test_a_value_of_another_type_is_refused(place, operation, wrong):
     ask = ask_for(operation.name)
-    role = None if isinstance(operation.permission, Public) else Role.ADMINISTRATOR
+    role = None if isinstance(operation.permission, Public) else role_for(operation)
     path, left = path_for(operation.http.path, ask)
     for name, field in operation.takes.model_fields.items():
         if name in operation.http.places or isinstance(wrong, str) or (wrong is None and not field.is_required()):
@@ -171,7 +171,8 @@ def test_a_body_that_is_too_large_is_refused_unread(place, operation):
         for _ in range(large // 65536 + 1):
             yield b" " * 65536
 
-    streamed = place.request(operation.http.method, path, content=parts())
+    token = None if isinstance(operation.permission, Public) else place.token(role_for(operation))
+    streamed = place.request(operation.http.method, path, token, content=parts())
     assert streamed.status_code == 413
 
 
@@ -307,3 +308,12 @@ def test_a_body_that_cannot_be_read_is_not_repeated(place, body):
     answer = place.request("POST", "/api/v1/session/login", content=body.encode())
     assert answer.status_code == 400
     assert CANARY not in answer.text
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-L02", "SEC-Z06")
+def test_who_may_not_ask_is_told_that_and_not_how_to_ask(place):
+    before = place.head()
+    with pytest.raises(Denied):
+        place.call("secret.set", {"name": "Not A Name", "other": 1}, place.token(Role.VIEWER))
+    assert [(each["action"], each["result"]) for each in place.records(after=before)] == [("secret.set", "denied")]

@@ -13,12 +13,9 @@ from hypothesis import strategies as st
 
 from sluicegate.base.errors import Malformed, Throttled
 from sluicegate.base.principal import Role
-from sluicegate.guard.operation import Http, Nothing, Operation
-from sluicegate.operations import OPERATIONS
 from sluicegate.web import server
-from sluicegate.web.server import Pools, build
+from sluicegate.web.server import build
 from tests.fixtures.asgi import ask
-from tests.fixtures.server import BY_NAME
 
 CANARY = "canary-hunter2"
 DEEPEST = 64
@@ -253,36 +250,6 @@ def test_nobody_holds_an_answer_longer_than_is_allowed(place):
     began = time.monotonic()
     assert place.request("GET", f"/api/v1/runs/{run}/events?wait=1", token).json()["items"] == []
     assert time.monotonic() - began < 5
-
-
-# -- threads -----------------------------------------------------------------------------------------------------------
-
-
-def operation(method, *, audited):
-    return Operation("a.b", BY_NAME["run.get"].permission, Http(method, "/a"), Nothing, Nothing, len, audited=audited)
-
-
-@pytest.mark.security
-@pytest.mark.req("SEC-D06")
-def test_reads_never_wait_for_what_changes_or_takes_long():
-    pools = Pools(1)
-    read, slow = pools.of(operation("GET", audited=False)), pools.of(operation("POST", audited=True))
-    assert read is not slow
-    assert slow is pools.of(operation("GET", audited=True)) is pools.of(operation("POST", audited=False))
-    release = threading.Event()
-    try:
-        held = slow.submit(release.wait, 10)
-        assert read.submit(lambda: "read").result(5) == "read"
-        assert not held.done()
-    finally:
-        release.set()
-        read.shutdown()
-        slow.shutdown()
-
-
-def test_what_reaches_out_of_the_process_is_no_quick_read():
-    quick = {each.name for each in OPERATIONS if each.http.method == "GET" and not each.audited}
-    assert quick.isdisjoint({"connection.test", "connection.items", "flow.preview", "run.rejects"})
 
 
 # -- the UI ------------------------------------------------------------------------------------------------------------

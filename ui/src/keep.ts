@@ -29,6 +29,7 @@ const SHELF = "session";
 
 function open(): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
+    // biome-ignore lint/style/noRestrictedGlobals: the one place, for a key that cannot be read and a token bound to it
     const asked = indexedDB.open("sluicegate", 1);
     asked.onupgradeneeded = () => asked.result.createObjectStore(SHELF);
     asked.onsuccess = () => resolve(asked.result);

@@ -15,7 +15,6 @@ describe.each(["light", "dark"] as const)("every page in the %s scheme", (colorS
       expect(await faults(), room).toEqual([]);
     }
     await page.goto(`${stub.url}/flows/flights-to-warehouse`);
-    await sign();
     await page.locator(".cm-content").waitFor();
     expect(await faults(), "flow").toEqual([]);
     await page.getByRole("button", { name: "Run", exact: true }).click();

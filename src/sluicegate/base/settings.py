@@ -42,6 +42,8 @@ class Server(Model):
     """Its private key (PEM, PKCS#8, mode 0600)."""
     threads: int = Field(default=8, ge=1, le=64)
     """Threads behind the gate."""
+    access_log: bool = True
+    """Log each request: who asked for what from where, how it ended and how long it took; never what was in it."""
 
 
 class Store(Model):

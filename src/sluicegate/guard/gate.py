@@ -5,11 +5,14 @@ limit → authenticate → decode → authorise → open Scope → audit → cal
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from sluicegate.base.errors import Denied, Invalid, SluiceError, Unauthenticated, from_validation
+from sluicegate.base.model import Model
 from sluicegate.base.permission import Public
 from sluicegate.base.principal import Credentials, Peer, Principal
 from sluicegate.guard import policy
@@ -19,8 +22,20 @@ from sluicegate.guard.limits import Limits
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sluicegate.base.model import Model
     from sluicegate.guard.operation import Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One request that was let in: what it may be asked is looked at next."""
+
+    operation: Operation
+    credentials: Credentials
+    peer: Peer
+    who: Principal | None
+    """Who asks; nobody for a public operation."""
+    key: str
+    """Thumbprint of the client's key, when a public operation came with a proof of it."""
 
 
 class Gate:
@@ -31,42 +46,54 @@ class Gate:
         self._services = services
         self._limits = limits
 
-    def call(
-        self,
-        operation: Operation,
-        ask: Mapping[str, Any],
-        credentials: Credentials,
-        peer: Peer,
-        *,
-        again: bool = False,
-    ) -> Model:
+    def call(self, operation: Operation, ask: Mapping[str, Any], credentials: Credentials, peer: Peer) -> Model:
         """Call ``operation`` with the question ``ask`` (plain JSON values) and return its answer.
 
-        ``again``: the same request once more, after it has waited: whether its token still holds is looked at anew.
-        Raises ``Throttled``, ``Unauthenticated``, ``Invalid``, ``Denied``, ``Unavailable``, or what the operation
-        raises. A failed audit write fails the call.
+        Raises what ``enter`` and ``proceed`` raise.
         """
-        services = self._services
+        return self.proceed(self.enter(operation, credentials, peer), ask)
+
+    def enter(self, operation: Operation, credentials: Credentials, peer: Peer) -> Entry:
+        """Take one request in, before its body is read: limit, authenticate.
+
+        Raises ``Throttled``, ``Unauthenticated``, or ``Unavailable`` when it is not known whether its token still
+        holds and it may change something.
+        """
         knocks = isinstance(operation.permission, Public) and operation.http.method != "GET"
         self._limits.admit(peer, knocks=knocks)
-        who, key = self._authenticate(operation, credentials, peer, again=again)
+        who, key = self._authenticate(operation, credentials, peer)
         if who is not None and operation.changes:
-            services.revocation.require_fresh()
+            self._services.revocation.require_fresh()
+        return Entry(operation, credentials, peer, who, key)
+
+    def still(self, entry: Entry) -> None:
+        """Raise ``Unauthenticated`` when the token of a request that has waited holds no more."""
+        if entry.who is not None:
+            self._services.login.authenticate(entry.credentials, pending=entry.operation.pending, again=True)
+
+    def proceed(self, entry: Entry, ask: Mapping[str, Any]) -> Model:
+        """Decode, authorise, open the Scope, put on record, call, and put on record how it ended.
+
+        Raises ``Invalid``, ``Denied``, ``Throttled``, ``Unavailable``, or what the operation raises. A failed audit
+        write fails the call.
+        """
+        services, operation, who, peer = self._services, entry.operation, entry.who, entry.peer
         try:
             question = operation.takes.model_validate(ask)
         except ValidationError as fault:
+            self._authorise(entry, {})  # who may not ask is told that, and not how to ask
             raise from_validation(fault) from None
-        if not isinstance(operation.permission, Public):
-            self._authorise(operation, who, question, peer)
+        self._authorise(entry, question)
         inside = services.scope(who.tenant, who) if who and who.tenant else None
-        desk = Desk(services, peer, who, inside, key)
+        desk = Desk(services, peer, who, inside, entry.key)
         if operation.tenant and not isinstance(operation.permission, Public):
             _ = desk.scope  # refuses when no tenant is chosen
         if not operation.audited:
             return operation.call(question, desk)
         record = services.audit.begin(operation.name, who, peer, about(question))
         try:
-            answer = operation.call(question, desk)
+            with self._limits.asking(desk.scope.tenant) if operation.asks else nullcontext():
+                answer = operation.call(question, desk)
         except SluiceError as fault:
             services.audit.end(record, fault.code)
             raise
@@ -76,27 +103,26 @@ class Gate:
         services.audit.end(record, "ok", about(answer))
         return answer
 
-    def _authenticate(
-        self, operation: Operation, credentials: Credentials, peer: Peer, *, again: bool
-    ) -> tuple[Principal | None, str]:
-        """Return who asks, and for a public operation the client's key that it came with a proof of, if any."""
+    def _authenticate(self, operation: Operation, credentials: Credentials, peer: Peer) -> tuple[Principal | None, str]:
         login = self._services.login
         try:
             if isinstance(operation.permission, Public):
                 return None, login.prove(credentials) if credentials.proof is not None else ""
-            return login.authenticate(credentials, pending=operation.pending, again=again), ""
+            return login.authenticate(credentials, pending=operation.pending), ""
         except Unauthenticated:
             self._limits.failed(peer)
             raise
 
-    def _authorise(self, operation: Operation, who: Principal | None, question: Model, peer: Peer) -> None:
+    def _authorise(self, entry: Entry, question: Model | Mapping[str, Any]) -> None:
+        operation, who = entry.operation, entry.who
         if isinstance(operation.permission, Public):
-            raise TypeError("public operations are not authorised")
+            return
         if who is None:
             raise Unauthenticated
         if policy.allowed(who, operation.permission):
             return
-        self._services.audit.denied(operation.name, who, peer, about(question))
+        shown = about(question) if isinstance(question, Model) else {}
+        self._services.audit.denied(operation.name, who, entry.peer, shown)
         raise Denied(
             f"The role {who.role.value} may not do this: {operation.name} needs {operation.permission.value}.",
             hint="Ask an administrator of your tenant.",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +15,8 @@ from sluicegate.base.errors import Invalid, Throttled
 if TYPE_CHECKING:
     from sluicegate.base.principal import Peer
 
+ASKING_MAX: Final = 2
+"""Tests, previews and listings that one tenant may have waiting at once; others have theirs meanwhile."""
 KEYS_MAX: Final = 100_000
 """Addresses or accounts that one meter remembers; about 20 MB of them."""
 
@@ -83,6 +87,8 @@ class Limits:
         """Count from zero. Raises ``Invalid`` for a rate that is none."""
         self._address, self._public = Meter(rates.address, now), Meter(rates.public, now)
         self._failures, self._account = Meter(rates.failures, now), Meter(rates.account, now)
+        self._asking: dict[str, int] = {}
+        self._lock = threading.Lock()
 
     def admit(self, peer: Peer, *, knocks: bool) -> None:
         """Count one request; ``knocks``: it tries a proof without a token. ``Throttled`` when there are too many."""
@@ -92,6 +98,21 @@ class Limits:
             raise Throttled(after=self._failures.period)
         if knocks and not self._public.count(peer.address):
             raise Throttled(after=self._public.period)
+
+    @contextmanager
+    def asking(self, tenant: str) -> Iterator[None]:
+        """Count what a tenant has waiting. Raises ``Throttled`` when that is too much, and does not wait."""
+        with self._lock:
+            if self._asking.get(tenant, 0) >= ASKING_MAX:
+                raise Throttled("Your tenant has as many tests and previews at once as it may.", after=2)
+            self._asking[tenant] = self._asking.get(tenant, 0) + 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._asking[tenant] -= 1
+                if not self._asking[tenant]:
+                    del self._asking[tenant]
 
     def failed(self, peer: Peer) -> None:
         """Count one failed proof."""

@@ -61,6 +61,9 @@ class Operation:
     pending: bool = field(default=False, kw_only=True)
     """Whether somebody who must first choose a password may call it."""
 
+    asks: bool = field(default=False, kw_only=True)
+    """Whether it has a task process do something, and waits: a tenant may have few of them at once."""
+
     @property
     def changes(self) -> bool:
         """Whether it may change something: all but plain reads."""

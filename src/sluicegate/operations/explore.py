@@ -122,6 +122,7 @@ OPERATIONS = (
         Answer,
         test,
         audited=True,
+        asks=True,
     ),
     Operation(
         "connection.items",
@@ -131,6 +132,7 @@ OPERATIONS = (
         Items,
         items,
         audited=True,
+        asks=True,
     ),
     Operation(
         "flow.preview",
@@ -140,6 +142,7 @@ OPERATIONS = (
         Rows,
         preview,
         audited=True,
+        asks=True,
     ),
     Operation(
         "run.rejects",

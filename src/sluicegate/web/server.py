@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
+import re
+import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import orjson
 from starlette.applications import Starlette
@@ -20,16 +22,19 @@ from starlette.routing import Route
 from sluicegate.app import App
 from sluicegate.base.errors import Malformed, Missing, SluiceError, Throttled, TooLarge
 from sluicegate.base.log import Log
-from sluicegate.base.model import new_id
+from sluicegate.base.model import Model, new_id
 from sluicegate.base.principal import Credentials, Peer
 from sluicegate.base.secret import Secret
+from sluicegate.guard.gate import Entry
 from sluicegate.guard.operation import Operation
 from sluicegate.operations import OPERATIONS
 from sluicegate.web import openapi
 from sluicegate.web.headers import Headers
 
+_T = TypeVar("_T")
 STATIC = Path(__file__).parent / "static"
 _DEPTH_MAX = 64
+_MARKS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)  # whole texts, and brackets outside of them
 _API_HEADERS = {"cache-control": "no-store"}
 
 
@@ -55,64 +60,115 @@ def build(app: App) -> Headers:
     return Headers(inner, frozenset(name.lower() for name in app.settings.server.names))
 
 
-class Pools:
-    """Threads behind the gate: few for quick reads, since Python runs one at a time; more for what waits or changes.
+class Pool:
+    """A few threads behind the gate, and a queue before them that is not endless."""
 
-    A slow preview or a costly password never holds up a read.
+    def __init__(self, name: str, threads: int, waiting: int) -> None:
+        """Take at most ``waiting`` calls at once, those at work included."""
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=f"gate-{name}")
+        self._waiting = waiting
+        self._there = 0
+
+    async def run(self, work: Callable[[], _T]) -> _T:
+        """Return what ``work`` does in a thread. Raises ``Throttled`` when too many are there; for one event loop."""
+        if self._there >= self._waiting:
+            raise Throttled("Too many requests at once.")
+        self._there += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._there -= 1
+
+
+class Pools:
+    """Threads by what they may be held up by: none waits for another kind.
+
+    Few for quick reads, since Python runs one at a time; few for signing in, since each costs a password's hash of
+    memory (SEC-A02); some for what asks a task; some for the rest.
     """
 
     def __init__(self, threads: int) -> None:
-        """``threads``: for what waits or changes."""
-        self._reads = ThreadPoolExecutor(2, thread_name_prefix="gate-read")
-        self._rest = ThreadPoolExecutor(threads, thread_name_prefix="gate")
+        """``threads``: for what changes something."""
+        self._reads = Pool("read", 2, 1024)
+        self._sessions = Pool("session", 2, 32)
+        self._asks = Pool("ask", 8, 16)
+        self._rest = Pool("work", threads, 256)
 
-    def of(self, operation: Operation) -> ThreadPoolExecutor:
+    def of(self, operation: Operation) -> Pool:
         """Return the threads an operation runs in."""
-        return self._reads if operation.http.method == "GET" and not operation.audited else self._rest
+        if operation.asks:
+            return self._asks
+        if operation.http.method == "GET" and not operation.audited:
+            return self._reads
+        return self._sessions if operation.name.startswith("session.") else self._rest
 
 
-def _endpoint(
-    app: App, operation: Operation, pool: ThreadPoolExecutor, log: Log
-) -> Callable[[Request], Awaitable[Response]]:
-    http = operation.http
-    places = http.places
-    has_body = http.method in {"POST", "PUT"}
+def _endpoint(app: App, operation: Operation, pool: Pool, log: Log) -> Callable[[Request], Awaitable[Response]]:
+    http, gate = operation.http, app.gate
     numbers = {name for name, field in operation.takes.model_fields.items() if _is_number(field.annotation)}
 
+    async def answer(request: Request, peer: Peer) -> Model:
+        credentials = _credentials(request)
+        if http.method in {"POST", "PUT"}:
+            _check_length(request, http.body_max)
+            entry = await pool.run(partial(gate.enter, operation, credentials, peer))  # nothing is read for a stranger
+            raw = await _body(request, http.body_max)
+            return await pool.run(lambda: gate.proceed(entry, _ask(_parse(raw), request, http.places)))
+        ask = _ask(_query(request, numbers), request, http.places)
+        if not http.waits:
+            return await pool.run(partial(gate.call, operation, ask, credentials, peer))
+        entry = await pool.run(partial(gate.enter, operation, credentials, peer))
+        return await _poll(app, entry, ask, pool)
+
     async def endpoint(request: Request) -> Response:
+        began = time.perf_counter()
         peer = Peer(_address(request), request.headers.get("user-agent", "")[:200], new_id())
-        loop = asyncio.get_running_loop()
         try:
-            ask: dict[str, Any] = _parse(await _body(request, http.body_max)) if has_body else _query(request, numbers)
-            for place in places:
-                if place in ask:
-                    raise Malformed(f"{place!r} is in the path already")
-                ask[place] = request.path_params[place]
-            credentials = _credentials(request)
-            answer = await loop.run_in_executor(pool, partial(app.gate.call, operation, ask, credentials, peer))
-            if (
-                http.waits
-                and ask.get("wait")
-                and not getattr(answer, "items", ())
-                and not getattr(answer, "done", False)
-            ):
-                await app.events.wait(str(ask["id"]), float(ask["wait"]))
-                call = partial(app.gate.call, operation, ask, credentials, peer, again=True)
-                answer = await loop.run_in_executor(pool, call)
-            body = answer.__pydantic_serializer__.to_json(answer, by_alias=True)
+            found = await answer(request, peer)
+            body = found.__pydantic_serializer__.to_json(found, by_alias=True)
+            response = Response(body, http.status, media_type="application/json", headers=_API_HEADERS)
         except SluiceError as fault:
-            return _problem(fault, peer)
+            response = _problem(fault, peer)
         except ClientDisconnect:
-            return Response(status_code=499)
+            response = Response(status_code=499)
         except Exception as fault:  # noqa: BLE001 - the last door: log it whole, tell nothing
             log("A request failed unexpectedly.", level="error", request=peer.request, path=operation.http.path,
                 error=type(fault).__name__, trace="".join(traceback.format_tb(fault.__traceback__)))  # fmt: skip
-            return _problem(
+            response = _problem(
                 SluiceError("Something went wrong on our side.", hint=f"The log has it under {peer.request}."), peer
             )
-        return Response(body, http.status, media_type="application/json", headers=_API_HEADERS)
+        if app.settings.server.access_log:
+            log("request", action=operation.name, method=http.method, path=request.scope["path"], peer=peer.address,
+                request=peer.request, status=response.status_code, seconds=time.perf_counter() - began)  # fmt: skip
+        if operation.name == "session.logout":
+            response.headers["clear-site-data"] = '"storage"'
+        return response
 
     return endpoint
+
+
+async def _poll(app: App, entry: Entry, ask: dict[str, Any], pool: Pool) -> Model:
+    """Hold the answer back while there is nothing new; a token that ends meanwhile ends the wait (SEC-T09)."""
+    until = time.monotonic() + _seconds(ask.get("wait"))
+    while True:
+        found = await pool.run(partial(app.gate.proceed, entry, ask))
+        left = until - time.monotonic()
+        if left <= 0 or getattr(found, "items", None) or getattr(found, "done", None):
+            return found
+        await app.events.wait(str(ask["id"]), left)
+        await pool.run(partial(app.gate.still, entry))
+
+
+def _seconds(wait: object) -> float:
+    return float(wait) if isinstance(wait, int) else 0.0  # what does not fit is refused by the model
+
+
+def _ask(found: dict[str, Any], request: Request, places: tuple[str, ...]) -> dict[str, Any]:
+    for place in places:
+        if place in found:
+            raise Malformed(f"{place!r} is in the path already")
+        found[place] = request.path_params[place]
+    return found
 
 
 def _is_number(annotation: object) -> bool:
@@ -142,10 +198,13 @@ def _query(request: Request, numbers: set[str]) -> dict[str, Any]:
     return found
 
 
-async def _body(request: Request, limit: int) -> bytes:
+def _check_length(request: Request, limit: int) -> None:
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
         raise TooLarge(f"The body is larger than {limit} bytes.")
+
+
+async def _body(request: Request, limit: int) -> bytes:
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
@@ -161,7 +220,7 @@ def _parse(raw: bytes) -> dict[str, Any]:
 
     if not raw:
         return {}
-    if _nesting(raw) > _DEPTH_MAX:
+    if raw.count(b"[") + raw.count(b"{") > _DEPTH_MAX and _nesting(raw) > _DEPTH_MAX:
         raise Malformed("The body is nested too deeply.")
     try:
         found = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
@@ -174,21 +233,12 @@ def _parse(raw: bytes) -> dict[str, Any]:
 
 def _nesting(raw: bytes) -> int:
     depth = deepest = 0
-    inside = escaped = False
-    for byte in raw:
-        if inside:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:  # noqa: PLR2004 - a backslash
-                escaped = True
-            elif byte == 0x22:  # noqa: PLR2004 - a quote
-                inside = False
-        elif byte == 0x22:  # noqa: PLR2004
-            inside = True
-        elif byte in b"[{":
+    for found in _MARKS.finditer(raw):
+        mark = found[0]
+        if mark in b"[{":
             depth += 1
             deepest = max(deepest, depth)
-        elif byte in b"]}":
+        elif mark in b"]}":
             depth -= 1
     return deepest
 
