@@ -60,7 +60,7 @@ class Reading:
         self.types = {name: known.get(name) or found[name] for name in self._names}
         import pyarrow as pa
 
-        unseen = missing if self._rows == 0 else []
+        unseen: list[str] = missing if self._rows == 0 else []
         self.schema = pa.schema(
             [(name, pa.null() if name in unseen else to_arrow(kind)) for name, kind in self.types.items()]
         )
