@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
     from pydantic import ValidationError
+
+    from sluicegate.base.flaws import Path
 
 
 class SluiceError(Exception):
@@ -54,6 +56,8 @@ class Invalid(SluiceError):
     code = "invalid"
     status = 422
     exit = 2
+    path: Path = ()
+    """Keys that lead to what does not fit, when it is known."""
 
 
 class Usage(SluiceError):
@@ -147,6 +151,18 @@ class Failed(SluiceError):
     status = 422
 
 
+class MissingFile(Failed):
+    """There is no such file."""
+
+    code = "missing_file"
+
+
+class SignInRefused(Failed):
+    """The other system knows the user, or does not, and lets nobody in: a wrong name, password or right to connect."""
+
+    code = "sign_in_refused"
+
+
 class DataError(Failed):
     """The data does not fit: a bad row, a value out of range, a truncated file."""
 
@@ -228,24 +244,27 @@ def rebuild(problem: dict[str, Any]) -> SluiceError:
     return fault
 
 
-def _place(parts: Iterable[object]) -> str:
-    text = ""
-    for part in parts:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
-
-
-def from_validation(fault: ValidationError, *, where: str = "") -> Invalid:
+def from_validation(
+    fault: ValidationError, *, where: str = "", given: Any = None, line: Callable[[Path], int] | None = None
+) -> Invalid:
     """Return a pydantic error as one ``Invalid`` that names each place and reason, never the input.
 
-    This is the only place that turns a ``ValidationError`` into text: rejected input can be a password.
+    This is the only place that turns a ``ValidationError`` into text: rejected input can be a password. ``given`` is
+    what was validated; ``line`` tells the line of a path. The error's own ``path`` leads to the first flaw.
     """
+    from sluicegate.base.flaws import flaws_of
+
+    found = flaws_of(fault, given)
+    first = line(found[0].path) if line else 0
     told = []
-    for item in fault.errors(include_input=False, include_url=False, include_context=False)[:5]:
-        place = _place(item["loc"])
-        reason = {"extra_forbidden": "unknown key", "missing": "is required"}.get(item["type"], item["msg"])
-        told.append(f"{place}: {reason}" if place else reason)
-    more = fault.error_count() - len(told)
-    if more > 0:
-        told.append(f"and {more} more")
-    return Invalid("; ".join(told), where=where)
+    for flaw in found[:_TOLD]:
+        here = line(flaw.path) if line else 0
+        told.append(f"line {here}: {flaw}" if here != first else str(flaw))
+    if len(found) > _TOLD:
+        told.append(f"and {len(found) - _TOLD} more")
+    made = Invalid("; ".join(told), where=where)
+    made.path = found[0].path
+    return made
+
+
+_TOLD = 5

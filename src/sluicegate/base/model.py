@@ -22,13 +22,13 @@ class Model(BaseModel):
     )
 
 
-Name = Annotated[
-    str,
-    StringConstraints(pattern=r"^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$"),
-]
+NAME_PATTERN = r"^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$"
+ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 """A name people choose: lower-case letters, digits, ``-`` and ``_``; 1 to 64 characters."""
 
-Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")]
+Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 """An identifier we choose: a UUID of version 7. Unguessable enough to be an id, never a secret."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.base.errors import Cancelled, Failed, Invalid, NoSpace, SluiceError
@@ -21,6 +22,7 @@ from sluicegate.kit.document import parse_definition
 from sluicegate.kit.flow import Flow
 from sluicegate.kit.rows import Marker, Receipt, Stage
 from sluicegate.kit.step import Writing
+from sluicegate.kit.types import opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +64,8 @@ def _carry(
 ) -> dict[str, Receipt]:
     named = steps(flow)
     rows = inlet.pull(segment.source)
+    if inlet.guesses:
+        rows = _settled(rows)
     sinks = []
     for name in segment.writes:
         step = named[name]
@@ -75,6 +79,16 @@ def _carry(
     if cancelled():
         raise Cancelled("The run was cancelled; nothing of it has landed.")
     return {sink.name: _placed(sink.name, sink.commit) for sink in sinks}
+
+
+def _settled(rows: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    """Look for a first row. When there is none, types that were never seen must not contradict those of a target."""
+    import pyarrow as pa
+
+    for batch in rows:
+        if batch.num_rows:
+            return pa.RecordBatchReader.from_batches(rows.schema, chain([batch], rows))
+    return pa.RecordBatchReader.from_batches(opened(rows.schema), [])
 
 
 def _open(job: Job, inlet: Inlet, step: Writing, name: str, schema: pa.Schema, stack: ExitStack) -> Stage:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -19,8 +20,9 @@ from pydantic import (
     model_validator,
 )
 
-from sluicegate.base.errors import Invalid, SluiceError, from_validation
-from sluicegate.base.model import Model, Name
+from sluicegate.base.errors import Invalid, SluiceError
+from sluicegate.base.flaws import Flaw, Misfit, Path, flaws_of, spell
+from sluicegate.base.model import NAME_PATTERN, Model, Name
 from sluicegate.kit import registry
 from sluicegate.kit.step import Check, Reading, Step, Transform, Writing
 
@@ -41,6 +43,15 @@ class Param(Model):
     """What it is when nothing is said; a run must say it when there is no default."""
     description: str = Field(default="", max_length=1000)
     """What it means."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Param:
+        try:
+            if self.default is not None:
+                self.read(self.default)
+        except ValidationError:
+            raise Misfit(f"is not of type {self.type}", "default") from None
+        return self
 
     def read(self, value: Any) -> Value:
         """Return ``value`` in this parameter's type; ``ValidationError`` when it does not fit."""
@@ -65,8 +76,17 @@ class Flow(Model):
     @classmethod
     def _parse(cls, value: Any) -> Any:
         if not isinstance(value, list | tuple):
-            raise ValueError("steps is a list")
-        return tuple(_step(each, place) for place, each in enumerate(value))
+            raise Misfit("must be a list")
+        made: list[Step] = []
+        flaws: list[Flaw] = []
+        for place, each in enumerate(value):
+            try:
+                made.append(_step(each, place))
+            except Misfit as fault:
+                flaws += fault.flaws
+        if flaws:
+            raise Misfit(flaws=flaws)
+        return tuple(made)
 
     @field_serializer("steps")
     def _write(self, steps: tuple[Step, ...]) -> list[dict[str, Any]]:
@@ -77,13 +97,38 @@ class Flow(Model):
         seen: set[str] = set()
         for each in self.steps:
             if each.name is not None and each.name in seen:
-                raise ValueError(f"two steps are called {each.name!r}")
+                raise self._misfit(each, f"two steps are called {each.name!r}", "name")
             seen.update([each.name] if each.name else [])
         self.order()
         for each in self.steps:
-            if isinstance(each, Transform):
-                _told(each.check_text)
+            try:
+                each.check_text()
+            except SluiceError as fault:
+                text = f"{fault.message}. {fault.hint}" if fault.hint else fault.message
+                raise self._misfit(each, text, *(fault.path if isinstance(fault, Invalid) else ())) from None
+            for name, path in self._params_of(each).items():
+                if name not in self.params:
+                    known = ", ".join(self.params) or "none"
+                    raise self._misfit(each, f"the flow has no parameter {name[:64]!r}; it has: {known}", *path)
         return self
+
+    def _params_of(self, step: Step) -> dict[str, tuple[str | int, ...]]:
+        if isinstance(step, Transform):
+            return dict(step.params())
+        if not isinstance(step, Reading | Writing):
+            return {}
+        try:
+            return {name: ("item",) for _, name in _pieces(step.item) if name is not None}
+        except Invalid as fault:
+            raise self._misfit(step, f"{fault.message}. {fault.hint}", "item") from None
+
+    def path(self, step: Step, *rest: str | int) -> Path:
+        """Return the path to (a part of) a step in the flow's document."""
+        place = next(place for place, each in enumerate(self.steps) if each is step)
+        return ("steps", place, step.type, *rest)
+
+    def _misfit(self, step: Step, text: str, *path: str | int) -> Misfit:
+        return Misfit(flaws=[_flaw(self.path(step), self.step_name(step), Flaw(path, text))])
 
     def step_name(self, step: Step) -> str:
         """Return the step's name; a writing step without one is called after its type and place."""
@@ -91,7 +136,7 @@ class Flow(Model):
         return step.name or f"{step.type}-{place}"
 
     def order(self) -> tuple[Step, ...]:
-        """Return the steps so that each comes after its inputs; ``ValueError`` for a cycle or an unknown name."""
+        """Return the steps so that each comes after its inputs; ``Misfit`` for a cycle or an unknown name."""
         named = {each.name: each for each in self.steps if each.name}
         done: dict[int, Step] = {}
         open_: set[int] = set()
@@ -100,15 +145,13 @@ class Flow(Model):
             if id(step) in done:
                 return
             if id(step) in open_:
-                raise ValueError(f"step {self.step_name(step)} takes its own rows: the steps form a cycle")
+                raise self._misfit(step, "takes its own rows: the steps form a cycle", *_input(step))
             open_.add(id(step))
             for wanted in step.inputs:
                 if wanted not in named:
-                    raise ValueError(
-                        f"step {self.step_name(step)} takes rows from {wanted!r}, but no step is called that"
-                    )
+                    raise self._misfit(step, f"no step is called {wanted!r}", *_input(step, wanted))
                 if isinstance(named[wanted], Writing):
-                    raise ValueError(f"step {self.step_name(step)} takes rows from {wanted!r}, which only writes")
+                    raise self._misfit(step, f"{wanted!r} gives no rows: it only writes", *_input(step, wanted))
                 visit(named[wanted])
             done[id(step)] = step
 
@@ -139,47 +182,54 @@ class Flow(Model):
         return told
 
 
-def _told(check: Any) -> None:
-    try:
-        check()
-    except SluiceError as fault:
-        raise ValueError(str(fault)) from None
-
-
 def _step(value: Any, place: int) -> Step:
     if isinstance(value, Step):
         return value
+    known = ", ".join(registry.types("step"))
     if not isinstance(value, dict) or len(value) != 1:
-        raise ValueError(f"step {place + 1} must be a map with one key, its type: {', '.join(registry.types('step'))}")
+        raise Misfit(flaws=[Flaw((place,), f"must be a map with one key, its type: {known}", f"step {place + 1}")])
     type_, body = next(iter(value.items()))
     if type_ not in registry.types("step"):
-        raise ValueError(
-            f"step {place + 1}: unknown step type {str(type_)[:64]!r}; there are: " + ", ".join(registry.types("step"))
-        )
+        text = f"unknown step type {str(type_)[:64]!r}; there are: {known}"
+        raise Misfit(flaws=[Flaw((place, type_), text, f"step {place + 1}")])
     if not isinstance(body, dict):
-        raise ValueError(f"step {place + 1} ({type_}): its value must be a map")
+        raise Misfit(flaws=[Flaw((place, type_), "its value must be a map", f"step {place + 1} ({type_})")])
     try:
         step: Step = registry.find("step", type_).model_validate(body)  # type: ignore[attr-defined]
     except ValidationError as fault:
-        named = body.get("name") or f"{type_}-{place + 1}"
-        raise ValueError(f"step {named}: {from_validation(fault).message}") from None
+        name = body.get("name")
+        named = name if isinstance(name, str) and re.fullmatch(NAME_PATTERN, name) else f"{type_}-{place + 1}"
+        found = (_flaw((place, type_), named, each) for each in flaws_of(fault, body))
+        raise Misfit(flaws=found) from None
     return step
+
+
+def _flaw(path: Path, name: str, flaw: Flaw) -> Flaw:
+    """Return a flaw of a step as one of the flow, told by the step's name."""
+    place = f"step {name}, {spell(flaw.path)}" if flaw.path else f"step {name}"
+    return flaw._replace(path=path + flaw.path, place=place)
+
+
+def _input(step: Step, wanted: str = "") -> tuple[str, ...]:
+    """Return the field in which a step names an input."""
+    for key, field in type(step).model_fields.items():
+        if getattr(step, key) in step.inputs and (not wanted or getattr(step, key) == wanted) and key != "name":
+            return (field.alias or key,)
+    return ()
 
 
 def fill(item: str, values: Mapping[str, Value], *, where: str) -> str:
     """Return ``item`` with each ``{param}`` filled in; a value must be one plain path segment (SEC-F06)."""
-    import string
-
     parts = []
     try:
-        pieces = list(string.Formatter().parse(item))
-    except ValueError:
-        raise Invalid("a brace is not closed", where=where, hint="Write {param}, or {{ for a brace.") from None
-    for literal, field, spec, conversion in pieces:
+        pieces = list(_pieces(item))
+    except Invalid as fault:
+        raise fault.at(where) from None
+    for literal, field in pieces:
         parts.append(literal)
         if field is None:
             continue
-        if spec or conversion or field not in values:
+        if field not in values:
             raise Invalid(f"{{{field}}} is not a parameter of the flow", where=where)
         text = str(values[field])
         if (
@@ -192,6 +242,19 @@ def fill(item: str, values: Mapping[str, Value], *, where: str) -> str:
             raise Invalid(f"the value of {field!r} cannot be part of a name", where=where)
         parts.append(text)
     return "".join(parts)
+
+
+def _pieces(item: str) -> Iterator[tuple[str, str | None]]:
+    """Yield the pieces of an item: a text, and the parameter after it if there is one."""
+    import string
+
+    try:
+        for literal, field, spec, conversion in string.Formatter().parse(item):
+            if spec or conversion or field == "":
+                raise ValueError
+            yield literal, field
+    except ValueError:
+        raise Invalid("its braces hold no parameter", hint="Write {param}, or {{ for a brace.") from None
 
 
 def digest(body: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from sluicegate.base.permission import Permission
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Nothing, Operation
 from sluicegate.guard.vault import RESERVED
-from sluicegate.kit import document
+from sluicegate.kit import bundle, document
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow, digest
 
@@ -132,28 +132,34 @@ class Versions(Model):
     items: tuple[Version, ...]
 
 
-def _refers(desk: Desk, documents: list[document.Document]) -> None:
-    own = {(each.definition.kind, each.definition.name) for each in documents}
-    for kind, name, where in document.names_used(documents):
-        if (kind, name) in own:
-            continue
+def _read(source: str) -> list[document.Document]:
+    found = document.read(source)
+    if not found:
+        raise Invalid("there is no document in it", hint="Write one: kind, name and its fields.")
+    return found
+
+
+def _check(desk: Desk, documents: list[document.Document]) -> None:
+    """Check what the documents refer to, among themselves and in the store; and that all paths stay in the tenant's."""
+    own = bundle.finder(documents)
+
+    def find(kind: str, name: str) -> document.Definition | None:
+        if (found := own(kind, name)) is not None:
+            return found
         try:
-            desk.scope.definitions().get(kind, name)
+            return document.parse_definition(desk.scope.definitions().get(kind, name).body)
         except Missing:
-            raise Invalid(
-                f"there is no {kind} {name!r}",
-                where=where,
-                hint="Apply it first, or put its document into the same call.",
-            ) from None
+            return None
+
+    bundle.check(documents, find, hint="Apply it first, or put its document into the same call.")
+    bundle.check_paths(documents)
 
 
 def apply(ask: ApplyAsk, desk: Desk) -> AppliedAll:
     """Save documents: all of them, or none when one is wrong."""
-    documents = document.read(ask.source)
-    if not documents:
-        raise Invalid("there is no document in it")
+    documents = _read(ask.source)
     with desk.scope.transaction():
-        _refers(desk, documents)
+        _check(desk, documents)
         moved = _moved(desk, documents)
         stored = [
             desk.scope.definitions().put(
@@ -231,8 +237,8 @@ def _since(history: list[Stored], moment: float) -> Iterator[Stored]:
 
 def validate(ask: ApplyAsk, desk: Desk) -> CheckedAll:
     """Check documents without saving them."""
-    documents = document.read(ask.source)
-    _refers(desk, documents)
+    documents = _read(ask.source)
+    _check(desk, documents)
     _moved(desk, documents)
     return CheckedAll(
         items=tuple(

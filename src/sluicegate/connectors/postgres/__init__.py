@@ -52,7 +52,7 @@ class Postgres(Connection):
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[PostgresSession]:
-        """Sign in. ``Egress``, ``Unreachable``, or ``Failed`` when sign-in is refused; never with the password."""
+        """Sign in. ``Egress``, ``Unreachable``, or ``SignInRefused``; never with the password."""
         session = PostgresSession(self, ctx)
         try:
             yield session

@@ -22,7 +22,7 @@ _DEVICES = frozenset(
 
 def check(path: str) -> tuple[str, ...]:
     """Return the parts of a relative path. Raises ``Denied`` (leads out) or ``Invalid`` (not a usable name)."""
-    where = ascii(path)[1:121]
+    where = ascii(path)[1:-1][:120]
     if not path or len(path.encode("utf-8", "surrogatepass")) > PATH_BYTES:
         raise Invalid(f"A path is 1 to {PATH_BYTES} bytes long.", where="path")
     if path.startswith("/") or _DRIVE.match(path):

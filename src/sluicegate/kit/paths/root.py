@@ -24,6 +24,8 @@ class Entry(NamedTuple):
     is_dir: bool
     bytes: int
     modified: float
+    inode: int = 0
+    """Tells a file from another that has taken its name."""
 
 
 class Root:
@@ -72,6 +74,20 @@ class Root:
             except BaseException:
                 os.close(folder)
                 raise
+
+    def make(self, path: str) -> bool:
+        """Make an empty file (0600) for a driver that opens files itself; False when there is one already."""
+        parts = check(path)
+        with told(path):
+            folder = open_beneath(self._fd, parts[:-1], FOLDER)
+            try:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                os.close(os.open(parts[-1], flags, 0o600, dir_fd=folder))
+            except FileExistsError:
+                return False
+            finally:
+                os.close(folder)
+        return True
 
     def entries(self, under: str = "") -> Iterator[Entry]:
         """Yield all files and folders beneath ``under``, each folder before its content, sorted by the parts of names.
@@ -205,7 +221,7 @@ class Root:
 
 def _entry(name: str, about: os.stat_result) -> Entry:
     is_dir = stat.S_ISDIR(about.st_mode)
-    return Entry(name, is_dir, 0 if is_dir else about.st_size, about.st_mtime)
+    return Entry(name, is_dir, 0 if is_dir else about.st_size, about.st_mtime, about.st_ino)
 
 
 def _refuse_odd(about: os.stat_result, path: str, *, links: bool = False) -> None:
