@@ -43,6 +43,8 @@ def sample(model, name, field):
     text = {"names": "a.example,b.example", "requests": "7/second", "public": "7/minute", "fallback": "true"}.get(name)
     if text is None:
         kind = field.annotation
+        if kind is bool:
+            return "no" if field.default else "yes"
         text = "200000" if model.__name__ == "Passwords" and name == "memory" else "300" if kind is int else "/x"
         text = {"threads": "7", "runs": "7", "rounds": "7", "access": "200"}.get(name, text)
     return text

@@ -24,6 +24,7 @@ def ask_for(operation: str) -> dict[str, Any]:
         "session.password": {"old": PASSWORD, "new": PASSWORD},  # refused, after the old one was found right
         "session.factor": {"code": "000000"},
         "session.prove": {"password": PASSWORD},
+        "system.rotate": {},
         "factor.begin": {},
         "factor.confirm": {"id": new_id(), "code": "000000"},
         "factor.remove": {"id": new_id()},

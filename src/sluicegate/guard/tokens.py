@@ -62,7 +62,7 @@ class Tokens:
         self, root: Key, ttl: int, system: System, revocation: Revocation, now: clock.Clock = clock.system
     ) -> None:
         """Read the keys, or make the first; they are kept in the store under a key derived from ``root``."""
-        self._kek = derive(root, _BLOB)
+        self._kek = derive(root, "token-keys")
         self._ttl, self._system, self._revocation, self._now = ttl, system, revocation, now
         self._lock = threading.Lock()
         self._rings: dict[Purpose, TokenRing] = {}
