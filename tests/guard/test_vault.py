@@ -47,12 +47,31 @@ def test_another_root_key_opens_nothing_and_says_no_more_than_that(place, vault)
 
 @pytest.mark.security
 @pytest.mark.req("SEC-V08")
-def test_a_fingerprint_tells_change_and_nothing_else(place, vault):
+def test_a_fingerprint_tells_change_and_confirms_no_guess(place, vault):
+    """An Editor who guesses somebody's secret sets the guess under another name, and compares."""
+
+    def print_of(tenant, name, text):
+        vault.put(place.scope(tenant), name, Secret(text))
+        return next(each.fingerprint for each in place.scope(tenant).secrets().list() if each.name == name)
+
+    prints = [print_of("north", "theirs", "hunter2")]
+    assert [each.fingerprint for each in place.scope("north").secrets().list() if each.name == "theirs"] == prints
+    prints += [print_of("north", name, "hunter2") for name in ("guess", "guess", "theirs")]
+    prints += [print_of("south", "theirs", "hunter2"), print_of("north", "theirs", "changed")]
+    assert len(set(prints)) == len(prints)
+    assert {len(each) for each in prints} == {16}
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V08")
+def test_a_fingerprint_is_bound_to_its_record(place, vault):
+    """Salt, name and version count, each by itself."""
     north, south = place.scope("north"), place.scope("south")
-    prints = {vault.fingerprint(north, Secret(text)) for text in ("a", "b", "a")}
-    assert len(prints) == 2
-    assert vault.fingerprint(north, Secret("a")) != vault.fingerprint(south, Secret("a"))
-    assert Vault(new_key(), place.app.services.audit).fingerprint(north, Secret("a")) not in prints
+    prints = {vault._fingerprint(*each) for each in (
+        (north, "a", 1, b"sealed"), (north, "b", 1, b"sealed"), (north, "a", 2, b"sealed"), (north, "a", 1, b"other"),
+        (south, "a", 1, b"sealed"))}  # fmt: skip
+    assert len(prints) == 5
+    assert Vault(new_key(), place.app.services.audit)._fingerprint(north, "a", 1, b"sealed") not in prints
 
 
 @pytest.mark.security

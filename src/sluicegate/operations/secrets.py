@@ -38,7 +38,7 @@ class Kept(Model):
     name: str
     version: int
     fingerprint: str
-    """Changes when the secret does; says nothing about it."""
+    """Another one each time the secret is set; says nothing about it."""
     set_at: str
     set_by: str
     used_by: tuple[str, ...] = ()
