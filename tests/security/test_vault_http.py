@@ -254,19 +254,6 @@ def test_two_connections_to_one_server_may_share_a_secret(place):
     assert use(place, "shared") == CANARY
 
 
-def test_a_new_secret_may_serve_all_connections_of_its_first_call(place):
-    token = place.token(Role.EDITOR)
-    place.call("secret.set", {"name": "both", "value": CANARY}, token)
-    apply(
-        place,
-        "---\n".join(
-            POSTGRES.format(**{**HERE, "name": name, "secret": "both", "host": f"{name}.example"})
-            for name in ("left", "right")
-        ),
-    )
-    assert use(place, "both") == CANARY
-
-
 @pytest.mark.security
 @pytest.mark.req("SEC-V08")
 @pytest.mark.parametrize("type_", registry.types("connection"))
