@@ -14,9 +14,11 @@ from pydantic import SecretStr
 from sluicegate.base.errors import Corrupt, Invalid, Missing, SluiceError
 from sluicegate.base.permission import Public
 from sluicegate.base.principal import Role
+from sluicegate.base.settings import Tls
 from sluicegate.kit import registry
 from sluicegate.kit.connection import Connection
 from sluicegate.operations import OPERATIONS
+from tests.fixtures.server import Place
 from tests.security.asks import ask_for
 
 CANARY = "canary-hunter2-Zürich/0815"
@@ -39,6 +41,14 @@ HERE = {
     "secret": "shop-password",
     "tls": "verify-full",
 }
+
+
+@pytest.fixture
+def lax(tmp_path):
+    """Give an installation whose operator allows connections without TLS."""
+    made = Place(tmp_path / "home", tls=Tls(weakest="disable")).settle()
+    yield made
+    made.close()
 
 
 def spellings(text: str) -> list[bytes]:
@@ -157,7 +167,7 @@ def test_secrets_are_taken_as_a_type_that_hides_them():
 @pytest.mark.security
 @pytest.mark.req("SEC-V08")
 @pytest.mark.parametrize(
-    ("field", "value"), [("host", "evil.example"), ("port", 5433), ("database", "other"), ("tls", "disable")]
+    ("field", "value"), [("host", "evil.example"), ("port", 5433), ("database", "other")]
 )
 def test_a_connection_that_leads_elsewhere_loses_its_secret(place, field, value):
     token = place.token(Role.EDITOR)
@@ -171,6 +181,14 @@ def test_a_connection_that_leads_elsewhere_loses_its_secret(place, field, value)
         use(place, "shop-password")
     back = apply(place, POSTGRES.format(**HERE))
     assert back[0].cleared == (), "there is nothing left to clear"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V08", "SEC-N03")
+def test_a_connection_that_asks_for_less_proof_loses_its_secret(lax):
+    apply(lax, POSTGRES.format(**HERE))
+    lax.call("secret.set", {"name": "shop-password", "value": CANARY}, lax.token(Role.EDITOR))
+    assert apply(lax, POSTGRES.format(**{**HERE, "tls": "disable"}))[0].cleared == ("shop-password",)
 
 
 @pytest.mark.security

@@ -17,7 +17,7 @@ from sluicegate.engine.events import Events
 from sluicegate.engine.job import Job, What
 from sluicegate.engine.plan import one_writer, plan
 from sluicegate.engine.task import Task
-from sluicegate.guard import policy
+from sluicegate.guard import policy, tls
 from sluicegate.guard.desk import Asked
 from sluicegate.guard.vault import RESERVED
 from sluicegate.kit import document
@@ -55,8 +55,7 @@ class Worker:
 
         self._sweep()
         threading.Thread(target=self._probe, name="jail-probe", daemon=True).start()
-        url = self._settings.store.jobs_url or f"sqlite:///{self._settings.home / 'jobs.db'}"
-        self._jobs = Jobs(url, self._node(), self._settings.limits.runs, self._execute)
+        self._jobs = Jobs(self._settings.jobs_url, self._node(), self._settings.limits.runs, self._execute)
         self._jobs.open()
 
     def close(self) -> None:
@@ -300,6 +299,7 @@ class Worker:
         found = document.parse_definition(body)
         if not isinstance(found, Connection):
             raise Failed(f"{name!r} is not a connection")
+        tls.admit(found, self._settings, self._audit, scope, purpose)
         for wanted in found.secret_names():
             try:
                 secrets[wanted] = self._vault.use(scope, wanted, purpose=purpose)

@@ -10,9 +10,11 @@ from sluicegate.base import clock
 from sluicegate.base.errors import Invalid, Missing
 from sluicegate.base.model import Model, Name
 from sluicegate.base.permission import Permission
+from sluicegate.guard import tls
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Nothing, Operation
 from sluicegate.kit import document
+from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow, digest
 from sluicegate.operations import places
 
@@ -147,6 +149,9 @@ def apply(ask: ApplyAsk, desk: Desk) -> AppliedAll:
     documents = document.read(ask.source)
     if not documents:
         raise Invalid("there is no document in it")
+    for each in documents:
+        if isinstance(each.definition, Connection):
+            tls.admit(each.definition, desk.services.settings, desk.services.audit, desk.scope, "apply")
     with desk.scope.transaction():
         _refers(desk, documents)
         moved = places.find_moved(desk, documents)
@@ -170,6 +175,9 @@ def apply(ask: ApplyAsk, desk: Desk) -> AppliedAll:
 def validate(ask: ApplyAsk, desk: Desk) -> CheckedAll:
     """Check documents without saving them."""
     documents = document.read(ask.source)
+    for each in documents:
+        if isinstance(each.definition, Connection):
+            tls.check(each.definition, desk.services.settings)
     _refers(desk, documents)
     places.find_moved(desk, documents)
     return CheckedAll(
