@@ -20,7 +20,7 @@ UNTESTED = {
 
 
 PENDING = {
-    "app", "base/clock", "base/errors", "base/log", "base/permission", "base/principal", 
+    "app", "base/clock", "base/errors", "base/log", "base/permission", "base/principal",
     "engine/archive", "engine/confine", "engine/inlet", "engine/jailed", "engine/jobs", "engine/outlet",
     "engine/rejects", "engine/worker", "kit/connection", "kit/format", "kit/rows", "kit/step", "operations/definitions",
     "operations/explore", "operations/people", "operations/runs", "operations/secrets", "operations/session",

@@ -14,7 +14,21 @@ from sluicegate.base.model import DisplayName, Email, Line
 from sluicegate.base.principal import Role
 
 ANY = st.text(max_size=40) | st.text(st.characters(categories=["Cc", "Cf", "Cs", "Zs", "Zl", "Lu", "Mn"]), max_size=8)
-BAD = ("\0", "\x1b[31m", "\u202e", "\u2066", "\u200b", "\u200d", "\ufeff", "\ud800", "\n", "\u2028", "\ue000", "\u00ad", "\u00a0x")
+BAD = (
+    "\0",
+    "\x1b[31m",
+    "\u202e",
+    "\u2066",
+    "\u200b",
+    "\u200d",
+    "\ufeff",
+    "\ud800",
+    "\n",
+    "\u2028",
+    "\ue000",
+    "\u00ad",
+    "\u00a0x",
+)
 
 
 @pytest.mark.security
@@ -31,10 +45,14 @@ def test_what_is_taken_is_one_visible_line(name, place):
         assert found.encode().decode() == found
 
 
-@pytest.mark.parametrize("name", ["Zoë O’Neil-Müller", "山田 太郎", "محمد علي", "अनिता शर्मा", "Ngô Bảo Châu", "J. R. 2nd"])
+@pytest.mark.parametrize(
+    "name", ["Zoë O’Neil-Müller", "山田 太郎", "محمد علي", "अनिता शर्मा", "Ngô Bảo Châu", "J. R. 2nd"]
+)
 def test_names_of_any_script_are_taken(name):
     assert TypeAdapter(DisplayName).validate_python(name) == unicodedata.normalize("NFC", name)
-    assert TypeAdapter(DisplayName).validate_python(f" {unicodedata.normalize('NFD', name)} ") == unicodedata.normalize("NFC", name)
+    assert TypeAdapter(DisplayName).validate_python(f" {unicodedata.normalize('NFD', name)} ") == unicodedata.normalize(
+        "NFC", name
+    )
 
 
 def test_a_display_name_is_not_empty():

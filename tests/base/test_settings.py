@@ -29,7 +29,9 @@ def test_files_and_variables_may_be_mixed(tmp_path):
 def test_no_setting_is_listed_with_a_password(tmp_path):
     names = ("SLUICE_STORE_URL", "SLUICE_STORE_OWNER_URL", "SLUICE_STORE_JOBS_URL")
     assert sum("_url" in name or name == "store.url" for name, _, _ in describe()) == len(names)
-    (tmp_path / "sluice.toml").write_text("".join(["[store]\n", *(f'{each.removeprefix("SLUICE_STORE_").lower()} = "{URL}"\n' for each in names)]))
+    (tmp_path / "sluice.toml").write_text(
+        "".join(["[store]\n", *(f'{each.removeprefix("SLUICE_STORE_").lower()} = "{URL}"\n' for each in names)])
+    )
     for words in (("settings",), ("settings", "--json")):
         done = sluice(tmp_path, *words, expect=None)
         assert done.returncode == 0

@@ -50,10 +50,10 @@ def ctx(place):
 
 
 def load(ctx, path="x.db"):
-    with Sqlite(name="x", path=path).open(ctx) as session:
-        with session.stage("t", ROWS.schema, Append(), Marker("r", "w")) as stage:
-            stage.write(ROWS.to_batches()[0])
-            return stage.commit()
+    database, mark = Sqlite(name="x", path=path), Marker("r", "w")
+    with database.open(ctx) as session, session.stage("t", ROWS.schema, Append(), mark) as stage:
+        stage.write(ROWS.to_batches()[0])
+        return stage.commit()
 
 
 def read(ctx, path="x.db"):

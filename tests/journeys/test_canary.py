@@ -106,7 +106,7 @@ def look(server: int, seen: dict[str, int]) -> None:
         except OSError:  # not ours to look into, which is as it should be
             continue
         if kind != "server" and seen.get(f"{kind} memory", 0) < 3:
-            found = [holds(each) for each in memory(pid)]
+            found = [CANARY.encode() in each for each in memory(pid)]
             seen[f"{kind} memory"] = seen.get(f"{kind} memory", 0) + bool(found)
             seen[f"{kind} canary"] = seen.get(f"{kind} canary", 0) + any(found)
 
@@ -205,7 +205,9 @@ def test_the_search_finds_every_spelling(tmp_path):
     for number, spelled in enumerate(spellings(CANARY)):
         (tmp_path / str(number)).write_bytes(b"before " + spelled + b" behind")
         assert holds((tmp_path / str(number)).read_bytes())
-    child = subprocess.Popen([sys.executable, "-c", f"kept = {CANARY!r}; print(flush=True); input()"], stdin=-1, stdout=-1)
+    child = subprocess.Popen(
+        [sys.executable, "-c", f"kept = {CANARY!r}; print(flush=True); input()"], stdin=-1, stdout=-1
+    )
     child.stdout.readline()
     try:
         assert child.pid in set(descendants(os.getpid()))

@@ -146,9 +146,7 @@ def test_secrets_are_taken_as_a_type_that_hides_them():
 
 @pytest.mark.security
 @pytest.mark.req("SEC-V08")
-@pytest.mark.parametrize(
-    ("field", "value"), [("host", "evil.example"), ("port", 5433), ("database", "other")]
-)
+@pytest.mark.parametrize(("field", "value"), [("host", "evil.example"), ("port", 5433), ("database", "other")])
 def test_a_connection_that_leads_elsewhere_loses_its_secret(place, field, value):
     token = place.token(Role.EDITOR)
     apply(place, POSTGRES.format(**HERE))

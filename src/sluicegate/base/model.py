@@ -38,7 +38,7 @@ _REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def _one_line(text: str) -> str:
-    """Return ``text`` in one spelling (NFC, blanks trimmed); refuse what shows as nothing or turns its neighbours round."""
+    """Return ``text`` in one spelling (NFC, blanks trimmed); refuse what is not seen or turns its neighbours round."""
     told = unicodedata.normalize("NFC", text).strip()
     for sign in told:
         category = unicodedata.category(sign)

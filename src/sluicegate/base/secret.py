@@ -78,6 +78,8 @@ class SecretUrl(Secret):
         if not divider:
             return MASK if scheme else ""
         account, at, place = rest.rpartition("@")
+        if "?" in account:  # a sign of the query or of the password: nobody can tell, so nothing is shown
+            return f"{scheme}://{MASK}"
         if at:
             user, colon, _ = account.partition(":")
             account = (user if _USER.fullmatch(user) else MASK) + (f":{MASK}" if colon else "") + at

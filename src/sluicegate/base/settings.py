@@ -145,7 +145,7 @@ def home(variables: Mapping[str, str] = os.environ) -> Path:
 def load(variables: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings in force. Raises ``Invalid`` for an unknown one, one that does not fit, or a broken file.
 
-    ``SLUICE_SERVER_PORT=8444`` sets ``port`` of ``[server]``; ``SLUICE_STORE_URL_FILE=/path`` takes the address from a file.
+    ``SLUICE_SERVER_PORT=8444`` sets ``port`` of ``[server]``; ``SLUICE_STORE_URL_FILE=/path`` takes it from a file.
     """
     folder = home(variables)
     file = folder / "sluice.toml"
@@ -175,15 +175,15 @@ def _place(found: dict[str, Any], name: str, text: str) -> None:
             found[table] = text
             return
         kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Model) and key in kind.model_fields:
+        fields = kind.model_fields if isinstance(kind, type) and issubclass(kind, Model) else {}
+        if key in fields:
             listed = key == "names"
             found.setdefault(table, {})[key] = text.split(",") if listed else text
             return
         held = key.removesuffix("_file")
-        if held != key and isinstance(kind, type) and issubclass(kind, Model) and held in kind.model_fields:
-            if kind.model_fields[held].annotation is SecretUrl:
-                found.setdefault(table, {})[held] = {"file": text}
-                return
+        if held in fields and fields[held].annotation is SecretUrl:
+            found.setdefault(table, {})[held] = {"file": text}
+            return
     raise Invalid("unknown setting", where=name, hint="'sluice settings' lists them.")
 
 

@@ -294,7 +294,9 @@ def _listed(row: Row[*tuple[Any, ...]]) -> Run:
     try:
         return _run(row)
     except Corrupt as fault:
-        names = {name: str(getattr(row, _COLUMNS.get(name, name))) for name in ("id", "flow", "digest", "by", "via")}
+        names: dict[str, Any] = {
+            name: str(getattr(row, _COLUMNS.get(name, name))) for name in ("id", "flow", "digest", "by", "via")
+        }
         version = row.version if isinstance(row.version, int) else 0
         return Run(**names, flow_version=version, created=0.0, state=State.FAILED, error=fault.problem())
 
