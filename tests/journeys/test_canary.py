@@ -105,7 +105,7 @@ def look(server: int, seen: dict[str, int]) -> None:
             seen[f"{kind} environment"] = seen.get(f"{kind} environment", 0) + 1
         except OSError:  # not ours to look into, which is as it should be
             continue
-        if kind != "server" and seen.get(f"{kind} memory", 0) < 3:
+        if kind != "server" and not seen.get(f"{kind} canary"):
             found = [CANARY.encode() in each for each in memory(pid)]
             seen[f"{kind} memory"] = seen.get(f"{kind} memory", 0) + bool(found)
             seen[f"{kind} canary"] = seen.get(f"{kind} canary", 0) + any(found)
