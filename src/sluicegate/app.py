@@ -68,7 +68,7 @@ def build(settings: Settings) -> App:
 
     gates.check(OPERATIONS)
     root = root_key(settings.home)
-    database = Database(settings.store_url, settings.store.owner_url or None)
+    database = Database(settings.store_url, settings.store.owner_url.reveal() or None)
     try:
         database.migrate()
         system: System = StoreSystem(database)

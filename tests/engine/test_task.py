@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -79,7 +81,7 @@ def test_cancel_ends_a_task(folder):
 
 @pytest.mark.security
 @pytest.mark.req("SEC-V02")
-def test_secrets_are_in_neither_arguments_nor_environment_nor_readable_memory(folder):
+def test_secrets_are_in_neither_arguments_nor_environment(folder):
     with Task(job(folder, secrets={"s": Secret("canary-hunter2")}), lambda *_: None) as task:
         with pytest.raises(Invalid):
             task.do("settle")  # the child has read its job by then
@@ -94,6 +96,47 @@ def test_secrets_are_in_neither_arguments_nor_environment_nor_readable_memory(fo
             else set()
         )
         assert names <= {"PYTHONPATH", "LANG", "PATH", "ARROW_DEFAULT_MEMORY_POOL", "LC_CTYPE"}
+
+
+LOOK = """
+import subprocess, sys
+from pathlib import Path
+from sluicegate.base.errors import Invalid
+from sluicegate.base.secret import Secret
+from sluicegate.engine import confine
+from sluicegate.engine.job import Job
+from sluicegate.engine.task import Task
+
+def look(pid):
+    told = []
+    for name in ("environ", "mem", "maps"):
+        try:
+            with open(f"/proc/{pid}/{name}", "rb") as file:
+                file.read(0 if name == "mem" else 1)
+            told.append("read")
+        except PermissionError:
+            told.append("refused")
+    return told
+
+confine.disarm()  # as an ordinary user: root may look into everybody
+other = subprocess.Popen([sys.executable, "-c", "print(flush=True); input()"], stdin=-1, stdout=-1)
+other.stdout.readline()
+print(*look(other.pid))
+other.communicate(b"\\n")
+with Task(Job(what="run", run="r", root=Path(sys.argv[1]), secrets={"s": Secret("canary-hunter2")}), print) as task:
+    try:
+        task.do("settle")
+    except Invalid:
+        print(*look(task._child.pid))
+"""
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V07")
+def test_the_same_user_cannot_look_into_a_tasks_memory(folder):
+    done = subprocess.run([sys.executable, "-c", LOOK, str(folder)], capture_output=True, text=True, check=False, env={
+        "PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(filter(None, sys.path))})  # fmt: skip
+    assert done.stdout.splitlines() == ["read read read", "refused refused refused"], done.stdout + done.stderr
 
 
 @pytest.mark.security

@@ -101,3 +101,20 @@ def test_any_text_is_an_expression_or_one_clear_error(text):
     else:
         assert sql.startswith("(")
         assert ";" not in sql.replace("';'", "") or "'" in sql or '"' in sql
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-P01")
+@pytest.mark.parametrize(
+    "text",
+    ["a + (select 1)", "exists (select 1)", "a in (select b from t)", "a = (select a from t union select 2)",
+     "coalesce((select max(a) from t), 1)", "case when (from t) then 1 else 2 end", "not exists (from t)"],
+)  # fmt: skip
+def test_no_query_is_taken_even_if_the_list_of_nodes_grows(monkeypatch, text):
+    """The refusal of queries stands by itself: without it a query reads any table, the inputs of other steps too."""
+    from sqlglot import exp
+
+    everything = {name for name in dir(exp) if isinstance(getattr(exp, name), type)} - {"Star", "Alias", "Window"}
+    monkeypatch.setattr(expression, "NODES", frozenset(everything))
+    with pytest.raises(Invalid, match="a query is not allowed"):
+        expression.parse.__wrapped__(text)

@@ -284,6 +284,17 @@ def test_there_is_no_account_before_the_first_and_no_default_one(empty):
 
 @pytest.mark.security
 @pytest.mark.req("SEC-A16")
+def test_a_code_that_was_never_used_is_dead_once_there_is_a_user(empty):
+    """Printed on the console, forgotten there, found a year later."""
+    code = empty.app.services.login.bootstrap_code()
+    empty.app.services.system.accounts().create("restored@example.org", "Restored", Role.SUPERADMIN, empty.hash)
+    with pytest.raises(Unauthenticated, match=re.escape("The code is wrong or has been used.")):
+        empty.call("session.bootstrap", {**FIRST, "code": code.reveal()})
+    assert [each.email for each in empty.app.services.system.accounts().list()] == ["restored@example.org"]
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A16")
 def test_the_code_makes_one_superadmin_and_is_then_dead(empty):
     code = empty.app.services.login.bootstrap_code()
     made = empty.call("session.bootstrap", {**FIRST, "code": code.reveal()})

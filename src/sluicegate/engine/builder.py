@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sluicegate.base.errors import Failed, Missing
 from sluicegate.engine.job import Job, What
+from sluicegate.guard import tls
 from sluicegate.kit import document
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from sluicegate.base.secret import Secret
     from sluicegate.base.settings import Settings
     from sluicegate.engine.quarantine import Quarantine
+    from sluicegate.guard.audit import Audit
     from sluicegate.guard.vault import Vault
     from sluicegate.store.scope import Scope
 
@@ -31,9 +33,9 @@ def read_flow(body: dict[str, Any]) -> Flow:
 class Builder:
     """Knows settings, vault and quarantine, so that a task need not."""
 
-    def __init__(self, settings: Settings, vault: Vault, quarantine: Quarantine) -> None:
+    def __init__(self, settings: Settings, vault: Vault, quarantine: Quarantine, audit: Audit) -> None:
         """Build from these."""
-        self._settings, self._vault, self._quarantine = settings, vault, quarantine
+        self._settings, self._vault, self._quarantine, self._audit = settings, vault, quarantine, audit
 
     def run(self, scope: Scope, run: str, body: dict[str, Any], params: Mapping[str, Any]) -> Job:
         """Return the job of a run of the flow in ``body``."""
@@ -99,6 +101,7 @@ class Builder:
             found = document.parse_definition(body)
             if not isinstance(found, Connection):
                 raise Failed(f"{name!r} is not a connection")
+            tls.admit(found, self._settings, self._audit, scope, purpose)
             for wanted in found.secret_names():
                 try:
                     secrets[wanted] = self._vault.use(scope, wanted, purpose=purpose)

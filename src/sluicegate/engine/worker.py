@@ -29,7 +29,7 @@ class Worker:
         """Wire; nothing runs before ``open``."""
         self._settings, self._audit, self._events = settings, audit, events
         self._quarantine = Quarantine(settings.home / "quarantine", settings.quarantine_days, vault)
-        self._builder = Builder(settings, vault, self._quarantine)
+        self._builder = Builder(settings, vault, self._quarantine, audit)
         self._runner = Runner(system, self._builder, audit, events)
         self._jobs: Any = None
         self._jail: dict[str, Any] = {"tier": "none", "missing": ["not probed"]}
@@ -44,9 +44,8 @@ class Worker:
         sweep_drafts(self._settings.data)
         self._quarantine.sweep()
         threading.Thread(target=self._probe, name="jail-probe", daemon=True).start()
-        url = self._settings.store.jobs_url or f"sqlite:///{self._settings.home / 'jobs.db'}"
         self._runner.arrive()
-        self._jobs = Jobs(url, self._node(), self._settings.limits.runs, self._runner.execute)
+        self._jobs = Jobs(self._settings.jobs_url, self._node(), self._settings.limits.runs, self._runner.execute)
         self._jobs.open()
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
@@ -28,10 +29,37 @@ from sluicegate.kit.step import Check, Reading, Step, Transform, Writing
 
 Value = bool | int | Decimal | date | datetime | str | float | None
 _SEGMENT_MAX = 200
+_TEXT_MAX = 65_536
+_DIGITS_MAX = 38
+"""Digits of a decimal, as in ``decimal(38,s)``: before the point, and after it."""
 
 _TYPES: dict[str, Any] = {
     "bool": bool, "int64": int, "float64": float, "text": str, "date": date, "timestamp": datetime, "decimal": Decimal,
 }  # fmt: skip
+
+_SAID = {
+    "bool": "true or false",
+    "int64": "a whole number of 64 bits",
+    "float64": "a finite number",
+    "text": f"text of at most {_TEXT_MAX} characters, without NUL, in valid Unicode",
+    "date": "a date (2013-01-31)",
+    "timestamp": "a date and time (2013-01-31T12:00:00)",
+    "decimal": f"a finite number with at most {_DIGITS_MAX} digits before and after the point",
+}
+
+
+def _is_usual(value: Value) -> bool:
+    """Tell whether every place a parameter goes to (store, JSON, SQL, names of files) can hold ``value``."""
+    if isinstance(value, str):
+        return len(value) <= _TEXT_MAX and not any(sign == "\0" or "\ud800" <= sign <= "\udfff" for sign in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, Decimal):
+        exponent = value.as_tuple().exponent
+        return isinstance(exponent, int) and exponent >= -_DIGITS_MAX and value.adjusted() < _DIGITS_MAX
+    if isinstance(value, int):
+        return -(1 << 63) <= value < 1 << 63
+    return True
 
 
 class Param(Model):
@@ -46,16 +74,18 @@ class Param(Model):
 
     @model_validator(mode="after")
     def _fits(self) -> Param:
-        try:
-            if self.default is not None:
+        if self.default is not None:
+            try:
                 self.read(self.default)
-        except ValidationError:
-            raise Misfit(f"is not of type {self.type}", "default") from None
+            except ValueError:
+                raise Misfit(f"must be {_SAID[self.type]}", "default") from None
         return self
 
     def read(self, value: Any) -> Value:
-        """Return ``value`` in this parameter's type; ``ValidationError`` when it does not fit."""
+        """Return ``value`` in this parameter's type; ``ValueError`` when it does not fit."""
         result: Value = TypeAdapter(_TYPES[self.type]).validate_python(value)
+        if not _is_usual(result):
+            raise ValueError(f"not a usual {self.type}")
         return result
 
 
@@ -177,8 +207,8 @@ class Flow(Model):
                 raise Invalid(f"the parameter {name!r} must be given", hint=f"Add -p {name}=VALUE.")
             try:
                 told[name] = param.read(value)
-            except ValidationError:
-                raise Invalid(f"the parameter {name!r} must be of type {param.type}") from None
+            except ValueError:
+                raise Invalid(f"the parameter {name!r} must be of type {param.type}: {_SAID[param.type]}") from None
         return told
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from sluicegate.base import clock
 from sluicegate.base.errors import Denied, Invalid
-from sluicegate.base.model import Id, Model, Name
+from sluicegate.base.model import Email, Id, Line, Model, Name
 from sluicegate.base.permission import Permission
 from sluicegate.base.principal import Role
 from sluicegate.guard import policy
@@ -39,9 +37,9 @@ class Tenants(Model):
 class UserAsk(Model):
     """A new user."""
 
-    email: str = Field(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")
+    email: Email
     """E-mail address."""
-    name: str = Field(default="", max_length=200)
+    name: Line = ""
     """Full name."""
     role: Role
     """One of the six roles."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -113,6 +114,21 @@ class Events(Model):
 ENDED = frozenset({"succeeded", "finished_with_rejects", "failed", "cancelled"})
 
 
+def plain(value: Any) -> Any:
+    """Return a stored value with what JSON cannot hold put into words: no row can make an answer impossible."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {str(plain(key)): plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        return "a number of more than 64 bits"
+    return value
+
+
 def _shown(run: Stored, receipts: dict[str, dict[str, Any]] | None = None) -> Run:
     def when(at: float | None) -> str | None:
         return clock.iso(at) if at else None
@@ -126,10 +142,10 @@ def _shown(run: Stored, receipts: dict[str, dict[str, Any]] | None = None) -> Ru
         created=clock.iso(run.created),
         started=when(run.started),
         finished=when(run.finished),
-        params=run.params,
-        counts=run.counts or {},
-        error=run.error,
-        receipts=receipts or {},
+        params=plain(run.params),
+        counts=plain(run.counts or {}),
+        error=plain(run.error),
+        receipts=plain(receipts or {}),
     )
 
 
@@ -176,7 +192,7 @@ def events(ask: EventsAsk, desk: Desk) -> Events:
     runs = desk.scope.runs()
     state = runs.get(ask.id).state  # before the events: an ended run has no later ones
     found = runs.events(ask.id, ask.after, ask.limit)
-    items = tuple(Event(seq=each.seq, at=clock.iso(each.at), kind=each.kind, body=each.body) for each in found)
+    items = tuple(Event(seq=each.seq, at=clock.iso(each.at), kind=each.kind, body=plain(each.body)) for each in found)
     return Events(items=items, done=state in ENDED and len(items) < ask.limit)
 
 

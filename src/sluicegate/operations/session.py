@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, SecretStr
 
 from sluicegate.base.errors import Invalid
-from sluicegate.base.model import Model
+from sluicegate.base.model import DisplayName, Email, Line, Model, Name
 from sluicegate.base.permission import Permission, Public
 from sluicegate.base.secret import Secret
 from sluicegate.guard import policy
@@ -19,9 +19,9 @@ _TEXT = 4096
 class LoginAsk(Model):
     """Who, and the proof."""
 
-    tenant: str | None = Field(default=None, max_length=64)
+    tenant: Name | None = None
     """Name of the tenant; a SuperAdmin may leave it out, or name the tenant to work in."""
-    email: str = Field(min_length=1, max_length=254)
+    email: Line
     """E-mail address."""
     password: SecretStr = Field(max_length=_TEXT)
     """Password."""
@@ -32,9 +32,9 @@ class BootstrapAsk(Model):
 
     code: SecretStr = Field(max_length=_TEXT)
     """The one-time code that the first start of the server prints."""
-    email: str = Field(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")
+    email: Email
     """E-mail address."""
-    name: str = Field(min_length=1, max_length=200)
+    name: DisplayName
     """Full name."""
     password: SecretStr = Field(max_length=_TEXT)
     """A password of 15 characters or more."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from sluicegate.base.errors import Cancelled, DataError, Missing, MissingFile
+from sluicegate.connectors.sqlite.journal import check_companions
 from sluicegate.connectors.sqlite.link import connect, quoted, told
 from sluicegate.connectors.sqlite.stage import MARKERS, File, SqliteStage, Vanished
 from sluicegate.connectors.sqlite.types import Column, columns, from_storage
@@ -71,12 +72,11 @@ class SqliteSession:
             link.close()
 
     def _link(self, *, write: bool = False) -> sqlite3.Connection:
+        check_companions(self._ctx.files, self._path)
         if not write and not self._ctx.files.exists(self._path):
             raise MissingFile(
                 "There is no such database file.", where=self._path, hint="Check the path of the connection."
             )
-        for companion in ("-journal", "-wal", "-shm"):  # SQLite opens these too: they are checked like the file itself
-            self._ctx.files.resolve(self._path + companion)
         return connect(self._ctx.files.resolve(self._path), self._path, write=write)
 
     def test(self) -> str:

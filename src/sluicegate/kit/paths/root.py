@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 from sluicegate.base.errors import Denied, Failed, Invalid
 from sluicegate.kit.paths.beneath import FOLDER, LOOK, READ, open_beneath, sync, told, walk
 from sluicegate.kit.paths.draft import NAME, Draft, lock
-from sluicegate.kit.paths.names import check
+from sluicegate.kit.paths.names import check, check_file, is_companion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,20 @@ class Root:
 
     def open(self, path: str) -> BinaryIO:
         """Open a regular file for reading."""
-        parts = check(path)
+        return self._open(check_file(path), path)
+
+    def companion(self, path: str, suffix: str) -> BinaryIO | None:
+        """Open what SQLite keeps beside the database ``path``, to look at it; ``None`` when there is none."""
+        check_file(path)
+        beside = path + suffix
+        try:
+            return self._open(check(beside), beside)
+        except Failed as fault:
+            if isinstance(fault.__cause__, FileNotFoundError):
+                return None
+            raise
+
+    def _open(self, parts: tuple[str, ...], path: str) -> BinaryIO:
         with told(path):
             fd = open_beneath(self._fd, parts, READ)
         try:
@@ -64,7 +77,7 @@ class Root:
 
     def create(self, path: str) -> Draft:
         """Begin a file, making its parent folders (0700). An existing file is replaced when the draft is committed."""
-        parts = check(path)
+        parts = check_file(path)
         with told(path):
             folder = walk(self._fd, parts[:-1], FOLDER, make=True)
             try:
@@ -92,7 +105,7 @@ class Root:
     def entries(self, under: str = "") -> Iterator[Entry]:
         """Yield all files and folders beneath ``under``, each folder before its content, sorted by the parts of names.
 
-        Links, devices, drafts and names that ``check`` refuses are left out: they could not be opened either.
+        Links, devices, drafts, journals and names that ``check`` refuses are left out: they could not be opened either.
         """
         waiting = self._content(check(under) if under else (), under)[::-1]
         while waiting:
@@ -112,7 +125,7 @@ class Root:
                         here = (*parts, name)
                         check("/".join(here))
                         about = os.stat(name, dir_fd=folder, follow_symlinks=False)
-                        if stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode):
+                        if stat.S_ISDIR(about.st_mode) or (stat.S_ISREG(about.st_mode) and not is_companion(name)):
                             found.append((_entry("/".join(here), about), here))
             finally:
                 os.close(folder)
@@ -166,7 +179,7 @@ class Root:
         """
         from pathlib import Path
 
-        parts = check(path)
+        parts = check_file(path)
         real = os.path.join(self._real, *parts)  # noqa: PTH118 - a text path is wanted below
         try:
             about = self._about(parts, path)
