@@ -73,6 +73,7 @@ def test_no_operation_takes_a_name_that_hides_something(place, bad):
         ("session.bootstrap", {"code": "x", "email": f"a{bad}b@x.example", "name": "A", "password": "p" * 20}, None),
         ("session.bootstrap", {"code": "x", "email": "a@x.example", "name": f"a{bad}b", "password": "p" * 20}, None),
         ("session.login", {"email": f"a{bad}b@x.example", "password": "x"}, None),
+        ("factor.begin", {"name": f"a{bad}b"}, admin),
         ("session.login", {"tenant": f"a{bad}b", "email": "a@x.example", "password": "x"}, None),
     ]  # fmt: skip
     for operation, ask, token in asks:

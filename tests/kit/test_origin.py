@@ -62,7 +62,7 @@ def test_the_text_itself_is_sound():
         ("not_null: true", "not_null: maybe", 21, "step c, rules[0].not_null: must be true or false"),
         ("item: out.csv", "item: out-{dya}.csv", 27, "step write-4, item: the flow has no parameter 'dya'"),
         ("item: out.csv", "item: out-{.csv", 27, "step write-4, item: its braces hold no parameter"),
-        ("{ type: date }", "{ type: date, default: soon }", 29, "params.day.default: is not of type date"),
+        ("{ type: date }", "{ type: date, default: soon }", 29, "params.day.default: must be a date"),
         ("name: c\n", "name: m\n", 18, "two steps are called 'm'"),
     ],
 )

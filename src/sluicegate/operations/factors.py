@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from typing import Annotated
+
+from pydantic import Field, SecretStr, StringConstraints
 
 from sluicegate.base import clock
 from sluicegate.base.errors import Denied, Missing
-from sluicegate.base.model import Id, Model
+from sluicegate.base.model import DisplayName, Id, Model
 from sluicegate.base.permission import Permission
 from sluicegate.base.principal import Role
 from sluicegate.base.secret import Secret
@@ -20,7 +22,7 @@ _CODE = 64
 class FactorAsk(Model):
     """A factor to set up."""
 
-    name: str = Field(default="app", min_length=1, max_length=64)
+    name: Annotated[DisplayName, StringConstraints(max_length=64)] = "app"
     """What you call it, such as the phone it is on."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, SecretStr
 
 from sluicegate.base.errors import Invalid
-from sluicegate.base.model import DisplayName, Email, Line, Model, Name
+from sluicegate.base.model import DisplayName, Email, Line, Model
 from sluicegate.base.permission import Permission, Public
 from sluicegate.base.secret import Secret
 from sluicegate.guard import policy
@@ -19,7 +19,7 @@ _TEXT = 4096
 class LoginAsk(Model):
     """Who, and the proof."""
 
-    tenant: Name | None = None
+    tenant: Line | None = None
     """Name of the tenant; a SuperAdmin may leave it out, or name the tenant to work in."""
     email: Line
     """E-mail address."""

@@ -90,7 +90,7 @@ class Root:
 
     def make(self, path: str) -> bool:
         """Make an empty file (0600) for a driver that opens files itself; False when there is one already."""
-        parts = check(path)
+        parts = check_file(path)
         with told(path):
             folder = open_beneath(self._fd, parts[:-1], FOLDER)
             try:

@@ -49,11 +49,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take them away; whoever has a second factor then signs in without it."""
-    with op.batch_alter_table("tenants") as batch:
-        batch.drop_column("policy")
-    with op.batch_alter_table("grants") as batch:
-        batch.drop_column("factors")
-        batch.drop_column("proved")
+    for table, column in (("tenants", "policy"), ("grants", "factors"), ("grants", "proved")):
+        op.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
     for table in reversed(TABLES):
         op.drop_table(table)
 
