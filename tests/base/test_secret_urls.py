@@ -15,11 +15,14 @@ from sluicegate.base.settings import Settings, Store
 
 WORDS = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), min_size=8, max_size=30)
 
+USUAL = repr(Settings()) + Settings().model_dump_json()
+"""What stands in all settings anyway."""
+
 
 @pytest.mark.security
 @pytest.mark.req("SEC-V02")
 @example("@0000000")
-@given(WORDS.filter(lambda text: text.strip("*") == text))
+@given(WORDS.filter(lambda text: text.strip("*") == text and text not in USUAL))
 def test_no_spelling_of_a_password_is_shown(password):
     for spelled in (password, quote(password, safe="")):
         for url in (f"postgresql://app:{spelled}@db.example/store", f"postgresql://:{spelled}@db.example/store",
