@@ -76,8 +76,11 @@ export default function Editor({ text, readOnly, fault, onText, onSave }: Editor
       told.current.onSave();
       return true;
     };
+    // In a shadow root CodeMirror's styles are constructed sheets; in the page they would be inline, which the policy refuses.
+    const root = frame.current.shadowRoot ?? frame.current.attachShadow({ mode: "open" });
     const made = new EditorView({
-      parent: frame.current,
+      parent: root,
+      root,
       state: EditorState.create({
         doc: first.current.text,
         extensions: [
