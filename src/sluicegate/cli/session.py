@@ -60,14 +60,14 @@ def login(
     password = _password(password_file)
     told: dict[str, Any] = {"tenant": tenant, "email": email, "password": password}
     tokens = server.call(operation("session.login"), told)
-    server.keep(tokens)
-    if tokens["must_change"]:
+    if tokens["must_change"]:  # nothing is kept until there is a new password: who was signed in before stays so
         if new_password_file is None and not sys.stdin.isatty():
-            server.forget()
             raise Usage("a new password must be chosen", hint="Add --new-password-file FILE, or sign in on a terminal.")
         new = read_secret("new password", new_password_file)
+        server.hold(tokens)
         server.call(operation("session.password"), {"old": password, "new": new})
-        server.keep(server.call(operation("session.login"), told | {"password": new}))
+        tokens = server.call(operation("session.login"), told | {"password": new})
+    server.keep(tokens)
     me = server.call(operation("session.whoami"))
     if as_json:
         show.answer(me, as_json=True)
