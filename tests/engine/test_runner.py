@@ -93,7 +93,7 @@ def test_a_cancelled_run_lands_nothing(fresh, runner):
     run = add_run(fresh, scope)
     thread = threading.Thread(target=runner.execute, args=(run, scope.tenant, plain))
     thread.start()
-    wait_for(lambda: any(each.kind == "progress" and each.body["steps"].get("rows", {}).get("rows")
+    wait_for(lambda: any(each.kind == "progress" and each.body["steps"].get("a", {}).get("rows")
                          for each in scope.runs().events(run)))  # fmt: skip
     scope.runs().request_cancel(run)
     runner.cancel(run)
