@@ -64,7 +64,12 @@ describe("fold", () => {
         kind: "receipt",
         body: { step: "write-3", rows: 1234, bytes: 2500, sha256: null, guarantee: "exactly-once", repeated: false },
       },
-      { seq: 5, at: at(5), kind: "receipt", body: { rows: 2, bytes: null, guarantee: "at-least-once", repeated: true } },
+      {
+        seq: 5,
+        at: at(5),
+        kind: "receipt",
+        body: { rows: 2, bytes: null, guarantee: "at-least-once", repeated: true },
+      },
     ]);
     expect(live.log.map((line) => `${line.level}|${line.step}|${line.text}`)).toEqual([
       "reject|valid|line=8 column=x  is empty",
