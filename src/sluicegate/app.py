@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,6 +91,14 @@ def build(settings: Settings) -> App:
     return App(settings, services, Gate(services, limits), worker, events)
 
 
+def claim(settings: Settings) -> AbstractContextManager[None]:
+    """Hold the home for the process that serves it; only stores that are both on PostgreSQL can be shared."""
+    from sluicegate.store.claim import claim as hold
+
+    shared = all(url.startswith("postgresql") for url in (settings.store_url, settings.jobs_url))
+    return nullcontext() if shared else hold(settings.home)
+
+
 def make_home(folder: Path, names: tuple[str, ...], certificate: Path | None, key: Path | None) -> list[str]:
     """Make an installation's directory: root key, settings, and a certificate (a local CA's, or the one given).
 
@@ -143,22 +152,3 @@ def certificate(settings: Settings) -> tuple[Path, Path]:
         raise Invalid("there is no certificate", where=str(cert), hint="Run: sluice init")
     tls.check_pair(cert, key)
     return cert, key
-
-
-def trust_authority(folder: Path, *, remove: bool, store: Path = Path("/usr/local/share/ca-certificates")) -> str:
-    """Put the local CA where Debian's trust store takes it from, or take it out; says what is left to do."""
-    authority = folder / "tls" / "ca.pem"
-    target = store / "sluicegate-local.crt"
-    if not remove and not authority.exists():
-        raise Invalid("there is no local CA", where=str(authority), hint="Run: sluice init")
-    try:
-        if remove:
-            target.unlink(missing_ok=True)
-        else:
-            target.write_bytes(authority.read_bytes())
-    except OSError as fault:
-        raise Invalid(
-            f"the trust store cannot be changed: {fault.strerror}", where=str(target), hint="Run it as root."
-        ) from None
-    done = "taken out" if remove else "put in"
-    return f"The local CA was {done}. Now run: update-ca-certificates{' --fresh' if remove else ''}"

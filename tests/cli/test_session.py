@@ -91,6 +91,16 @@ def test_a_first_password_must_be_changed(place, call, tmp_path, secret_file):
     assert told.code == 2
     assert "a new password must be chosen" in told.err
     assert not (tmp_path / "home" / "login.json").exists()
+    assert call(*enter(place, "--password-file", secret_file)).code == 0
+    kept = (tmp_path / "home" / "login.json").read_bytes()
+    assert call(*words, told=made.json["password"]).code == 2
+    short = tmp_path / "short.txt"
+    short.write_text("short")
+    once = tmp_path / "once.txt"
+    once.write_text(made.json["password"])
+    assert call(*words, "--password-file", once, "--new-password-file", short).code == 2
+    assert (tmp_path / "home" / "login.json").read_bytes() == kept, "who was signed in before stays so"
+    assert call("whoami", "--json").json["email"] == "editor@example.org"
     first = tmp_path / "first.txt"
     first.write_text(made.json["password"])
     new = tmp_path / "new.txt"

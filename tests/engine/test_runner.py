@@ -93,11 +93,15 @@ def test_a_cancelled_run_lands_nothing(fresh, runner):
     run = add_run(fresh, scope)
     thread = threading.Thread(target=runner.execute, args=(run, scope.tenant, plain))
     thread.start()
-    wait_for(lambda: any(each.kind == "progress" for each in scope.runs().events(run)))
+    wait_for(lambda: any(each.kind == "progress" and each.body["steps"].get("a", {}).get("rows")
+                         for each in scope.runs().events(run)))  # fmt: skip
     scope.runs().request_cancel(run)
     runner.cancel(run)
     thread.join(30)
-    assert scope.runs().get(run).state == "cancelled"
+    found = scope.runs().get(run)
+    assert found.state == "cancelled"
+    assert found.counts["read"] > 0, "what it did read is on record"
+    assert (found.counts["written"], found.counts["seconds"] > 0) == (0, True)
     assert [each.name for each in folder.iterdir()] == ["in.csv"]
 
 

@@ -19,6 +19,7 @@ class Model(BaseModel):
         extra="forbid",
         use_attribute_docstrings=True,
         hide_input_in_errors=True,
+        json_schema_serialization_defaults_required=True,  # an answer always has its fields
         val_json_bytes="base64",
         ser_json_bytes="base64",
     )

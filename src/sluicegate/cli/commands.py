@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 _PLACES = {
-    "init": "local", "serve": "local", "trust": "local", "settings": "local", "schema": "local", "archive": "local",
+    "init": "local", "serve": "local", "trust": "trust", "settings": "local", "schema": "local", "archive": "local",
     "login": "session", "logout": "session", "whoami": "session", "passwd": "session", "prove": "session",
     "bootstrap": "session",
     "apply": "flows", "get": "flows", "diff": "flows", "validate": "flows", "test": "flows", "items": "flows",
@@ -20,7 +20,7 @@ _PLACES = {
 _HELP = {
     "init": "Make a home: keys, certificate, settings (--example: a first flow).",
     "serve": "Serve the API and the UI over TLS.",
-    "trust": "Put the local CA into this machine's trust store, or take it out.",
+    "trust": "Make this machine and your browsers trust the local CA, or no longer.",
     "settings": "List all settings and their values.",
     "schema": "Print the JSON Schema of a kind of document or plugin.",
     "archive": "Make keys for archives and open archives.",
@@ -45,9 +45,9 @@ _HELP = {
     "tenant": "Create and list tenants.",
     "user": "Create, list and deactivate users.",
     "secret": "Set, list and delete secrets.",
-    "flow": "List, show and delete flows.",
-    "connection": "List, show, test and delete connections.",
-    "recipient": "List, show and delete recipients.",
+    "flow": "List, get and delete flows.",
+    "connection": "List, get, test and delete connections.",
+    "recipient": "List, get and delete recipients.",
     "factor": "Set up and remove second factors.",
     "policy": "Show and set what your tenant asks of its people.",
     "audit": "Read the audit trail.",

@@ -14,6 +14,7 @@ import click
 from sluicegate.base.errors import Invalid, Missing, SluiceError, Usage
 from sluicegate.cli import show
 from sluicegate.cli.commands import json_option
+from sluicegate.cli.people import name_people
 from sluicegate.cli.remote import Server, call, operation
 
 _KINDS = ("flow", "connection", "recipient")
@@ -166,7 +167,9 @@ def get(*, kind: str, name: str | None, version: int | None, as_json: bool) -> N
     """Show a definition as it was written, or list all of a kind."""
     kind = kind.removesuffix("s")
     if name is None:
-        show.answer(call(f"{kind}.list"), as_json=as_json)
+        server = Server()
+        listed = server.call(operation(f"{kind}.list"))
+        show.answer(listed if as_json else name_people(server, listed), as_json=as_json)
         return
     found = call(f"{kind}.get", name=name, version=version)
     if as_json:

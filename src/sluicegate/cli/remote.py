@@ -78,7 +78,12 @@ class Server:
         self._send("POST", PREFIX + "/session/prove", json.dumps(told).encode(), self._access())
 
     def keep(self, tokens: Mapping[str, Any]) -> None:
-        """Keep the tokens of a sign-in."""
+        """Keep the tokens of a sign-in for the commands to come."""
+        self.hold(tokens)
+        self._save()
+
+    def hold(self, tokens: Mapping[str, Any]) -> None:
+        """Use the tokens of a sign-in for the calls of this command."""
         self._state = {
             "url": self.url,
             "ca": str(self._ca.absolute()) if self._ca else None,
@@ -86,7 +91,6 @@ class Server:
             "refresh": tokens["refresh"],
             "until": time.time() + tokens["expires_in"],
         }
-        self._save()
 
     def forget(self) -> str | None:
         """Forget the tokens and return the refresh token."""

@@ -69,22 +69,22 @@ def login(
     password = _password(password_file)
     told: dict[str, Any] = {"tenant": tenant, "email": email, "password": password}
     tokens = server.call(operation("session.login"), told)
-    server.keep(tokens)
-    if tokens.get("standing") == "factor":
+    if tokens["standing"] == "factor":
+        server.hold(tokens)
         tokens = server.call(operation("session.factor"), {"code": read_secret("code of your app", code_file)})
-        server.keep(tokens)
-    if tokens.get("standing") == "enrol":
+    if tokens["must_change"]:  # nothing is kept until there is a new password: who was signed in before stays so
+        if new_password_file is None and not sys.stdin.isatty():
+            raise Usage("a new password must be chosen", hint="Add --new-password-file FILE, or sign in on a terminal.")
+        new = read_secret("new password", new_password_file)
+        server.hold(tokens)
+        server.call(operation("session.password"), {"old": password, "new": new})
+        tokens = server.call(operation("session.login"), told | {"password": new})
+    server.keep(tokens)
+    if tokens["standing"] == "enrol":
         raise Unauthenticated(
             "Your tenant asks for a second factor, and you have none yet.",
             hint="Run: sluice factor begin, tell your app its seed, then: sluice factor confirm ID",
         )
-    if tokens["must_change"]:
-        if new_password_file is None and not sys.stdin.isatty():
-            server.forget()
-            raise Usage("a new password must be chosen", hint="Add --new-password-file FILE, or sign in on a terminal.")
-        new = read_secret("new password", new_password_file)
-        server.call(operation("session.password"), {"old": password, "new": new})
-        server.keep(server.call(operation("session.login"), told | {"password": new}))
     me = server.call(operation("session.whoami"))
     if as_json:
         show.answer(me, as_json=True)

@@ -40,7 +40,10 @@ def _cell(value: Any) -> str:
 
 def pairs(answer: Mapping[str, Any]) -> None:
     """Print one thing, a line for each of its fields."""
-    shown = {key: value for key, value in answer.items() if value not in (None, "", [], {})}
+    shown: dict[str, Any] = {}
+    for key, value in answer.items():
+        inner = {f"{key}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {key: value}
+        shown |= {name: each for name, each in inner.items() if each not in (None, "", [], {})}
     if not shown:
         print("done")
         return

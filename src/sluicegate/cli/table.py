@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from sluicegate.cli import show
 from sluicegate.cli.commands import json_option
+from sluicegate.cli.people import name_people
 from sluicegate.cli.remote import Server
 from sluicegate.guard.operation import Operation
 from sluicegate.operations import OPERATIONS
@@ -65,7 +66,9 @@ def _command(operation: Operation) -> click.Command:
     def run(*, as_json: bool, **given: Any) -> None:
         for name in secrets:
             given[name] = read_secret(name, given.pop(f"{name}_file"))
-        show.answer(Server().call(operation, given), as_json=as_json)
+        server = Server()
+        found = server.call(operation, given)
+        show.answer(found if as_json else name_people(server, found), as_json=as_json)
 
     made = click.Command(operation.name.partition(".")[2], params=parameters, callback=run, help=operation.summary)
     decorated: click.Command = json_option(made)

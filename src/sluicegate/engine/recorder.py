@@ -22,6 +22,8 @@ class Recorder:
         self._looked = 0.0
         self.task: Task | None = None
         """Who is ended when somebody asks for it, here or on another node."""
+        self.progress: dict[str, Any] = {}
+        """What the steps of the segment at work have done so far: all that is known when it is cut off."""
 
     def __call__(self, kind: str, body: dict[str, Any]) -> None:
         """Keep what a task reports. The first schema of a step stays as the flow's snapshot."""
@@ -30,6 +32,8 @@ class Recorder:
             flow = runs.get(self._run).flow
             if body["step"] not in runs.snapshot(flow):
                 runs.put_snapshot(flow, body["step"], body["columns"])
+        if kind == "progress":
+            self.progress = body
         self.write(kind, body)
         now = time.monotonic()
         if now - self._looked > _CANCEL_LOOK:

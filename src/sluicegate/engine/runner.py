@@ -103,6 +103,7 @@ class Runner:
                     done = step(segment.name, lambda name=segment.name: self._segment(scope, run, task, name))  # type: ignore[misc]
                     if "problem" in done:
                         raise rebuild(done["problem"])
+                    record.progress = {}
                     self._count(counts, flow, done)
                     for name, receipt in done["receipts"].items():
                         landed.append(name)
@@ -110,6 +111,9 @@ class Runner:
                         record.write("receipt", {"step": name, **receipt})
         except SluiceError as fault:
             state = "cancelled" if isinstance(fault, Cancelled) or runs.cancel_requested(run) else "failed"
+            if record.progress:
+                self._count(counts, flow, {"counts": record.progress, "receipts": {}})
+            counts["seconds"] = round(time.monotonic() - began, 3)
             if isinstance(fault, Cancelled) and landed:
                 fault = Cancelled(f"The run was cancelled; landed before that: {', '.join(landed)}.")
             self._finish(scope, run, state, counts, fault)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import mimetypes
 import re
 import time
@@ -34,6 +35,7 @@ from sluicegate.web.headers import Headers
 _T = TypeVar("_T")
 STATIC = Path(__file__).parent / "static"
 _DEPTH_MAX = 64
+_UNKEPT_MAX, _UNKEPT_SECONDS = 32 << 20, 5
 _MARKS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)  # whole texts, and brackets outside of them
 _API_HEADERS = {"cache-control": "no-store"}
 
@@ -128,6 +130,7 @@ def _endpoint(app: App, operation: Operation, pool: Pool, log: Log) -> Callable[
             body = found.__pydantic_serializer__.to_json(found, by_alias=True)
             response = Response(body, http.status, media_type="application/json", headers=_API_HEADERS)
         except SluiceError as fault:
+            await _hear_out(request)
             response = _problem(fault, peer)
         except ClientDisconnect:
             response = Response(status_code=499)
@@ -211,7 +214,25 @@ async def _body(request: Request, limit: int) -> bytes:
         if size > limit:
             raise TooLarge(f"The body is larger than {limit} bytes.")
         parts.append(part)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if parts and any(parts) and kind != "application/json":  # what a form on a foreign page sends is no question
+        raise Malformed(
+            "The body does not say that it is JSON.", hint="Send the header content-type: application/json."
+        )
     return b"".join(parts)
+
+
+async def _hear_out(request: Request) -> None:
+    """Hear the rest of a refused body, unkept: over HTTP/2 the answer to half a question is lost."""
+    size = 0
+    if request.scope["http_version"] != "2":
+        return
+    with contextlib.suppress(TimeoutError, ClientDisconnect, RuntimeError):  # the last: it was heard already
+        async with asyncio.timeout(_UNKEPT_SECONDS):
+            async for part in request.stream():
+                size += len(part)
+                if size > _UNKEPT_MAX:
+                    break
 
 
 def _parse(raw: bytes) -> dict[str, Any]:
@@ -265,6 +286,7 @@ def _problem(fault: SluiceError, peer: Peer | None = None) -> Response:
 
 
 async def _lost(request: Request, _fault: Exception) -> Response:
+    await _hear_out(request)
     return _problem(Missing("There is no such endpoint.", where=f"{request.method} {request.url.path[:200]}"))
 
 
