@@ -172,7 +172,7 @@ def test_a_run_is_told_no_more_than_a_hundred_things(place, operator):
 # -- rows are for those who may read rows ------------------------------------------------------------------------------
 
 CANARY = "CANARY-91000"
-VALUES = f"""\
+VALUES = """\
 kind: connection
 name: here
 type: files
@@ -186,15 +186,15 @@ path: base.db
 kind: flow
 name: cast
 steps:
-  - read: {{ name: rows, connection: here, item: pay.csv }}
-  - map: {{ name: typed, from: rows, columns: {{ id: id, pay: "cast(pay as integer)" }} }}
-  - write: {{ name: out, from: typed, connection: here, item: out.csv }}
+  - read: { name: rows, connection: here, item: pay.csv }
+  - map: { name: typed, from: rows, columns: { id: id, pay: "cast(pay as integer)" } }
+  - write: { name: out, from: typed, connection: here, item: out.csv }
 ---
 kind: flow
 name: keys
 steps:
-  - read: {{ name: rows, connection: here, item: twice.csv }}
-  - write: {{ name: out, from: rows, connection: base, item: pays, mode: {{ type: merge, keys: [pay] }} }}
+  - read: { name: rows, connection: here, item: twice.csv }
+  - write: { name: out, from: rows, connection: base, item: pays, mode: { type: merge, keys: [pay] } }
 ---
 kind: flow
 name: shape
@@ -203,10 +203,10 @@ steps:
       name: rows
       connection: here
       item: pay.csv
-      format: {{ type: csv, columns: {{ id: int64, pay: int64 }} }}
+      format: { type: csv, columns: { id: int64, pay: int64 } }
       on_reject: skip
       max_rejects: 0
-  - write: {{ name: out, from: rows, connection: here, item: out.csv }}
+  - write: { name: out, from: rows, connection: here, item: out.csv }
 ---
 kind: flow
 name: skip
@@ -215,9 +215,9 @@ steps:
       name: rows
       connection: here
       item: pay.csv
-      format: {{ type: csv, columns: {{ id: int64, pay: int64 }} }}
+      format: { type: csv, columns: { id: int64, pay: int64 } }
       on_reject: skip
-  - write: {{ name: out, from: rows, connection: here, item: out.csv }}
+  - write: { name: out, from: rows, connection: here, item: out.csv }
 """
 
 
@@ -251,7 +251,9 @@ def test_values_of_rows_are_told_only_to_those_who_may_read_rows(engine, flow):
         name: whole.error[name] for name in ("code", "where")
     }
     assert seen.error["title"] == "A value does not fit."
-    told = [each.body["message"] for each in engine.call("run.events", {"id": run}, operator).items if each.kind == "log"]
+    told = [
+        each.body["message"] for each in engine.call("run.events", {"id": run}, operator).items if each.kind == "log"
+    ]
     assert any(CANARY in each for each in told)
 
 

@@ -248,7 +248,7 @@ def without_rows(problem: dict[str, Any]) -> dict[str, Any]:
     blank = CODES.get(str(problem.get("code")), Failed).blank
     if not blank:
         return problem
-    kept = {name: problem[name] for name in ("type", "code", "status", "where") if name in problem}
+    kept: dict[str, Any] = {name: problem[name] for name in ("type", "code", "status", "where") if name in problem}
     return {**kept, "title": blank, "hint": "People who may read rows see the whole message."}
 
 

@@ -30,8 +30,9 @@ class Drain:
         self._thread.start()
 
     def text(self) -> str:
-        """Return the last lines, once the child is gone. A line that began before them is left out: it could begin
-        in the middle of a secret.
+        """Return the last lines, once the child is gone.
+
+        A line that began before them is left out: what is left of it could begin in the middle of a secret.
         """
         self._thread.join(_LATE)
         tail = self._tail

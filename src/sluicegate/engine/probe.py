@@ -14,7 +14,6 @@ from sluicegate.base.model import Model
 from sluicegate.engine import cell, confine
 from sluicegate.engine.jail import start
 
-
 _PATIENCE = 60.0
 """Seconds that somebody who needs the jail waits for the self-test; it takes less than one where all is well."""
 

@@ -99,20 +99,10 @@ class Runner:
     def _execute(self, run: str, tenant: str, step: Step) -> None:
         who = self._principal(run, tenant)
         scope = self._scope(tenant, who)
-        from sluicegate.store.runs import State
-
         runs, record = scope.runs(), Recorder(scope, self._events, run)
         found = runs.get(run)
-        if found.state not in ("queued", "running"):
+        if not self._enter(scope, record, found):
             return
-        if found.state == "queued":
-            if runs.cancel_requested(run):
-                self._finish(scope, run, "cancelled", {}, Cancelled("The run was cancelled before it began."))
-                return
-            runs.advance(run, State.RUNNING)
-            record.write("state", {"state": "running"})
-        else:
-            record.write("log", {"level": "warning", "message": "The run goes on after a restart."})
         began = time.monotonic()
         counts: dict[str, Any] = {"read": 0, "written": 0, "rejected": 0, "bytes": 0, "peak": 0, "seconds": 0.0}
         landed: list[str] = []
@@ -149,6 +139,22 @@ class Runner:
                 self._tasks.pop(run, None)
         counts["seconds"] = round(time.monotonic() - began, 3)
         self._finish(scope, run, "finished_with_rejects" if counts["rejected"] else "succeeded", counts, None)
+
+    def _enter(self, scope: Scope, record: Recorder, found: Run) -> bool:
+        """Take a run up; return whether there is something to do."""
+        from sluicegate.store.runs import State
+
+        if found.state == "running":
+            record.write("log", {"level": "warning", "message": "The run goes on after a restart."})
+            return True
+        if found.state != "queued":
+            return False
+        if scope.runs().cancel_requested(found.id):
+            self._finish(scope, found.id, "cancelled", {}, Cancelled("The run was cancelled before it began."))
+            return False
+        scope.runs().advance(found.id, State.RUNNING)
+        record.write("state", {"state": "running"})
+        return True
 
     @staticmethod
     def _one_writer(scope: Scope, flow: Flow) -> frozenset[str]:
@@ -247,10 +253,11 @@ class Runner:
             raise Denied("The tenant is suspended.", where=f"run {run}")
         try:
             user = self._system.accounts().get(scope.who.id)
+            now = Principal(user.id, scope.tenant, Role(user.role), Via.SYSTEM)
+            may = user.state == "active" and policy.allowed(now, Permission.RUN_CONTROL)
         except Missing:
-            user = None
-        now = Principal(user.id, scope.tenant, Role(user.role), Via.SYSTEM) if user else None
-        if now is None or user.state != "active" or not policy.allowed(now, Permission.RUN_CONTROL):
+            may = False
+        if not may:
             raise Denied("The person this run runs as may not run flows any more.", where=f"run {run}")
 
 

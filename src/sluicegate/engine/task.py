@@ -221,7 +221,7 @@ def _serve(orders: BinaryIO, events: BinaryIO) -> None:
             )
         except MemoryError:
             report("fault", Failed("The task ran out of memory.").problem())
-        except Exception as fault:
+        except Exception as fault:  # noqa: BLE001 - the last door of the process: told by name, and it ends
             sys.stderr.write(trace(fault))
             report("fault", Internal().problem())
             raise SystemExit(1) from None

@@ -198,7 +198,10 @@ def events(ask: EventsAsk, desk: Desk) -> Events:
     whole = _reads_rows(desk)
     items = tuple(
         Event(
-            seq=each.seq, at=clock.iso(each.at), kind=each.kind, body=each.body if whole else _told(each.kind, each.body)
+            seq=each.seq,
+            at=clock.iso(each.at),
+            kind=each.kind,
+            body=each.body if whole else _told(each.kind, each.body),
         )
         for each in found
     )
