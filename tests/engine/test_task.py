@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import json
 import os
 import signal
 import subprocess
@@ -10,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate.base.errors import Cancelled, Failed, Invalid
+from sluicegate.base.errors import Cancelled, Failed, Internal, Invalid, TooLarge
+from sluicegate.base.log import Log
 from sluicegate.base.secret import Secret
+from sluicegate.engine import task as module
 from sluicegate.engine.job import Job
 from sluicegate.engine.task import Task
 
@@ -95,7 +99,7 @@ def test_secrets_are_in_neither_arguments_nor_environment(folder):
             if os.getuid() == 0
             else set()
         )
-        assert names <= {"PYTHONPATH", "LANG", "PATH", "ARROW_DEFAULT_MEMORY_POOL", "LC_CTYPE"}
+        assert names <= {"PYTHONPATH", "LANG", "PATH", "ARROW_DEFAULT_MEMORY_POOL", "LC_CTYPE", "TMPDIR"}
 
 
 LOOK = """
@@ -155,3 +159,77 @@ def test_a_task_inherits_no_other_descriptor(folder):
     finally:
         os.close(secret)
         os.close(other)
+
+
+# -- what a task says, and what it cannot say --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def begun(folder, monkeypatch, tmp_path_factory):
+    """Return a function that starts a task which runs some code of ours before it begins, and logs into ``told``."""
+
+    def start(code, told, **more):
+        place = tmp_path_factory.mktemp("source")
+        (place / "sluicegate").symlink_to(module._SOURCE / "sluicegate")
+        (place / "sitecustomize.py").write_text(code)
+        monkeypatch.setattr(module, "_SOURCE", place)
+        return Task(job(folder, **more), lambda *_: None, Log(told))
+
+    return start
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-L04")
+def test_a_fault_of_ours_is_told_by_its_name_in_the_log_only_and_quotes_nothing(begun):
+    told = io.StringIO()
+    code = "from sluicegate.engine import stage\ndef broken(*_): raise ZeroDivisionError('CANA' + 'RY')\nstage.execute = broken\n"
+    with begun(code, told) as task, pytest.raises(Internal) as caught:
+        task.do("write-3")
+    assert caught.value.hint == "The server's log has it under r."
+    (line,) = [json.loads(each) for each in told.getvalue().splitlines()]
+    assert line["sluice.run"] == "r"
+    assert "ZeroDivisionError" in line["error.stack_trace"]
+    assert "in broken" in line["error.stack_trace"]
+    assert "CANARY" not in told.getvalue()
+    assert "CANARY" not in str(caught.value.problem())
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V02")
+def test_a_task_that_warns_without_end_is_not_held_up_and_the_log_has_no_secret_of_its_job(begun):
+    told = io.StringIO()
+    code = "import sys\nfor n in range(30_000): sys.stderr.write(f'warning {n}: canary-hunter2 is not good\\n')\n"
+    with begun(code, told, secrets={"s": Secret("canary-hunter2")}) as task:
+        assert task.do("write-3")["receipts"]["write-3"]["rows"] == 1000
+    assert "warning 29999: ******** is not good" in told.getvalue()
+    assert "canary" not in told.getvalue()
+    assert len(told.getvalue()) < 40_000
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-D05")
+def test_an_answer_that_is_too_large_is_an_error_and_the_task_goes_on(begun):
+    code = "from sluicegate.engine import stage\nkept = stage.execute\nstage.execute = lambda job, name, *rest: {'x': 'y' * (17 << 20)} if name == 'much' else kept(job, name, *rest)\n"
+    with begun(code, io.StringIO()) as task:
+        with pytest.raises(TooLarge, match="16777216 are allowed"):
+            task.do("much")
+        assert task.do("write-3")["receipts"]["write-3"]["rows"] == 1000
+
+
+@pytest.mark.security
+@pytest.mark.parametrize("way", ["ends", "is killed"])
+def test_what_a_task_puts_into_its_temporary_folder_goes_with_it(begun, tmp_path, way):
+    temp = tmp_path / "temp"
+    temp.mkdir()
+    code = "import tempfile\nopen(tempfile.mkdtemp() + '/left', 'w').write('rows')\n"
+    held = begun(code, io.StringIO())
+    held.close()
+    with Task(job(tmp_path), lambda *_: None, Log(io.StringIO()), temp) as task:
+        task.do("write-3")
+        assert len(list(temp.rglob("left"))) == 1
+        assert all(each.stat().st_mode & 0o077 == 0 for each in temp.iterdir())
+        if way == "is killed":
+            os.kill(task._child.pid, signal.SIGKILL)
+            with pytest.raises(Failed, match="SIGKILL"):
+                task.do("write-3")
+    assert list(temp.iterdir()) == []

@@ -21,6 +21,8 @@ class SluiceError(Exception):
     code: ClassVar[str] = "error"
     status: ClassVar[int] = 500
     exit: ClassVar[int] = 1
+    blank: ClassVar[str] = ""
+    """Said instead of the message to those who may not read rows; empty when the message never quotes one."""
 
     def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
         """Hold ``message`` (what), ``where`` (file, step, column, line) and ``hint`` (what to do)."""
@@ -144,59 +146,78 @@ class Unavailable(SluiceError):
     status = 503
 
 
+class Internal(SluiceError):
+    """A fault of our own; the log holds what is known of it."""
+
+    code = "internal"
+
+    def __init__(self, message: str = "Something went wrong on our side.", *, where: str = "", hint: str = "") -> None:
+        """Hold a message that tells nothing of the fault: its text can be anything."""
+        super().__init__(message, where=where, hint=hint)
+
+
 class Failed(SluiceError):
     """A run could not do what the flow says. ``code`` names the kind of failure."""
 
     code = "failed"
     status = 422
+    blank = "The run failed."
 
 
 class MissingFile(Failed):
     """There is no such file."""
 
     code = "missing_file"
+    blank = ""
 
 
 class SignInRefused(Failed):
     """The other system knows the user, or does not, and lets nobody in: a wrong name, password or right to connect."""
 
     code = "sign_in_refused"
+    blank = ""
 
 
 class DataError(Failed):
     """The data does not fit: a bad row, a value out of range, a truncated file."""
 
     code = "data"
+    blank = "A value does not fit."
 
 
 class UnknownColumn(DataError):
     """An expression or mapping names a column that is not there."""
 
     code = "unknown_column"
+    blank = ""
 
 
 class Unreachable(Failed):
     """The other system does not answer or its certificate does not hold."""
 
     code = "unreachable"
+    blank = ""
 
 
 class Egress(Failed):
     """The egress policy refuses this address."""
 
     code = "egress_refused"
+    blank = ""
 
 
 class Constraint(Failed):
     """The target refused rows: a constraint does not hold."""
 
     code = "constraint"
+    blank = "The target refused a row."
 
 
 class NoSpace(Failed):
     """The disk (or quota) is full."""
 
     code = "no_space"
+    blank = ""
 
 
 class Cancelled(SluiceError):
@@ -211,6 +232,7 @@ class JailUnavailable(Failed):
     """A layer of the jail is missing, so user text is not run."""
 
     code = "jail_unavailable"
+    blank = ""
 
 
 class Corrupt(SluiceError):
@@ -242,6 +264,18 @@ def rebuild(problem: dict[str, Any]) -> SluiceError:
     fault = kind(str(problem.get("title", "")))
     fault.where, fault.hint = str(problem.get("where", "")), str(problem.get("hint", ""))
     return fault
+
+
+def without_rows(problem: dict[str, Any]) -> dict[str, Any]:
+    """Return a problem document as it may be stored with jobs, or shown to people who may not read rows (SEC-Z07).
+
+    What kind, which step, line and column stay. A code that is not known here is taken for one that quotes rows.
+    """
+    blank = CODES.get(str(problem.get("code")), Failed).blank
+    if not blank:
+        return problem
+    kept: dict[str, Any] = {name: problem[name] for name in ("type", "code", "status", "where") if name in problem}
+    return {**kept, "title": blank, "hint": "People who may read rows see the whole message."}
 
 
 def from_validation(

@@ -210,6 +210,8 @@ def preview(*, flow: str, step: str, params: tuple[str, ...], limit: int, as_jso
     else:
         names = list(found["columns"])
         show.table([dict(zip(names, row, strict=True)) for row in found["rows"]], names)
+        if found.get("cut"):
+            click.echo(found["cut"], err=True)
 
 
 def values(params: tuple[str, ...]) -> dict[str, str]:
