@@ -9,7 +9,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from sluicegate import app as app_
-from sluicegate.app import KEY_FILE, build, certificate, make_home, root_key, trust_authority
+from sluicegate.app import KEY_FILE, build, certificate, make_home, root_key
 from sluicegate.base import settings as settings_
 from sluicegate.base.errors import Conflict, Corrupt, Invalid, SluiceError
 from sluicegate.base.permission import Permission, Public
@@ -268,34 +268,3 @@ def test_a_home_without_a_certificate_says_what_to_do(home):
     with pytest.raises(Invalid, match="there is no certificate") as told:
         certificate(cheap(home))
     assert told.value.hint == "Run: sluice init"
-
-
-# -- trust -------------------------------------------------------------------------------------------------------------
-
-
-def test_the_authority_is_put_into_the_trust_store_and_taken_out(home, tmp_path):
-    store = tmp_path / "store"
-    store.mkdir()
-    assert "put in" in trust_authority(home, remove=False, store=store)
-    (put,) = store.iterdir()
-    assert put.read_bytes() == (home / "tls" / "ca.pem").read_bytes()
-    assert "--fresh" in trust_authority(home, remove=True, store=store)
-    assert list(store.iterdir()) == []
-    assert "taken out" in trust_authority(home, remove=True, store=store), "twice is no error"
-
-
-@pytest.mark.security
-def test_only_the_certificate_goes_into_the_trust_store(home, tmp_path):
-    store = tmp_path / "store"
-    store.mkdir()
-    trust_authority(home, remove=False, store=store)
-    assert all(b"PRIVATE" not in each.read_bytes() for each in store.iterdir())
-
-
-def test_a_trust_store_that_cannot_be_changed_is_named(home, tmp_path):
-    with pytest.raises(Invalid, match="cannot be changed") as told:
-        trust_authority(home, remove=False, store=tmp_path / "none")
-    assert str(tmp_path / "none") in told.value.where
-    (home / "tls" / "ca.pem").unlink()
-    with pytest.raises(Invalid, match="no local CA"):
-        trust_authority(home, remove=False, store=tmp_path)

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LONGEST = 400
 CODE = {".py", ".ts", ".tsx", ".js", ".sh"}
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "manager", "managers", "misc", "common"}
-GENERATED = {"ui/src/api.d.ts"}
+GENERATED = {"ui/src/openapi.d.ts"}
 
 
 @pytest.fixture(scope="module")

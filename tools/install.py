@@ -32,7 +32,14 @@ RECIPE = "1"  # raise it when an environment is made in another way: it makes ev
 
 # Debian package -> how to see that it is there: a command on the path, or a pattern of files.
 DEMO_PACKAGES = {"bubblewrap": "bwrap"}
-TEST_PACKAGES = {"postgresql": "/usr/lib/postgresql/*/bin/postgres", "chromium": "chromium", "age": "age"}
+TEST_PACKAGES = {
+    "postgresql": "/usr/lib/postgresql/*/bin/postgres",
+    "chromium": "chromium",
+    "age": "age",
+    "curl": "curl",
+    "libnss3-tools": "certutil",
+    "ca-certificates": "/usr/sbin/update-ca-certificates",
+}
 
 LAUNCHER = """#!/bin/sh
 '''exec' "{python}" -I "$0" "$@"

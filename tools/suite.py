@@ -19,7 +19,7 @@ def list_parts() -> dict[str, tuple[list[str], Path]]:
     workers = os.environ.get("WORKERS", "2")
     return {
         "gates": ([sys.executable, "-m", "tools.check"], ROOT),
-        "ui": (["npm", "test", "--silent"], UI),
+        "ui": (["npm", "run", "suite", "--silent"], UI),
         "tests": (
             [str(ROOT / ".venv-test" / "bin" / "python"), "-m", "pytest", "-q", "-n", workers, "--dist", "loadgroup"],
             ROOT,

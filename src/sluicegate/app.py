@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from sluicegate.guard import gate as gates
 from sluicegate.guard.apikeys import ApiKeys
 from sluicegate.guard.audit import Audit
 from sluicegate.guard.desk import Services
+from sluicegate.guard.factors import Factors
 from sluicegate.guard.gate import Gate
 from sluicegate.guard.limits import Limits, Rates
 from sluicegate.guard.login import Login
@@ -70,7 +72,7 @@ def build(settings: Settings) -> App:
 
     gates.check(OPERATIONS)
     root = root_key(settings.home)
-    database = Database(settings.store_url, settings.store.owner_url or None)
+    database = Database(settings.store_url, settings.store.owner_url.reveal() or None)
     try:
         database.migrate()
         system: System = StoreSystem(database)
@@ -83,20 +85,29 @@ def build(settings: Settings) -> App:
     revocation = Revocation(system)
     revocation.pull()
     tokens = Tokens(root, settings.tokens.access, system, revocation)
+    factors = Factors(root, system, audit)
     rules = Rules(system, audit, settings.server.addresses)
     keys_ = ApiKeys(root, settings, system, audit, limits, tokens, revocation, rules)
     revocation.on_rules, revocation.on_hour = rules.forget, keys_.sweep
-    login = Login(root, settings, system, audit, limits, tokens, revocation, keys_, rules)
+    login = Login(root, settings, system, audit, limits, tokens, revocation, factors, keys_, rules)
     vault = Vault(root, audit)
     events = Events()
     worker = Worker(settings, system, vault, audit, events)
-    services = Services(settings, system, login, tokens, revocation, keys_, rules, vault, audit, worker)
+    services = Services(settings, system, login, tokens, revocation, factors, keys_, rules, vault, audit, worker)
     return App(settings, services, Gate(services, limits, _quotas(settings)), worker, events)
 
 
 def _quotas(settings: Settings) -> Quotas:
     given = settings.limits
     return Quotas(Shares(given.tenant, given.user, given.key, given.changes, given.asks))
+
+
+def claim(settings: Settings) -> AbstractContextManager[None]:
+    """Hold the home for the process that serves it; only stores that are both on PostgreSQL can be shared."""
+    from sluicegate.store.claim import claim as hold
+
+    shared = all(url.startswith("postgresql") for url in (settings.store_url, settings.jobs_url))
+    return nullcontext() if shared else hold(settings.home)
 
 
 def make_home(folder: Path, names: tuple[str, ...], certificate: Path | None, key: Path | None) -> list[str]:
@@ -152,22 +163,3 @@ def certificate(settings: Settings) -> tuple[Path, Path]:
         raise Invalid("there is no certificate", where=str(cert), hint="Run: sluice init")
     tls.check_pair(cert, key)
     return cert, key
-
-
-def trust_authority(folder: Path, *, remove: bool, store: Path = Path("/usr/local/share/ca-certificates")) -> str:
-    """Put the local CA where Debian's trust store takes it from, or take it out; says what is left to do."""
-    authority = folder / "tls" / "ca.pem"
-    target = store / "sluicegate-local.crt"
-    if not remove and not authority.exists():
-        raise Invalid("there is no local CA", where=str(authority), hint="Run: sluice init")
-    try:
-        if remove:
-            target.unlink(missing_ok=True)
-        else:
-            target.write_bytes(authority.read_bytes())
-    except OSError as fault:
-        raise Invalid(
-            f"the trust store cannot be changed: {fault.strerror}", where=str(target), hint="Run it as root."
-        ) from None
-    done = "taken out" if remove else "put in"
-    return f"The local CA was {done}. Now run: update-ca-certificates{' --fresh' if remove else ''}"

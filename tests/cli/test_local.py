@@ -1,13 +1,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 import stat
 
 import pytest
 
-from sluicegate.app import trust_authority
-from sluicegate.base.errors import Invalid
 from sluicegate.kit import registry
 
 
@@ -56,23 +53,6 @@ def test_an_own_certificate_comes_with_its_key(call, tmp_path):
     assert not (other / "tls").exists()
 
 
-def test_trust_puts_the_ca_into_the_store_and_takes_it_out(call, tmp_path):
-    store = tmp_path / "store"
-    store.mkdir()
-    home = tmp_path / "home"
-    with pytest.raises(Invalid, match="no local CA"):
-        trust_authority(home, remove=False, store=store)
-    call("init")
-    assert "update-ca-certificates" in trust_authority(home, remove=False, store=store)
-    (file,) = store.iterdir()
-    assert file.read_bytes() == (home / "tls" / "ca.pem").read_bytes()
-    assert "--fresh" in trust_authority(home, remove=True, store=store)
-    assert not list(store.iterdir())
-    shutil.rmtree(store)
-    with pytest.raises(Invalid, match="trust store cannot be changed"):
-        trust_authority(home, remove=False, store=store)
-
-
 def test_settings_are_listed_with_what_was_changed(call, tmp_path, monkeypatch):
     monkeypatch.setenv("SLUICE_SERVER_PORT", "9443")
     told = call("settings", "--json").json
@@ -100,6 +80,7 @@ def test_there_is_a_schema_for_every_plugin(call, kind):
 def test_flows_and_recipients_have_a_schema(call):
     for kind in ("flow", "recipient"):
         assert "name" in json.loads(call("schema", kind).out)["properties"]
+        assert call("schema", kind, "--json").json == call("schema", kind).json
 
 
 @pytest.mark.security

@@ -92,13 +92,30 @@ def test_what_is_told_cannot_drive_the_terminal(call, monkeypatch):
     assert all(letter.isprintable() or letter == "\n" for letter in call("x", "--json").out)
 
 
-def test_debug_shows_where_it_broke(monkeypatch):
+@pytest.mark.parametrize(
+    ("fault", "code", "says"),
+    [(errors.Usage("wrong use"), 2, "wrong use"), (errors.Denied("not you"), 4, "not you"),
+     (ZeroDivisionError("canary"), 1, "something unexpected happened (ZeroDivisionError)")],
+)  # fmt: skip
+@pytest.mark.parametrize("json_", [(), ("--json",)])
+def test_debug_adds_the_trace_and_changes_nothing_else(monkeypatch, capsys, fault, code, says, json_):
     def fail(_given):
-        raise errors.Failed("it broke")
+        raise fault
 
     monkeypatch.setattr(module, "_dispatch", fail)
-    with pytest.raises(errors.Failed):
-        module.main(["x", "--debug"])
+    with pytest.raises(SystemExit) as ended:
+        module.main(["x", "--debug", *json_])
+    told = capsys.readouterr()
+    assert ended.value.code == code
+    assert "Traceback" in told.err
+    assert "in fail" in told.err
+    assert says in (json.loads(told.out)["error"]["title"] if json_ else told.err.splitlines()[-1])
+
+
+def test_debug_keeps_the_code_of_wrong_use(monkeypatch):
+    with pytest.raises(SystemExit) as ended:
+        module.main(["--debug", "run"])
+    assert ended.value.code == 2
 
 
 @pytest.mark.parametrize(

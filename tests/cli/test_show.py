@@ -64,6 +64,8 @@ def test_a_table_is_aligned_and_cut(capsys):
 def test_one_thing_is_told_line_by_line_and_nothing_is_done(capsys):
     show.answer({"id": 1, "tags": ["a", "b"], "empty": None}, as_json=False)
     assert capsys.readouterr().out == "id    1\ntags  a, b\n"
+    show.answer({"version": "1", "engine": {"jail": "full", "running": 0}}, as_json=False)
+    assert capsys.readouterr().out == "version         1\nengine.jail     full\nengine.running  0\n"
     show.answer({"x": None}, as_json=False)
     assert capsys.readouterr().out == "done\n"
 

@@ -9,7 +9,7 @@ import pytest
 
 from sluicegate.base.errors import Conflict, Denied, Invalid, Missing, Throttled, Unauthenticated
 from sluicegate.base.model import new_id
-from sluicegate.base.principal import Credentials, Peer, Role
+from sluicegate.base.principal import Credentials, Peer, Principal, Role
 from sluicegate.base.secret import Secret
 from sluicegate.base.settings import Keys, Limits, Passwords, Server
 from sluicegate.crypto.apikey import new_key
@@ -142,16 +142,28 @@ def test_a_service_user_has_a_role_below_its_makers_and_no_sign_in(place, admin)
             place.call("session.login", {"tenant": "north", "email": name, "password": password})
     ask = {"name": "k", "user": made.id, "scopes": ["self:use"]}
     token = place.exchange(place.call("key.create", ask, admin).key)
-    with pytest.raises(Denied, match="no password"):
+    with pytest.raises(Denied, match="for people"):
         place.call("session.password", {"old": "", "new": "a few words in a row"}, token)
+    login, me = place.app.services.login, Principal(made.id, place.tenants["north"], Role.EDITOR)
+    for ask in (
+        lambda: login.change_password(me, Secret(""), Secret("a few words in a row")),
+        lambda: login.prove_again(me, Secret(""), None, Peer(address())),
+    ):
+        with pytest.raises(Denied, match="no password"):
+            ask()
 
 
 @pytest.mark.security
 @pytest.mark.req("SEC-K01")
 def test_a_key_makes_no_keys(place):
     token = place.exchange(place.new_key(place.people["north", Role.ADMINISTRATOR]).key)
-    with pytest.raises(Denied, match="makes no keys"):
-        place.call("key.create", {"name": "child", "scopes": ["flow:read"]}, token)
+    ask = {"name": "child", "scopes": ["flow:read"]}
+    with pytest.raises(Denied, match="for people"):
+        place.call("key.create", ask, token)
+    inside = place.app.gate._authenticate(BY_NAME["key.list"], place.credentials(token), Peer(address()))[0]
+    keys, scope = place.app.services.keys, place.app.services.scope(inside.tenant, inside)
+    with pytest.raises(Denied, match="makes no keys"):  # and not even past the gate
+        keys.create(scope, scope.people().get(inside.id), "child", frozenset({"flow:read"}), None, ())
 
 
 @pytest.mark.security
@@ -163,12 +175,14 @@ def test_a_key_always_expires_and_within_what_settings_and_tenant_allow(fresh):
     assert 89.9 * DAY < rows()[made.id].expires - rows()[made.id].created < 90.1 * DAY
     with pytest.raises(Invalid, match="365 days at the most"):
         key_for(fresh, admin, days=366)
-    fresh.call("policy.set", {"key_days": 7}, admin)
+    fresh.set_policy(key_days=7)
+    admin = fresh.token(Role.ADMINISTRATOR)
     with pytest.raises(Invalid, match="7 days at the most"):
         key_for(fresh, admin, days=8)
     made = key_for(fresh, admin)
     assert rows()[made.id].expires - rows()[made.id].created < 7.1 * DAY
-    fresh.call("policy.set", {"key_days": 3000}, admin)
+    fresh.set_policy(key_days=3000)
+    admin = fresh.token(Role.ADMINISTRATOR)
     with pytest.raises(Invalid, match="365 days at the most"):
         key_for(fresh, admin, days=366)
 
@@ -230,7 +244,7 @@ def test_a_proof_may_be_demanded(fresh, by, monkeypatch):
     ask = lambda told: fresh.app.gate.call(BY_NAME["session.key"], {"key": made.key}, told, Peer(address()))  # noqa: E731
     assert ask(Credentials()).token_type == "Bearer"
     if by == "tenant":
-        fresh.call("policy.set", {"key_proof": True}, admin)
+        fresh.set_policy(key_proof=True)
     else:
         monkeypatch.setattr(fresh.app.services.keys, "_settings", Keys(proof=True))
     with pytest.raises(Unauthenticated, match="proof"):
@@ -330,6 +344,7 @@ def test_a_node_that_has_never_heard_of_a_key_finds_it_ended(place, admin):
     keys = place.app.services.keys
     place.scope("north").api_keys().end(made.id, "revoked")
     keys._known.clear()
+    place.app.services.revocation.pull()
     place.app.services.revocation._over.clear()  # as after a restart, when the mark has been purged
     assert code(place, "run.list", {}, token) == "unauthenticated"
 

@@ -43,13 +43,9 @@ def north(place: Place) -> dict[str, str]:
     service = place.call("service.create", {"name": "north-service", "role": "viewer"}, admin).id
     ask = {"name": "north-key", "user": service, "scopes": ["flow:read"]}
     key = place.call("key.create", ask, admin).id
-    return {
-        "run": run,
-        "key": key,
-        "service": service,
-        "user": place.people["north", Role.VIEWER].id,
-        "tenant": place.tenants["north"],
-    }
+    mine = place.call("factor.begin", {}, place.token(Role.VIEWER)).id
+    known = {"factor": mine, "run": run, "key": key, "service": service}
+    return {**known, "user": place.people["north", Role.VIEWER].id, "tenant": place.tenants["north"]}
 
 
 def rows(place: Place, tenant: str) -> dict[str, list[tuple[object, ...]]]:
@@ -90,6 +86,9 @@ ATTACKS = {
     "user.deactivate": {"id": "user"},
     "user.addresses": {"id": "user", "addresses": ()},
     "key.revoke": {"id": "key"},
+    "factor.confirm": {"id": "factor", "code": "000000"},
+    "factor.remove": {"id": "factor"},
+    "factor.reset": {"id": "user"},
 }
 """Every operation that takes a name or an id, with north's."""
 

@@ -34,7 +34,6 @@ def fill(scope: Scope, system: System) -> tuple[str, str]:
     scope.api_keys().create(  # its id is the user's: one less to be handed about
         user.id, user.id, "a-key", os.urandom(8), scopes=frozenset({Permission.SELF}), addresses=(), expires=2e9
     )
-    scope.policies().put({"key_days": 1})
     run = scope.runs().add(a_run())
     scope.runs().event(run.id, "log", {})
     scope.runs().receipt(run.id, "1", {})
@@ -42,6 +41,8 @@ def fill(scope: Scope, system: System) -> tuple[str, str]:
     scope.ledger().append({"action": "a", "who": "w"}, link)
     system.ledger().append({"action": "a", "who": "w"}, link)
     system.grants().open(user.id, scope.tenant, os.urandom(8), "key", expires=2e9, absolute=2e9)
+    system.factors().add(user.id, scope.tenant, "app", b"sealed")
+    system.factors().put_codes(user.id, scope.tenant, [os.urandom(8)])
     system.marks().raise_user(user.id)
     system.blobs().put("k", b"v")
     system.workers().beat("e")

@@ -18,7 +18,6 @@ from sluicegate.store.apikeys import ApiKeys
 from sluicegate.store.definitions import Definitions, Draft
 from sluicegate.store.ledger import GENESIS, Ledger
 from sluicegate.store.people import People, UserState
-from sluicegate.store.policies import Policies
 from sluicegate.store.runs import Runs, State
 from sluicegate.store.scope import Scope, System, TenantState
 from sluicegate.store.secrets import Secrets
@@ -93,6 +92,7 @@ ATTACKS = {
         "get": [("s",)],
         "delete": [("s",)],
         "list": [()],
+        "moments": [()],
         "tenant_key": [()],
         "next_version": [("s",)],
         "put": [("s", b"mine", b"mine", "mine")],
@@ -131,10 +131,6 @@ ATTACKS = {
         "list": [(), (USER,)],
         "create": [(new_id(), USER, "mine", b"mine")],
     },
-    Policies: {
-        "get": [()],
-        "put": [({"mine": 1},)],
-    },
     Ledger: {
         "head": [()],
         "list": [(), (100, None)],
@@ -142,8 +138,7 @@ ATTACKS = {
         "append": [({"action": "mine"}, link)],
     },
 }
-OPEN = {Definitions: "definitions", Secrets: "secrets", Runs: "runs", People: "people", ApiKeys: "api_keys",
-        Policies: "policies", Ledger: "ledger"}  # fmt: skip
+OPEN = {Definitions: "definitions", Secrets: "secrets", Runs: "runs", People: "people", ApiKeys: "api_keys",  Ledger: "ledger"}  # fmt: skip
 CASES = [
     (kind, name, arguments) for kind, table in ATTACKS.items() for name, tries in table.items() for arguments in tries
 ]
@@ -151,10 +146,10 @@ NAMED = {(kind, name) for kind in (Definitions, Secrets) for name in ("get", "ve
 # What a call that names nothing of his own tells an attacker: nothing is there, his is the first.
 FIRST = {
     (Definitions, "list"): [], (Definitions, "list_flows"): (), (Definitions, "history"): [], (Definitions, "put"): (1, True), (Definitions, "put_many"): [(2, True)],
-    (Secrets, "list"): [], (Secrets, "tenant_key"): None, (Secrets, "next_version"): 1, (Secrets, "put"): 1,
+    (Secrets, "list"): [], (Secrets, "moments"): {}, (Secrets, "tenant_key"): None, (Secrets, "next_version"): 1, (Secrets, "put"): 1,
     (Secrets, "put_tenant_key"): None,
     (Runs, "list"): [], (Runs, "snapshot"): {}, (Runs, "put_snapshot"): None,
-    (People, "list"): [], (ApiKeys, "list"): [], (Policies, "get"): {}, (Policies, "put"): None,
+    (People, "list"): [], (ApiKeys, "list"): [],
     (Ledger, "head"): (0, GENESIS), (Ledger, "list"): [], (Ledger, "all"): [], (Ledger, "append"): 1,
 }  # fmt: skip
 

@@ -167,16 +167,72 @@ def test_a_port_that_is_taken_is_an_error_that_says_so(server):
     with tempfile.TemporaryDirectory(prefix="sluice-listener-") as folder:
         home = Path(folder) / "home"
         sluice(home, "init")
-        done = subprocess.run(
-            [sys.executable, "-m", "sluicegate", "serve", "--port", server.port], capture_output=True, text=True, check=False, timeout=60,
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "SLUICE_HOME": str(home)},
-        )  # fmt: skip
+        done = serve(home, "--port", server.port)
     assert done.returncode == 1
     assert f"could not listen on 127.0.0.1:{server.port}" in done.stderr
     assert "--port 0" in done.stderr
     assert "Traceback" not in done.stderr
     assert "serves at" not in done.stdout, "it says that it serves only when it does"
     assert b" 200 " in exchange(server, GET + b"connection: close\r\n\r\n")
+
+
+def serve(home, *words):
+    return subprocess.run(
+        [sys.executable, "-m", "sluicegate", "serve", *words], capture_output=True, text=True, check=False, timeout=60,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "SLUICE_HOME": str(home)},
+    )  # fmt: skip
+
+
+@pytest.mark.security
+@pytest.mark.parametrize("port", ["0", "same"])
+def test_a_second_server_on_one_home_is_refused_before_it_touches_anything(server, port):
+    done = serve(server.home, "--port", server.port if port == "same" else port)
+    assert done.returncode == 1
+    assert f"another sluice serve uses this home (pid {server.child.pid})" in done.stderr
+    assert done.stdout == ""
+    assert b" 200 " in exchange(server, GET + b"connection: close\r\n\r\n")
+
+
+def test_where_it_serves_is_told_as_json_too(tmp_path):
+    sluice(tmp_path, "init")
+    environment = {
+        "PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "SLUICE_HOME": str(tmp_path)
+    }  # fmt: skip
+    words = [sys.executable, "-m", "sluicegate", "serve", "--port", "0", "--json"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as child:
+        told = json.loads(child.stdout.readline())
+        child.terminate()
+        assert child.stdout.read() == ""
+        assert child.wait(20) == 0
+    assert told["url"].startswith("https://localhost:")
+    assert told["pid"] == child.pid
+    assert told["code"].count("-") > 3
+
+
+def ask_over(server, version, path, *words, body=b""):
+    """Ask with curl, which speaks HTTP/1.1 and HTTP/2; return the status, the version and the problem."""
+    done = subprocess.run(
+        ["curl", "-s", version, "--cacert", str(server.ca), "-w", "\n%{http_code} %{http_version}", "--data-binary", "@-", *words,
+         server.url + path],
+        input=body, capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+    text, _, status = done.stdout.decode().rpartition("\n")
+    return (*status.split(), json.loads(text or "{}"))
+
+
+JSON = ("-H", "content-type: application/json")
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-D01")
+@pytest.mark.parametrize("path", ["/api/v1/session/login", "/api/v1/nothing"])
+@pytest.mark.parametrize(("version", "spoken"), [("--http1.1", "1.1"), ("--http2", "2")])
+@pytest.mark.parametrize("length", [(), ("-H", "transfer-encoding: chunked")])
+def test_a_body_that_is_too_large_gets_its_answer(server, version, spoken, length, path):
+    body = b'{"email": "' + b"a" * 3_000_000 + b'"}'
+    status, heard, problem = ask_over(server, version, path, *JSON, *length, body=body)
+    wanted = ("413", "too_large") if path.endswith("login") else ("404", "missing")
+    assert (status, heard, problem["code"]) == (wanted[0], spoken, wanted[1])
 
 
 @pytest.mark.security

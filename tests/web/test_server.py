@@ -215,6 +215,33 @@ def test_one_object_is_read_as_it_stands(value):
     assert server._parse(json.dumps(value, ensure_ascii=False).encode()) == value
 
 
+@pytest.mark.security
+@pytest.mark.req("SEC-W04")
+@pytest.mark.parametrize("kind", [None, "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
+                                  "text/json", "application/jsonx"])  # fmt: skip
+def test_a_body_that_does_not_say_it_is_json_is_refused(place, kind):
+    """What a form on a foreign page can send without asking first is never read as a question."""
+    headers = {} if kind is None else {"content-type": kind}
+    got = place.request(
+        "POST", "/api/v1/session/login", content=b'{"email": "a@b.c", "password": "x"}', headers=headers
+    )
+    told = problem(got)
+    assert (got.status_code, told["code"]) == (400, "malformed")
+    assert "content-type: application/json" in told["hint"]
+
+
+@pytest.mark.parametrize("kind", ["application/json", "Application/JSON; charset=utf-8"])
+def test_a_body_that_says_so_is_read(place, kind):
+    got = place.request("POST", "/api/v1/session/login", content=b"{}", headers={"content-type": kind})
+    assert problem(got)["code"] == "invalid"
+
+
+def test_no_body_needs_no_type(place):
+    token = place.token(Role.EDITOR)
+    got = place.request("POST", f"/api/v1/runs/{place.a_run('north')}/cancel", token)
+    assert got.status_code == 200
+
+
 # -- held answers ------------------------------------------------------------------------------------------------------
 
 

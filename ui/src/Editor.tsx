@@ -76,8 +76,11 @@ export default function Editor({ text, readOnly, fault, onText, onSave }: Editor
       told.current.onSave();
       return true;
     };
+    // In a shadow root CodeMirror's styles are constructed sheets; in the page they would be inline, which the policy refuses.
+    const root = frame.current.shadowRoot ?? frame.current.attachShadow({ mode: "open" });
     const made = new EditorView({
-      parent: frame.current,
+      parent: root,
+      root,
       state: EditorState.create({
         doc: first.current.text,
         extensions: [
@@ -101,6 +104,7 @@ export default function Editor({ text, readOnly, fault, onText, onSave }: Editor
           lock.current.of(locked(first.current.readOnly)),
           keymap.of([...searchKeymap, ...historyKeymap, ...defaultKeymap]),
           EditorView.contentAttributes.of({ "aria-label": "YAML" }),
+          EditorView.domEventHandlers({ beforeinput: typeOver }),
           EditorView.updateListener.of((update) => {
             if (update.docChanged && update.transactions.some((each) => each.annotation(Transaction.userEvent)))
               told.current.onText(update.state.doc.toString());
@@ -139,6 +143,14 @@ export default function Editor({ text, readOnly, fault, onText, onSave }: Editor
   }, [fault]);
 
   return <div className="editor" ref={frame} />;
+}
+
+/** Type over a selection ourselves: the browser would keep its colours as an inline style, which the policy refuses. */
+function typeOver(event: InputEvent, view: EditorView): boolean {
+  if (event.inputType !== "insertText" || event.data === null || view.composing) return false;
+  if (view.state.readOnly || view.state.selection.main.empty) return false;
+  view.dispatch(view.state.replaceSelection(event.data), { userEvent: "input.type", scrollIntoView: true });
+  return true;
 }
 
 function locked(readOnly: boolean): Extension {

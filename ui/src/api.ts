@@ -1,7 +1,8 @@
 /**
- * Every question this page asks the server, with its types, in one place. The shapes are the server's OpenAPI document;
- * `npm run api` writes it out as types to compare with.
+ * Every question this page asks the server, in one place. Paths, questions and answers are typed by the server's OpenAPI
+ * document (`openapi.d.ts`, written by `tools/client.py`); what it leaves open is narrowed here.
  */
+import { ask, type Narrow, type Schema } from "./ask";
 import { session } from "./session";
 
 export type Permission =
@@ -16,94 +17,42 @@ export type Permission =
   | "self:use"
   | "tenant:manage"
   | "user:manage";
-
-export interface Who {
-  id: string;
-  email: string;
-  name: string;
-  role: string;
-  tenant: string | null;
-  tenant_name: string | null;
-  permissions: Permission[];
-}
-
-export interface Health {
-  bootstrap?: boolean;
-}
-
 export type RunState = "queued" | "running" | "succeeded" | "finished_with_rejects" | "failed" | "cancelled";
-
 /** The part of the address under which each kind of definition is listed. */
 export type Shelf = "flows" | "connections" | "recipients";
 
-export interface DefinitionRow {
-  name: string;
-  version: number;
-  digest: string;
-  author: string;
-  created: string;
-  last_run?: { id: string; state: RunState; created: string } | null;
-}
+export type Who = Narrow<Schema["Whoami"], { permissions: Permission[] }>;
+export type DefinitionRow = Narrow<
+  Schema["Listed"],
+  { last_run: Narrow<Schema["LastRun"], { state: RunState }> | null }
+>;
+export type Role = Schema["Role"];
+export type Definition = Schema["Shown"];
+export type Version = Schema["Version"];
+export type Saved = Schema["Applied"];
+export type ProblemBody = Schema["Problem"];
+export type SecretRow = Schema["Kept"];
+export type UserRow = Schema["User"];
+export type TenantRow = Schema["Tenant"];
+export type AuditRow = Schema["AuditRecord"];
 
-export interface Definition {
-  kind: string;
-  name: string;
-  version: number;
-  digest: string;
-  author: string;
-  created: string;
-  source: string;
-  body: Record<string, unknown>;
-}
-
-export interface Version {
-  version: number;
-  digest: string;
-  author: string;
-  created: string;
-}
-
-export interface Saved {
-  kind: string;
-  name: string;
-  version: number;
-  changed: boolean;
-  /** Secrets that were cleared because the connection leads elsewhere now. */
-  cleared?: string[];
-}
-
-export interface ProblemBody {
-  type?: string;
-  code: string;
-  status: number;
-  title: string;
-  where?: string;
-  hint?: string;
-}
-
-export interface Receipt {
+export type Receipt = {
   rows: number;
   bytes: number | null;
   sha256: string | null;
   guarantee: string;
   repeated: boolean;
-}
-
-export interface Run {
-  id: string;
-  flow: string;
-  flow_version: number;
-  state: RunState;
-  by: string;
-  created: string;
-  started: string | null;
-  finished: string | null;
-  params: Record<string, unknown>;
-  /** Empty until the run has ended. */
-  counts: { read?: number; written?: number; rejected?: number; bytes?: number };
-  error: ProblemBody | null;
-  receipts: Record<string, Receipt>;
-}
+};
+export type Run = Narrow<
+  Schema["Run"],
+  {
+    state: RunState;
+    /** Empty until the run has ended. */
+    counts: { read?: number; written?: number; rejected?: number; bytes?: number };
+    error: Omit<ProblemBody, "request"> | null;
+    receipts: { [step: string]: Receipt };
+  }
+>;
 
 export interface StepProgress {
   rows: number;
@@ -118,135 +67,65 @@ export interface Progress {
   rate: number | null;
 }
 
-interface At {
-  seq: number;
-  at: string;
-}
-
-export type RunEvent = At &
+export type RunEvent = Omit<Schema["Event"], "kind" | "body"> &
   (
     | { kind: "progress"; body: Progress }
     | { kind: "state"; body: { state?: RunState } & Record<string, unknown> }
     | { kind: "log" | "schema" | "receipt" | "reject"; body: Record<string, unknown> }
   );
 
-export interface Events {
-  items: RunEvent[];
-  /** True when the run is over and these are its last events. */
-  done: boolean;
-}
-
-/** Rows in quarantine, as the step met them. */
-export interface Rejects {
-  items: Record<string, unknown>[];
-  total: number;
-}
-
-export interface SecretRow {
-  name: string;
-  version: number;
-  fingerprint: string;
-  set_at: string;
-  set_by: string;
-  used_by: string[];
-}
-
-export interface UserRow {
-  id: string;
-  email: string;
-  name: string;
-  role: string;
-  state: string;
-  created: string;
-  last_sign_in: string | null;
-}
-
-export interface TenantRow {
-  id: string;
-  name: string;
-  state: string;
-  created: string;
-}
-
-export interface AuditRow {
-  seq: number;
-  at: string;
-  action: string;
-  result: string;
-  who?: string | null;
-  role?: string | null;
-  via?: string | null;
-  address?: string | null;
-  client?: string | null;
-  request?: string | null;
-  about?: Record<string, unknown>;
-}
-
-interface Items<T> {
-  items: T[];
-}
-
-const enc = encodeURIComponent;
-
-async function list<T>(
-  path: string,
-  query: Record<string, string | number | undefined>,
-  signal?: AbortSignal,
-): Promise<T[]> {
-  const answer = (await session.request("GET", path, { query, ...(signal ? { signal } : {}) })) as Items<T>;
-  return answer.items;
-}
+/** `done`: the run is over and these are its last events. */
+export type Events = Omit<Schema["Events"], "items"> & { items: RunEvent[] };
 
 export const api = {
-  health: async (signal?: AbortSignal) => (await session.open("/health", signal)) as Health,
-  whoami: async () => (await session.request("GET", "/session/whoami")) as Who,
+  health: async (signal?: AbortSignal) => (await session.open("/health", signal)) as Schema["Health"],
+  whoami: async () => (await ask("get", "/api/v1/session/whoami", {})) as Who,
 
-  definitions: (shelf: Shelf, signal?: AbortSignal) => list<DefinitionRow>(`/${shelf}`, {}, signal),
-  definition: async (shelf: Shelf, name: string, version?: number) =>
-    (await session.request("GET", `/${shelf}/${enc(name)}`, { query: { version } })) as Definition,
-  versions: (shelf: Shelf, name: string) => list<Version>(`/${shelf}/${enc(name)}/versions`, {}),
-  save: async (source: string) =>
-    ((await session.request("POST", "/definitions", { body: { source } })) as Items<Saved>).items,
+  definitions: async (shelf: Shelf, signal?: AbortSignal) =>
+    (await ask("get", `/api/v1/${shelf}`, { signal })).items as DefinitionRow[],
+  definition: (shelf: Shelf, name: string, version?: number) =>
+    ask("get", `/api/v1/${shelf}/{name}`, { places: { name }, query: { version } }),
+  versions: async (shelf: Shelf, name: string) =>
+    (await ask("get", `/api/v1/${shelf}/{name}/versions`, { places: { name } })).items,
+  save: async (source: string) => (await ask("post", "/api/v1/definitions", { body: { source } })).items,
   validate: async (source: string) => {
-    await session.request("POST", "/definitions/validate", { body: { source } });
+    await ask("post", "/api/v1/definitions/validate", { body: { source } });
   },
-
   deleteDefinition: async (shelf: Shelf, name: string) => {
-    await session.request("DELETE", `/${shelf}/${enc(name)}`);
+    await ask("delete", `/api/v1/${shelf}/{name}`, { places: { name } });
   },
-  testConnection: async (name: string) =>
-    (await session.request("POST", `/connections/${enc(name)}/test`, { body: {} })) as { name: string; answer: string },
+  testConnection: (name: string) => ask("post", "/api/v1/connections/{name}/test", { places: { name } }),
 
-  startRun: async (flow: string, params: Record<string, unknown>) =>
-    (await session.request("POST", `/flows/${enc(flow)}/runs`, { body: { params } })) as { id: string },
-  runs: (flow?: string, limit = 100, signal?: AbortSignal) => list<Run>("/runs", { limit, flow }, signal),
-  run: async (id: string) => (await session.request("GET", `/runs/${enc(id)}`)) as Run,
+  startRun: (flow: string, params: Record<string, unknown>) =>
+    ask("post", "/api/v1/flows/{name}/runs", { places: { name: flow }, body: { params } }),
+  runs: async (flow?: string, limit = 100, signal?: AbortSignal) =>
+    (await ask("get", "/api/v1/runs", { query: { limit, flow }, signal })).items as Run[],
+  run: async (id: string) => (await ask("get", "/api/v1/runs/{id}", { places: { id } })) as Run,
   /** Wait up to `wait` seconds (20 at the most) for events past `after`. */
   events: async (id: string, after: number, wait: number, signal: AbortSignal) =>
-    (await session.request("GET", `/runs/${enc(id)}/events`, { query: { after, wait }, signal })) as Events,
-  rejects: async (id: string, limit = 100) =>
-    (await session.request("GET", `/runs/${enc(id)}/rejects`, { query: { limit } })) as Rejects,
+    (await ask("get", "/api/v1/runs/{id}/events", { places: { id }, query: { after, wait }, signal })) as Events,
+  /** Rows in quarantine, as the step met them. */
+  rejects: (id: string, limit = 100) => ask("get", "/api/v1/runs/{id}/rejects", { places: { id }, query: { limit } }),
   cancelRun: async (id: string) => {
-    await session.request("POST", `/runs/${enc(id)}/cancel`, { body: {} });
+    await ask("post", "/api/v1/runs/{id}/cancel", { places: { id } });
   },
 
-  secrets: () => list<SecretRow>("/secrets", {}),
+  secrets: async () => (await ask("get", "/api/v1/secrets", {})).items,
   setSecret: async (name: string, value: string) => {
-    await session.request("PUT", `/secrets/${enc(name)}`, { body: { value } });
+    await ask("put", "/api/v1/secrets/{name}", { places: { name }, body: { value } });
   },
   deleteSecret: async (name: string) => {
-    await session.request("DELETE", `/secrets/${enc(name)}`);
+    await ask("delete", "/api/v1/secrets/{name}", { places: { name } });
   },
 
-  users: () => list<UserRow>("/users", {}),
-  createUser: async (form: { email: string; name: string; role: string }) =>
-    (await session.request("POST", "/users", { body: form })) as { id: string; password: string },
+  users: async () => (await ask("get", "/api/v1/users", {})).items,
+  createUser: (form: { email: string; name: string; role: Role }) => ask("post", "/api/v1/users", { body: form }),
   deactivateUser: async (id: string) => {
-    await session.request("POST", `/users/${enc(id)}/deactivate`, { body: {} });
+    await ask("post", "/api/v1/users/{id}/deactivate", { places: { id } });
   },
-  tenants: () => list<TenantRow>("/tenants", {}),
+  tenants: async () => (await ask("get", "/api/v1/tenants", {})).items,
   createTenant: async (name: string) => {
-    await session.request("POST", "/tenants", { body: { name } });
+    await ask("post", "/api/v1/tenants", { body: { name } });
   },
-  audit: (limit = 200) => list<AuditRow>("/audit", { limit }),
+  audit: async (limit = 200) => (await ask("get", "/api/v1/audit", { query: { limit } })).items,
 };

@@ -58,11 +58,25 @@ describe("fold", () => {
       { seq: 1, at: at(1), kind: "reject", body: { step: "valid", line: 8, column: "x", reason: "is empty" } },
       { seq: 2, at: at(2), kind: "schema", body: { step: "rows", columns: { a: "int64", b: "text" } } },
       { seq: 3, at: at(3), kind: "state", body: { state: "failed" } },
+      {
+        seq: 4,
+        at: at(4),
+        kind: "receipt",
+        body: { step: "write-3", rows: 1234, bytes: 2500, sha256: null, guarantee: "exactly-once", repeated: false },
+      },
+      {
+        seq: 5,
+        at: at(5),
+        kind: "receipt",
+        body: { rows: 2, bytes: null, guarantee: "at-least-once", repeated: true },
+      },
     ]);
     expect(live.log.map((line) => `${line.level}|${line.step}|${line.text}`)).toEqual([
       "reject|valid|line=8 column=x  is empty",
       "schema|rows|a int64, b text",
       "state||failed",
+      "landed|write-3|1,234 rows, 2.50 kB, exactly-once",
+      "landed||2 rows, at-least-once, was there already, not loaded twice",
     ]);
     expect(ended(live.state)).toBe(true);
     expect(ended("running")).toBe(false);

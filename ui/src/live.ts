@@ -1,5 +1,6 @@
 /** A run as its events tell it: a pure fold, fed by a long poll. */
 import type { Progress, RunEvent, RunState } from "./api";
+import { bytes, count } from "./format";
 
 export interface LogLine {
   seq: number;
@@ -74,12 +75,20 @@ function lineOf(event: RunEvent): LogLine | undefined {
       return line("schema", columns.map(([name, type]) => `${name} ${type}`).join(", ") || rest(body, ["step"]));
     }
     case "receipt":
-      return line("receipt", said(body, "message") || rest(body, ["step"]));
+      return line("landed", landed(body));
     case "reject":
       return line("reject", [rest(body, ["step", "reason"]), said(body, "reason")].filter(Boolean).join("  "));
     default:
       return undefined;
   }
+}
+
+/** Say what a destination shows now, as the command line says it. */
+function landed(body: Record<string, unknown>): string {
+  const rows = typeof body.rows === "number" ? `${count(body.rows)} rows` : "";
+  const much = typeof body.bytes === "number" ? bytes(body.bytes) : "";
+  const again = body.repeated === true ? "was there already, not loaded twice" : "";
+  return [rows, much, said(body, "guarantee"), again].filter(Boolean).join(", ");
 }
 
 /** The share of a rate that its newest measurement has: reports come four times a second and jump. */

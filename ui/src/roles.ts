@@ -1,5 +1,14 @@
+import type { Role } from "./api";
+
 /** The six roles, lowest first, as the server ranks them: nobody may give one above their own. */
-const RANKED = ["api_user", "viewer", "operator", "editor", "administrator", "superadmin"] as const;
+const RANKED = [
+  "api_user",
+  "viewer",
+  "operator",
+  "editor",
+  "administrator",
+  "superadmin",
+] as const satisfies readonly Role[];
 
 const WORDS: Record<string, string> = {
   superadmin: "SuperAdmin",
@@ -24,7 +33,7 @@ export function roleWords(role: string): string {
 }
 
 /** Return the roles a person of `role` may give within a tenant, highest first. A SuperAdmin belongs to none. */
-export function rolesToGive(role: string): string[] {
+export function rolesToGive(role: string): Role[] {
   const own = (RANKED as readonly string[]).indexOf(role);
   const give = RANKED.filter((each, rank) => rank <= own && each !== "superadmin");
   return [...give].reverse();

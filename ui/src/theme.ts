@@ -33,7 +33,13 @@ export const theme = createTheme({
     },
     NativeSelect: { defaultProps: { size: "sm" } },
     Modal: {
-      defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45 }, transitionProps: { duration: 120 } },
+      // Its lock on scrolling is an inline style sheet, which the page's policy refuses: base.css does it.
+      defaultProps: {
+        centered: true,
+        lockScroll: false,
+        overlayProps: { backgroundOpacity: 0.45 },
+        transitionProps: { duration: 120 },
+      },
     },
   },
 });

@@ -15,7 +15,7 @@ const STATIC = join(dirname(fileURLToPath(import.meta.url)), "../../src/sluicega
 /** The headers of the real server, word for word: the page must live under them. */
 export const HEADERS = {
   "content-security-policy":
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
     "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
     "require-trusted-types-for 'script'; trusted-types 'none'",
   "x-content-type-options": "nosniff",

@@ -8,18 +8,19 @@ from typing import Any
 import click
 
 _PLACES = {
-    "init": "local", "serve": "local", "trust": "local", "settings": "local", "schema": "local", "archive": "local",
-    "login": "session", "logout": "session", "whoami": "session", "passwd": "session", "bootstrap": "session",
+    "init": "local", "serve": "local", "trust": "trust", "settings": "local", "schema": "local", "archive": "local",
+    "login": "session", "logout": "session", "whoami": "session", "passwd": "session", "prove": "session",
+    "bootstrap": "session",
     "apply": "flows", "get": "flows", "diff": "flows", "validate": "flows", "test": "flows", "items": "flows",
     "preview": "flows", "run": "runs", "runs": "runs", "logs": "runs", "cancel": "runs", "rejects": "runs",
     "tenant": "table", "user": "table", "secret": "table", "flow": "table", "connection": "table", "recipient": "table",
-    "audit": "table", "system": "table", "key": "table", "policy": "table", "service": "table",
+    "factor": "table", "policy": "table", "audit": "table", "system": "table", "key": "table", "service": "table",
 }  # fmt: skip
 
 _HELP = {
     "init": "Make a home: keys, certificate, settings (--example: a first flow).",
     "serve": "Serve the API and the UI over TLS.",
-    "trust": "Put the local CA into this machine's trust store, or take it out.",
+    "trust": "Make this machine and your browsers trust the local CA, or no longer.",
     "settings": "List all settings and their values.",
     "schema": "Print the JSON Schema of a kind of document or plugin.",
     "archive": "Make keys for archives and open archives.",
@@ -27,6 +28,7 @@ _HELP = {
     "logout": "Sign out.",
     "whoami": "Say who you are and what you may do.",
     "passwd": "Choose a new password.",
+    "prove": "Prove once more that it is you, before something dangerous.",
     "bootstrap": "Make the first SuperAdmin with the one-time code.",
     "apply": "Save the documents in files and folders.",
     "get": "Show definitions.",
@@ -44,13 +46,14 @@ _HELP = {
     "user": "Create, list and deactivate users.",
     "service": "Create service users: programs with nothing but API keys.",
     "key": "Create, list and revoke API keys.",
-    "policy": "Show and set the rules of the tenant.",
     "secret": "Set, list and delete secrets.",
-    "flow": "List, show and delete flows.",
-    "connection": "List, show, test and delete connections.",
-    "recipient": "List, show and delete recipients.",
+    "flow": "List, get and delete flows.",
+    "connection": "List, get, test and delete connections.",
+    "recipient": "List, get and delete recipients.",
+    "factor": "Set up and remove second factors.",
+    "policy": "Show and set what your tenant asks of its people.",
     "audit": "Read the audit trail.",
-    "system": "Health and version of a server.",
+    "system": "Health and version of a server; its signing key.",
     "version": "Print the version.",
 }
 

@@ -1,4 +1,4 @@
-"""Commands that need no server: make a home, serve, trust, settings, schemas, archives."""
+"""Commands that need no server: make a home, serve, settings, schemas, archives."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ from sluicegate.cli.commands import json_option
 
 def command(name: str) -> click.Command:
     """Return the command called ``name``."""
-    return {"init": init, "serve": serve, "trust": trust, "settings": settings, "schema": schema, "archive": archive}[
-        name
-    ]
+    return {"init": init, "serve": serve, "settings": settings, "schema": schema, "archive": archive}[name]
 
 
 @click.command()
@@ -60,24 +58,16 @@ def _example(folder: Path) -> Path:
 @click.command()
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", type=int, help="Port to listen on; 0 takes a free one.")
-def serve(*, host: str | None, port: int | None) -> None:
-    """Serve the API and the UI over TLS 1.3, with a worker in the same process."""
+@json_option
+def serve(*, host: str | None, port: int | None, as_json: bool) -> None:
+    """Serve the API and the UI over TLS 1.3, with a worker in the same process. --json: where, in one line."""
     from sluicegate.web.listener import listen
 
     found = settings_.load()
     server = found.server.model_copy(
         update={key: value for key, value in (("host", host), ("port", port)) if value is not None}
     )
-    listen(found.model_copy(update={"server": server}))
-
-
-@click.command()
-@click.option("--remove", is_flag=True, help="Take it out again.")
-def trust(*, remove: bool) -> None:
-    """Put the local CA into this machine's trust store, or take it out (needs root)."""
-    from sluicegate.app import trust_authority
-
-    print(trust_authority(settings_.home(), remove=remove))
+    listen(found.model_copy(update={"server": server}), as_json=as_json)
 
 
 @click.command()
@@ -103,7 +93,8 @@ def settings(*, as_json: bool) -> None:
 @click.command()
 @click.argument("kind", type=click.Choice(["flow", "connection", "format", "step", "recipient"]))
 @click.argument("type_", metavar="TYPE", required=False)
-def schema(*, kind: str, type_: str | None) -> None:
+@json_option
+def schema(*, kind: str, type_: str | None, as_json: bool) -> None:  # noqa: ARG001 - it is JSON either way
     """Print the JSON Schema of a kind of document; for connections, formats and steps, of one TYPE."""
     from sluicegate.kit import document, registry
     from sluicegate.kit.flow import Flow

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.flush()  # a reader that has left is noticed here, not at exit
     except SluiceError as fault:
         if debug:
-            raise
+            _trace()
         _tell(fault, as_json=as_json)
         code = fault.exit
     except KeyboardInterrupt:
@@ -36,9 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = 1
     except Exception as fault:
         if debug:
-            raise
+            _trace()
         what = f"something unexpected happened ({type(fault).__name__})"
-        _tell(SluiceError(what, hint="Add --debug for more."), as_json=as_json)
+        _tell(SluiceError(what, hint="" if debug else "Add --debug for more."), as_json=as_json)
         code = 1
     sys.exit(code)
 
@@ -65,6 +65,12 @@ def _dispatch(given: list[str]) -> int:
         fault.show()
         return 2
     return found if isinstance(found, int) else 0
+
+
+def _trace() -> None:
+    import traceback
+
+    traceback.print_exc()
 
 
 def _tell(fault: object, *, as_json: bool) -> None:

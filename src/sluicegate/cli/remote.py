@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from sluicegate import __version__
-from sluicegate.base.errors import Conflict, Unauthenticated, Usage, rebuild
+from sluicegate.base.errors import Conflict, StepUp, Unauthenticated, Usage, rebuild
 from sluicegate.base.secret import Secret
 from sluicegate.base.settings import home
 from sluicegate.guard.operation import Operation
@@ -58,13 +59,38 @@ class Server:
             body = json.dumps(told).encode()
         elif told:
             path += "?" + urlencode(told)
-        token = None if isinstance(operation.permission, Public) else self._access()
-        return self._send(operation.http.method, path, body, token)
+        if isinstance(operation.permission, Public):
+            return self._send(operation.http.method, path, body, None)
+        used = self._access()
+        try:
+            return self._send(operation.http.method, path, body, used)
+        except Unauthenticated:
+            fresh = self._access(but=used)  # ended before its time: by a new role, a second factor, a rotation
+            return self._send(operation.http.method, path, body, fresh)
+        except StepUp:
+            if not sys.stdin.isatty():
+                raise
+            self._prove()
+            return self._send(operation.http.method, path, body, self._access())
+
+    def _prove(self) -> None:
+        """Ask the person to prove once more that it is them."""
+        import click
+
+        told = {"password": click.prompt("Password, once more", hide_input=True, err=True)}
+        if code := click.prompt("Code of your app (if you have one)", default="", show_default=False, err=True):
+            told["code"] = code
+        self._send("POST", PREFIX + "/session/prove", json.dumps(told).encode(), self._access())
 
     def keep(self, tokens: Mapping[str, Any]) -> None:
-        """Keep the tokens of a sign-in."""
+        """Keep the tokens of a sign-in for the commands to come."""
         if self._given is not None:
             raise Usage("an API key is set in the environment, so nobody signs in", hint="Unset SLUICE_API_KEY.")
+        self.hold(tokens)
+        self._save()
+
+    def hold(self, tokens: Mapping[str, Any]) -> None:
+        """Use the tokens of a sign-in for the calls of this command."""
         self._state = {
             "url": self.url,
             "ca": str(self._ca.absolute()) if self._ca else None,
@@ -72,7 +98,6 @@ class Server:
             "refresh": tokens["refresh"],
             "until": time.time() + tokens["expires_in"],
         }
-        self._save()
 
     def forget(self) -> str | None:
         """Forget the tokens and return the refresh token."""
@@ -87,16 +112,23 @@ class Server:
         """The refresh token, if there is one."""
         return self._state.get("refresh")
 
-    def _access(self) -> str:
+    def _access(self, but: str = "") -> str:
+        """Return an access token that is good for a while, and is not ``but``."""
         if self._given is not None:
-            return self._exchange(self._given)
+            return self._exchange(self._given, but)
+
+        def good() -> bool:
+            return bool(self._state["until"] - time.time() > _EARLY and self._state["access"] != but)
+
         if not self._state.get("access"):
             raise Unauthenticated("You are not signed in.", hint="Run: sluice login")
-        if self._state["until"] - time.time() > _EARLY:
+        if good():
             return str(self._state["access"])
+        if not self._state["refresh"]:
+            raise Unauthenticated("Your sign-in is not finished or is over.", hint="Run: sluice login")
         with self._locked():
             self._state = self._load()  # another command may have refreshed meanwhile
-            if self._state["until"] - time.time() <= _EARLY:
+            if not good():
                 try:
                     raw = json.dumps({"refresh": self._state["refresh"]}).encode()
                     self.keep(self._send("POST", PREFIX + "/session/refresh", raw, None))
@@ -104,9 +136,9 @@ class Server:
                     raise Unauthenticated("Your sign-in is over.", hint="Run: sluice login") from None
         return str(self._state["access"])
 
-    def _exchange(self, given: Secret) -> str:
+    def _exchange(self, given: Secret, but: str) -> str:
         """Return a token for the API key in the environment; it is kept by this process alone."""
-        if self._token[1] - time.time() <= _EARLY:
+        if self._token[1] - time.time() <= _EARLY or self._token[0] == but:
             raw = json.dumps({"key": given.reveal()}).encode()
             made = self._send("POST", PREFIX + "/session/key", raw, None)
             self._token = made["access"], time.time() + made["expires_in"]

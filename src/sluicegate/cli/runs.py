@@ -63,7 +63,7 @@ def run(
         show.answer(started, as_json=as_json)
         return 0
     if not as_json:
-        print(f"run {show.clean(started['id'])}")
+        print(f"run {show.clean(started['id'])}", flush=True)  # in a pipe, too, it comes before the log
     return _follow(server, started["id"], as_json=as_json)
 
 

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from sluicegate.base.permission import Permission
 from sluicegate.cli import show
 from sluicegate.cli.commands import json_option
+from sluicegate.cli.people import name_people
 from sluicegate.cli.remote import Server
 from sluicegate.guard.operation import Operation
 from sluicegate.operations import OPERATIONS
@@ -52,6 +53,10 @@ def _command(operation: Operation) -> click.Command:
                 )
             )
             continue
+        if field.annotation is bool:
+            words = name.replace("_", "-")
+            parameters.append(click.Option([f"--{words}/--no-{words}", name], default=None, help=field.description))
+            continue
         kind: Any = str
         if isinstance(field.annotation, type) and issubclass(field.annotation, Enum):
             kind = click.Choice([each.value for each in field.annotation])
@@ -69,7 +74,9 @@ def _command(operation: Operation) -> click.Command:
     def run(*, as_json: bool, **given: Any) -> None:
         for name in secrets:
             given[name] = read_secret(name, given.pop(f"{name}_file"))
-        show.answer(Server().call(operation, given), as_json=as_json)
+        server = Server()
+        found = server.call(operation, given)
+        show.answer(found if as_json else name_people(server, found), as_json=as_json)
 
     made = click.Command(operation.name.partition(".")[2], params=parameters, callback=run, help=operation.summary)
     decorated: click.Command = json_option(made)

@@ -12,10 +12,10 @@ from sluicegate.base.errors import Conflict, Denied, Invalid, Missing, Unauthent
 from sluicegate.base.model import new_id
 from sluicegate.base.networks import Networks, networks
 from sluicegate.base.principal import Peer, Principal, Role, Via
-from sluicegate.base.tenancy import TenantPolicy
 from sluicegate.crypto import apikey, opaque
 from sluicegate.crypto.keys import Key, derive
 from sluicegate.guard import policy
+from sluicegate.guard.tenancy import Policy, policy_of
 from sluicegate.guard.tokens import ACCESS
 
 if TYPE_CHECKING:
@@ -37,10 +37,6 @@ KNOWN_MAX: Final = 10_000
 """Keys whose scopes are kept in memory."""
 EXCHANGE: Final = "session.key"
 _DAY: Final = 86400.0
-
-
-class ProofNeeded(Unauthenticated):
-    """The key is right, and is exchanged only with a proof of the client's own key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +101,7 @@ class ApiKeys:
         have = {each for each in policy.GRANTS[owner.role] if policy.allowed(who, each)}
         if lost := sorted(scopes - have):
             raise Denied(f"A key has no more than its owner and its maker: {', '.join(lost)} is more.", where="scopes")
-        longest = self.days(TenantPolicy.model_validate(scope.policies().get()))
+        longest = self.days(policy_of(self._system.tenants().get(scope.tenant)))
         if days is not None and days > longest:
             raise Invalid(f"a key lives for {longest} days at the most here", where="days")
         alive = [each for each in scope.api_keys().list(owner.id) if self.state(each) == "active"]
@@ -119,7 +115,7 @@ class ApiKeys:
             id_, owner.id, name, digest, scopes=scopes, addresses=addresses, expires=expires
         )
 
-    def days(self, rules: TenantPolicy) -> int:
+    def days(self, rules: Policy) -> int:
         """Return how many days a key may live under a tenant's rules."""
         return min(self._settings.longest, rules.key_days or self._settings.longest)
 
@@ -152,7 +148,7 @@ class ApiKeys:
         who = self._principal(found, proof)
         if not proof and (self._settings.proof or self._rules.policy(key.tenant).key_proof):
             self._audit.event(EXCHANGE, who, peer, "denied", {"id": key.id, "why": "no proof"})
-            raise ProofNeeded("This key needs a DPoP proof (RFC 9449).", hint="See docs/howto/api-keys.md.")
+            raise Unauthenticated("This key needs a DPoP proof (RFC 9449).", hint="See docs/howto/api-keys.md.")
         if not self._system.api_keys().use(key.id, peer.address):
             self._refuse(given, found, "ended", peer)
         self._audit.event(EXCHANGE, who, peer, "ok", {"id": key.id, "name": key.name})

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sluicegate.base.settings import Settings
     from sluicegate.guard.apikeys import ApiKeys
     from sluicegate.guard.audit import Audit
+    from sluicegate.guard.factors import Factors
     from sluicegate.guard.login import Login
     from sluicegate.guard.revocation import Revocation
     from sluicegate.guard.rules import Rules
@@ -50,6 +51,7 @@ class Services:
     login: Login
     tokens: Tokens
     revocation: Revocation
+    factors: Factors
     keys: ApiKeys
     rules: Rules
     vault: Vault

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from sluicegate.base.errors import Denied, Invalid, SluiceError, Unauthenticated, from_validation
+from sluicegate.base.errors import Denied, Invalid, SluiceError, StepUp, Unauthenticated, from_validation
 from sluicegate.base.model import Model
 from sluicegate.base.permission import Public
-from sluicegate.base.principal import Credentials, Peer, Principal
+from sluicegate.base.principal import Credentials, Peer, Principal, Via
 from sluicegate.guard import policy
 from sluicegate.guard.desk import Desk, Services
 from sluicegate.guard.limits import Limits
@@ -75,7 +75,7 @@ class Gate:
     def still(self, entry: Entry) -> None:
         """Raise ``Unauthenticated`` when the token of a request that has waited holds no more."""
         if entry.who is not None:
-            self._services.login.authenticate(entry.credentials, pending=entry.operation.pending, again=True)
+            self._services.login.authenticate(entry.credentials, entry.operation.tokens, again=True)
 
     def proceed(self, entry: Entry, ask: Mapping[str, Any]) -> Model:
         """Decode, authorise, open the Scope, put on record, call, and put on record how it ended.
@@ -94,6 +94,12 @@ class Gate:
         desk = Desk(services, peer, who, inside, entry.key)
         if operation.tenant and not isinstance(operation.permission, Public):
             _ = desk.scope  # refuses when no tenant is chosen
+        if operation.fresh and who is not None:
+            try:
+                services.login.require_fresh(who)
+            except StepUp:
+                services.audit.denied(operation.name, who, peer, about(question))
+                raise
         if not operation.audited:
             return operation.call(question, desk)
         record = services.audit.begin(operation.name, who, peer, about(question))
@@ -114,7 +120,7 @@ class Gate:
         try:
             if isinstance(operation.permission, Public):
                 return None, login.prove(credentials) if credentials.proof is not None else ""
-            return login.authenticate(credentials, pending=operation.pending), ""
+            return login.authenticate(credentials, operation.tokens), ""
         except Unauthenticated:
             self._limits.failed(peer)
             raise
@@ -125,10 +131,13 @@ class Gate:
             return
         if who is None:
             raise Unauthenticated
-        if policy.allowed(who, operation.permission):
+        by_key = operation.person and who.via is Via.KEY
+        if policy.allowed(who, operation.permission) and not by_key:
             return
         shown = about(question) if isinstance(question, Model) else {}
         self._services.audit.denied(operation.name, who, entry.peer, shown)
+        if by_key:
+            raise Denied(f"An API key may not do this: {operation.name} is for people.", hint="Sign in as a person.")
         raise Denied(
             f"The role {who.role.value} may not do this: {operation.name} needs {operation.permission.value}.",
             hint="Ask an administrator of your tenant.",

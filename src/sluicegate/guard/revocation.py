@@ -84,6 +84,7 @@ class Revocation:
             self._everybody = mark.seq
         elif mark.kind == "tenant":
             self._tenants[mark.subject] = mark.seq
+            self.on_rules(mark.subject)  # a new policy makes all tokens of its tenant void
         elif mark.kind == "user":
             self._users[mark.subject] = mark.seq
         elif mark.kind == "keys":

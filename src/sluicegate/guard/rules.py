@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from sluicegate.base import clock
 from sluicegate.base.errors import Denied, Invalid, Missing
 from sluicegate.base.networks import Networks, networks, within
-from sluicegate.base.principal import Principal, Role, Via
-from sluicegate.base.tenancy import TenantPolicy
+from sluicegate.base.principal import Principal, Role
+from sluicegate.guard.tenancy import Policy, policy_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,13 +26,13 @@ KEPT: Final = 60.0
 """Seconds for which what was read is believed when no mark comes."""
 KEPT_MAX: Final = 10_000
 """Tenants and users that are kept."""
-_NO_RULES: Final = TenantPolicy()
+_NO_RULES: Final = Policy()
 
 
 class Rule(NamedTuple):
     """What a tenant's or a user's list says, and until when it is believed."""
 
-    policy: TenantPolicy
+    policy: Policy
     networks: Networks
     until: float
 
@@ -56,7 +56,7 @@ class Rules:
             self._changes += 1  # who is reading now does not keep what he read
             self._kept.pop(subject, None)
 
-    def policy(self, tenant: str) -> TenantPolicy:
+    def policy(self, tenant: str) -> Policy:
         """Return the rules of a tenant."""
         return self._rule(tenant, self._read_tenant).policy
 
@@ -94,7 +94,7 @@ class Rules:
                 hint="Add it, or a network that holds it.",
             )
 
-    def _rule(self, subject: str, read: Callable[[str], TenantPolicy]) -> Rule:
+    def _rule(self, subject: str, read: Callable[[str], Policy]) -> Rule:
         found, now = self._kept.get(subject), self._now()
         if found is not None and found.until > now:
             return found
@@ -108,15 +108,12 @@ class Rules:
                 self._kept[subject] = made
         return made
 
-    def _read_tenant(self, tenant: str) -> TenantPolicy:
-        from sluicegate.store.scope import Scope
+    def _read_tenant(self, tenant: str) -> Policy:
+        return policy_of(self._system.tenants().get(tenant))
 
-        me = Principal("system", tenant, Role.API_USER, Via.SYSTEM)
-        return TenantPolicy.model_validate(Scope(self._system.database, tenant, me).policies().get())
-
-    def _read_user(self, user: str) -> TenantPolicy:
+    def _read_user(self, user: str) -> Policy:
         try:
-            return TenantPolicy(addresses=self._system.accounts().get(user).addresses)
+            return Policy(addresses=self._system.accounts().get(user).addresses)
         except Missing:
             return _NO_RULES
 

@@ -1,12 +1,13 @@
 """The use cases, as one table. HTTP routes, OpenAPI, the command line and the security matrix are projections of it."""
 
-from sluicegate.operations import definitions, explore, keys, people, rules, runs, secrets, session, system
+from sluicegate.operations import definitions, explore, factors, keys, people, runs, secrets, session, system, tenancy
 
 OPERATIONS = (
     *session.OPERATIONS,
     *keys.OPERATIONS,
+    *factors.OPERATIONS,
     *people.OPERATIONS,
-    *rules.OPERATIONS,
+    *tenancy.OPERATIONS,
     *definitions.OPERATIONS,
     *explore.OPERATIONS,
     *runs.OPERATIONS,

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from sluicegate.base import clock
 from sluicegate.base.errors import Denied, Invalid
-from sluicegate.base.model import Id, Model, Name
+from sluicegate.base.model import Email, Id, Line, Model, Name
+from sluicegate.base.networks import Network
 from sluicegate.base.permission import Permission
 from sluicegate.base.principal import Role
 from sluicegate.guard import policy
@@ -39,9 +40,9 @@ class Tenants(Model):
 class UserAsk(Model):
     """A new user."""
 
-    email: str = Field(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")
+    email: Email
     """E-mail address."""
-    name: str = Field(default="", max_length=200)
+    name: Line = ""
     """Full name."""
     role: Role
     """One of the six roles."""
@@ -63,6 +64,15 @@ class UserOf(Model):
     """Id of the user."""
 
 
+class AddressesAsk(Model):
+    """From where a user may come."""
+
+    id: Id
+    """Id of the user."""
+    addresses: tuple[Network, ...] = Field(default=(), max_length=100)
+    """Networks; anywhere when empty."""
+
+
 class User(Model):
     """One user, without anything secret."""
 
@@ -73,6 +83,8 @@ class User(Model):
     state: str
     created: str
     last_sign_in: str | None
+    factor: bool
+    """Whether there is a second factor."""
     kind: str
     """``person``, or ``service``: a program that has nothing but API keys."""
     addresses: tuple[str, ...]
@@ -116,6 +128,8 @@ def create_user(ask: UserAsk, desk: Desk) -> UserMade:
 
 def list_users(_ask: Nothing, desk: Desk) -> Users:
     """List the users of the tenant."""
+    found = desk.scope.people().list()
+    owners = desk.services.system.factors().owners(each.id for each in found)
     return Users(
         items=tuple(
             User(
@@ -126,10 +140,11 @@ def list_users(_ask: Nothing, desk: Desk) -> Users:
                 state=each.state,
                 created=clock.iso(each.created),
                 last_sign_in=clock.iso(each.last_sign_in) if each.last_sign_in else None,
+                factor=each.id in owners,
                 kind=each.kind,
                 addresses=each.addresses,
             )
-            for each in desk.scope.people().list()
+            for each in found
         )
     )
 
@@ -148,6 +163,18 @@ def deactivate_user(ask: UserOf, desk: Desk) -> Nothing:
     return Nothing()
 
 
+def set_addresses(ask: AddressesAsk, desk: Desk) -> Nothing:
+    """Set the networks that a user may come from; none for anywhere."""
+    user = desk.scope.people().get(ask.id)
+    if not policy.may_give(desk.who, Role(user.role)):
+        raise Denied("Nobody changes somebody above them.")
+    if ask.id == desk.who.id:
+        desk.services.rules.keep_in(desk.who, desk.peer, ask.addresses)
+    desk.scope.people().set_addresses(ask.id, tuple(dict.fromkeys(ask.addresses)))
+    desk.services.rules.forget(ask.id)
+    return Nothing()
+
+
 OPERATIONS = (
     Operation(
         "tenant.create",
@@ -158,6 +185,7 @@ OPERATIONS = (
         create_tenant,
         audited=True,
         tenant=False,
+        fresh=True,
     ),
     Operation(
         "tenant.list",
@@ -170,7 +198,14 @@ OPERATIONS = (
         tenant=False,
     ),
     Operation(
-        "user.create", Permission.USER_MANAGE, Http("POST", "/users", 201), UserAsk, UserMade, create_user, audited=True
+        "user.create",
+        Permission.USER_MANAGE,
+        Http("POST", "/users", 201),
+        UserAsk,
+        UserMade,
+        create_user,
+        audited=True,
+        fresh=True,
     ),
     Operation("user.list", Permission.USER_MANAGE, Http("GET", "/users"), Nothing, Users, list_users, audited=False),
     Operation(
@@ -181,5 +216,16 @@ OPERATIONS = (
         Nothing,
         deactivate_user,
         audited=True,
+        fresh=True,
+    ),
+    Operation(
+        "user.addresses",
+        Permission.USER_MANAGE,
+        Http("PUT", "/users/{id}/addresses"),
+        AddressesAsk,
+        Nothing,
+        set_addresses,
+        audited=True,
+        fresh=True,
     ),
 )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import json
+import os
 import signal
 import sys
 from pathlib import Path
 
-from sluicegate.app import App, build, certificate
+from sluicegate.app import App, build, certificate, claim
 from sluicegate.base.errors import Unavailable
 from sluicegate.base.settings import Settings
 from sluicegate.kit import net
@@ -19,27 +21,28 @@ _REACHED_BY_LOCALHOST = ("127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - compared
 _BEGIN_MAX = 20.0
 
 
-def listen(settings: Settings) -> None:
+def listen(settings: Settings, *, as_json: bool = False) -> None:
     """Serve until SIGTERM or SIGINT. Prints the address, and on the very first start the one-time code."""
     cert, key = certificate(settings)
-    app = build(settings)
-    try:
-        app.open()
-        asyncio.run(_serve(app, settings, cert, key))
-    finally:
-        app.close()
+    with claim(settings):  # before anything is opened: a second server would take up the first one's runs
+        port = settings.server.port or net.free_port()
+        taken = net.why_taken(settings.server.host, port)  # Granian shares a port: two servers would take turns
+        if taken:
+            raise _no_listener(settings.server.host, port, taken)
+        app = build(settings)
+        try:
+            app.open()
+            asyncio.run(_serve(app, settings, port, cert, key, as_json=as_json))
+        finally:
+            app.close()
 
 
-async def _serve(app: App, settings: Settings, cert: Path, key: Path) -> None:
+async def _serve(app: App, settings: Settings, port: int, cert: Path, key: Path, *, as_json: bool) -> None:
     from granian.constants import HTTPModes, Interfaces, SSLProtocols
     from granian.http import HTTP1Settings
     from granian.server.embed import Server
 
     listen_on = settings.server
-    port = listen_on.port or net.free_port()
-    taken = net.why_taken(listen_on.host, port)  # Granian shares a port: two servers would take turns
-    if taken:
-        raise _no_listener(listen_on.host, port, taken)
     names = frozenset(listen_on.names)
     server = Server(
         build_asgi(app),
@@ -65,7 +68,7 @@ async def _serve(app: App, settings: Settings, cert: Path, key: Path) -> None:
     serving = asyncio.create_task(server.serve())
     await _begun(serving, listen_on.host, port)
     shown = "localhost" if "localhost" in names and listen_on.host in _REACHED_BY_LOCALHOST else listen_on.host
-    _announce(app, f"https://{shown}:{port}")
+    _announce(app, f"https://{shown}:{port}", as_json=as_json)
     await asyncio.wait({serving, asyncio.create_task(over.wait())}, return_when=asyncio.FIRST_COMPLETED)
     if serving.done() and not over.is_set():
         raise Unavailable("The server has stopped by itself.", hint="Start it again; its log may say more.")
@@ -88,8 +91,13 @@ def _no_listener(host: str, port: int, why: str) -> Unavailable:
     return Unavailable(f"The server could not listen on {host}:{port}: {why}.", hint="Is the port taken? Try --port 0.")
 
 
-def _announce(app: App, url: str) -> None:
+def _announce(app: App, url: str, *, as_json: bool) -> None:
     code = app.services.login.bootstrap_code()
+    if as_json:
+        told = {"url": url, "pid": os.getpid(), **({"code": code.reveal()} if code is not None else {})}
+        sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.flush()
+        return
     if code is not None:
         sys.stdout.write(
             f"\nThis is the first start. Make the first SuperAdmin with this one-time code:\n\n    {code.reveal()}\n\n"

@@ -33,38 +33,39 @@ _FORM = "application/x-www-form-urlencoded"
 _KNOWN = frozenset(Permission)
 
 
-class _Refused(Malformed):
-    """A request that OAuth has a word for."""
+class Refused(Exception):
+    """A request that OAuth has a word for: it never leaves this endpoint."""
 
     def __init__(self, error: str, message: str) -> None:
+        """Hold the word (RFC 6749 §5.2) and a sentence."""
         super().__init__(message)
-        self.error = error
+        self.error, self.message = error, message
 
 
 def question(raw: bytes, kind: str, authorization: str) -> tuple[dict[str, Any], frozenset[str]]:
     """Return the question to ``session.key`` that a token request holds, and the scopes it asks for.
 
-    Raises ``Malformed`` with OAuth's own word for what is wrong.
+    Raises ``Refused``, and ``Unauthenticated`` when the client shows nothing.
     """
     if kind.partition(";")[0].strip().lower() != _FORM:
-        raise _Refused("invalid_request", f"The body is to be {_FORM}.")
+        raise Refused("invalid_request", f"The body is to be {_FORM}.")
     form = _form(raw)
     if "grant_type" not in form:
-        raise _Refused("invalid_request", "The grant_type is missing.")
+        raise Refused("invalid_request", "The grant_type is missing.")
     if form["grant_type"] != "client_credentials":
-        raise _Refused("unsupported_grant_type", "Only client_credentials is spoken here.")
+        raise Refused("unsupported_grant_type", "Only client_credentials is spoken here.")
     client, secret = _credentials(form, authorization)
     asked = frozenset(form.get("scope", "").split())
     if asked - _KNOWN:
-        raise _Refused("invalid_scope", "There is no such scope.")
+        raise Refused("invalid_scope", "There is no such scope.")
     return {"key": secret, **({"client": client} if client else {})}, asked
 
 
 def answer(found: Model, asked: frozenset[str]) -> dict[str, Any]:
-    """Return what OAuth answers (RFC 6749 §5.1). Raises ``Malformed`` when more was asked for than the key has."""
+    """Return what OAuth answers (RFC 6749 §5.1). Raises ``Refused`` when more was asked for than the key has."""
     told = found.model_dump()
     if asked - set(told["scopes"]):
-        raise _Refused("invalid_scope", "The key does not have all of the scopes asked for.")
+        raise Refused("invalid_scope", "The key does not have all of the scopes asked for.")
     return {
         "access_token": told["access"],
         "token_type": told["token_type"],
@@ -73,9 +74,9 @@ def answer(found: Model, asked: frozenset[str]) -> dict[str, Any]:
     }
 
 
-def problem(fault: SluiceError, *, proof: bool) -> tuple[dict[str, str], int, dict[str, str]]:
+def problem(fault: SluiceError | Refused, *, proof: bool) -> tuple[dict[str, str], int, dict[str, str]]:
     """Return an error as OAuth says it (RFC 6749 §5.2): body, status, headers. ``proof``: a DPoP proof came along."""
-    if isinstance(fault, _Refused):
+    if isinstance(fault, Refused):
         return _told(fault.error, fault), 400, {}
     if isinstance(fault, Throttled):
         return _told("temporarily_unavailable", fault), 429, {"retry-after": str(max(1, round(fault.after)))}
@@ -96,7 +97,7 @@ def problem(fault: SluiceError, *, proof: bool) -> tuple[dict[str, str], int, di
 _GATE = Unauthenticated().message
 
 
-def _told(error: str, fault: SluiceError) -> dict[str, str]:
+def _told(error: str, fault: SluiceError | Refused) -> dict[str, str]:
     # RFC 6749 allows printable ASCII without quotes and backslashes here.
     said = "".join(each for each in fault.message if " " <= each <= "~" and each not in '"\\')
     return {"error": error, "error_description": said}
@@ -112,10 +113,10 @@ def _form(raw: bytes) -> dict[str, str]:
             max_num_fields=_FIELDS_MAX,
         )
     except ValueError:
-        raise _Refused("invalid_request", "The body is not a form.") from None
+        raise Refused("invalid_request", "The body is not a form.") from None
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise _Refused("invalid_request", "A field stands twice.")
+        raise Refused("invalid_request", "A field stands twice.")
     return found
 
 
@@ -123,7 +124,7 @@ def _credentials(form: dict[str, str], authorization: str) -> tuple[str, str]:
     scheme, _, text = authorization.partition(" ")
     basic = scheme.lower() == "basic"
     if basic and "client_secret" in form:
-        raise _Refused("invalid_request", "The client shows itself in two ways.")
+        raise Refused("invalid_request", "The client shows itself in two ways.")
     if not basic:
         if authorization or not form.get("client_secret"):
             raise Unauthenticated("The client does not show who it is.")
@@ -135,5 +136,5 @@ def _credentials(form: dict[str, str], authorization: str) -> tuple[str, str]:
     client, _, secret = raw.partition(":")
     client, secret = unquote_plus(client), unquote_plus(secret)
     if form.get("client_id", client) != client:
-        raise _Refused("invalid_request", "The client shows itself in two ways.")
+        raise Refused("invalid_request", "The client shows itself in two ways.")
     return client, secret

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic.json_schema import models_json_schema
 
 from sluicegate import __version__
+from sluicegate.base.model import Model
 from sluicegate.base.permission import Public
 from sluicegate.guard.operation import Nothing, Operation
 
@@ -29,11 +30,13 @@ _PROBLEM = {
 
 def document(operations: tuple[Operation, ...]) -> dict[str, Any]:
     """Return the OpenAPI document of all operations."""
-    models = {each.takes for each in operations} | {each.gives for each in operations}
-    ordered = sorted(models, key=lambda model: model.__name__)
-    refs, defs = models_json_schema(
-        [(model, "validation") for model in ordered], ref_template="#/components/schemas/{model}"
-    )
+    # A field with a default may be left out of a question; an answer always has it.
+    modes: set[tuple[type[Model], Literal["validation", "serialization"]]] = {
+        *((each.takes, "validation") for each in operations),
+        *((each.gives, "serialization") for each in operations),
+    }
+    ordered = sorted(modes, key=lambda pair: (pair[0].__name__, pair[1]))
+    refs, defs = models_json_schema(ordered, ref_template="#/components/schemas/{model}")
     schemas = {**defs.get("$defs", {}), "Problem": _PROBLEM}
     paths: dict[str, dict[str, Any]] = {}
     for each in operations:
@@ -66,7 +69,7 @@ def _operation(each: Operation, refs: dict[Any, dict[str, Any]]) -> dict[str, An
         "responses": {
             str(http.status): {
                 "description": (each.gives.__doc__ or "").strip(),
-                "content": {"application/json": {"schema": refs[each.gives, "validation"]}},
+                "content": {"application/json": {"schema": refs[each.gives, "serialization"]}},
             },
             "default": {
                 "description": "What was wrong.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import mimetypes
 import re
 import time
@@ -36,6 +37,7 @@ from sluicegate.web.peer import client_address
 _T = TypeVar("_T")
 STATIC = Path(__file__).parent / "static"
 _DEPTH_MAX = 64
+_UNKEPT_MAX, _UNKEPT_SECONDS = 32 << 20, 5
 _MARKS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)  # whole texts, and brackets outside of them
 _API_HEADERS = {"cache-control": "no-store"}
 
@@ -135,6 +137,7 @@ def _endpoint(app: App, operation: Operation, pool: Pool, log: Log) -> Callable[
             body = found.__pydantic_serializer__.to_json(found, by_alias=True)
             response = Response(body, http.status, media_type="application/json", headers=_API_HEADERS)
         except SluiceError as fault:
+            await _hear_out(request)
             response = _problem(fault, peer)
         except ClientDisconnect:
             response = Response(status_code=499)
@@ -169,10 +172,11 @@ def _token_endpoint(app: App, operation: Operation, pool: Pool, log: Log) -> Cal
         try:
             _check_length(request, oauth.BODY_MAX)
             entry = await pool.run(partial(gate.enter, operation, _credentials(request), peer))
-            raw = await _body(request, oauth.BODY_MAX)
+            raw = await _body(request, oauth.BODY_MAX, form=True)
             ask, scopes = oauth.question(raw, headers.get("content-type", ""), headers.get("authorization", ""))
             told = oauth.answer(await pool.run(partial(gate.proceed, entry, ask)), scopes), 200, {}
-        except SluiceError as fault:
+        except (SluiceError, oauth.Refused) as fault:
+            await _hear_out(request)
             told = oauth.problem(fault, proof="dpop" in headers)
         except ClientDisconnect:
             return Response(status_code=499)
@@ -244,14 +248,32 @@ def _check_length(request: Request, limit: int) -> None:
         raise TooLarge(f"The body is larger than {limit} bytes.")
 
 
-async def _body(request: Request, limit: int) -> bytes:
+async def _body(request: Request, limit: int, *, form: bool = False) -> bytes:
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
         if size > limit:
             raise TooLarge(f"The body is larger than {limit} bytes.")
         parts.append(part)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if parts and any(parts) and not form and kind != "application/json":  # what a form on a foreign page sends is no question
+        raise Malformed(
+            "The body does not say that it is JSON.", hint="Send the header content-type: application/json."
+        )
     return b"".join(parts)
+
+
+async def _hear_out(request: Request) -> None:
+    """Hear the rest of a refused body, unkept: over HTTP/2 the answer to half a question is lost."""
+    size = 0
+    if request.scope["http_version"] != "2":
+        return
+    with contextlib.suppress(TimeoutError, ClientDisconnect, RuntimeError):  # the last: it was heard already
+        async with asyncio.timeout(_UNKEPT_SECONDS):
+            async for part in request.stream():
+                size += len(part)
+                if size > _UNKEPT_MAX:
+                    break
 
 
 def _parse(raw: bytes) -> dict[str, Any]:
@@ -305,6 +327,7 @@ def _problem(fault: SluiceError, peer: Peer | None = None) -> Response:
 
 
 async def _lost(request: Request, _fault: Exception) -> Response:
+    await _hear_out(request)
     return _problem(Missing("There is no such endpoint.", where=f"{request.method} {request.url.path[:200]}"))
 
 

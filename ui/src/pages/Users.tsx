@@ -1,7 +1,7 @@
 import { Button, Modal, NativeSelect, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useMemo, useState } from "react";
-import { api, type UserRow } from "../api";
+import { api, type Role, type UserRow } from "../api";
 import { useWho } from "../may";
 import { Confirm } from "../parts/Confirm";
 import { Copy } from "../parts/Copy";
@@ -44,7 +44,7 @@ export function Users(): ReactNode {
         title: "Actions",
         look: "slim",
         cell: (row) =>
-          row.state === "active" && row.id !== who.id && below.includes(row.role) ? (
+          row.state === "active" && row.id !== who.id && below.includes(row.role as Role) ? (
             <button type="button" className="link" aria-label={`Deactivate ${row.name}`} onClick={() => setEnding(row)}>
               Deactivate
             </button>
@@ -98,7 +98,7 @@ function NewUser({ onClose }: { onClose: () => void }): ReactNode {
   const roles = rolesToGive(who.role);
   const [email, setEmail] = useState("");
   const [name, setName] = useState("");
-  const [role, setRole] = useState(roles.includes("viewer") ? "viewer" : (roles[0] ?? ""));
+  const [role, setRole] = useState<Role>(roles.includes("viewer") ? "viewer" : (roles[0] ?? "viewer"));
   const cache = useQueryClient();
   const create = useMutation({
     mutationFn: () => api.createUser({ email: email.trim(), name: name.trim(), role }),
@@ -161,7 +161,7 @@ function NewUser({ onClose }: { onClose: () => void }): ReactNode {
           inputWrapperOrder={["label", "input", "description", "error"]}
           data={roles.map((each) => ({ value: each, label: roleWords(each) }))}
           value={role}
-          onChange={(event) => setRole(event.currentTarget.value)}
+          onChange={(event) => setRole(event.currentTarget.value as Role)}
         />
         {create.error ? <Trouble fault={create.error} what="Not created" /> : null}
         <div className="form-actions">

@@ -1,4 +1,4 @@
-"""API keys, service users, and the rules of a tenant."""
+"""API keys, service users, and from where a user may come."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -6,11 +6,11 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
-TABLES = ("api_keys", "policies")
+TABLE = "api_keys"
 
 
 def upgrade() -> None:
-    """Add the tables, with the second lock that ``0001`` describes, and what users have more."""
+    """Add the table, with the second lock that ``0001`` describes, and what users have more."""
     op.add_column("users", sa.Column("kind", sa.String(), nullable=False, server_default="person"))
     op.add_column("users", sa.Column("addresses", sa.Text(), nullable=False, server_default="[]"))
     op.create_index("uq_users_tenant_id_id", "users", ["tenant_id", "id"], unique=True)
@@ -36,23 +36,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("digest", name="uq_api_keys_digest"),
     )
     op.create_index("ix_api_keys_tenant_id_user_id", "api_keys", ["tenant_id", "user_id"])
-    op.create_table(
-        "policies",
-        sa.Column("tenant_id", sa.String(), nullable=False),
-        sa.Column("body", sa.Text(), nullable=False),
-        sa.Column("set_by", sa.String(), nullable=False),
-        sa.Column("set_at", sa.Double(), nullable=False),
-        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="fk_policies_tenants"),
-        sa.PrimaryKeyConstraint("tenant_id", name="pk_policies"),
-    )
     if op.get_bind().dialect.name == "postgresql":
         _lock_rows()
 
 
 def downgrade() -> None:
-    """Drop them."""
-    for table in reversed(TABLES):
-        op.drop_table(table)
+    """Drop it, and what users have more."""
+    op.drop_table(TABLE)
     op.drop_index("uq_users_tenant_id_id", "users")
     op.drop_column("users", "addresses")
     op.drop_column("users", "kind")
@@ -61,8 +51,7 @@ def downgrade() -> None:
 def _lock_rows() -> None:
     system = "current_setting('app.system', true) = 'on'"
     own = "tenant_id = nullif(current_setting('app.tenant', true), '')"
-    for table in TABLES:
-        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
-        op.execute(f"CREATE POLICY {table}_system ON {table} USING ({system}) WITH CHECK ({system})")
-        op.execute(f"CREATE POLICY {table}_tenant ON {table} USING ({own}) WITH CHECK ({own})")
+    op.execute(f"ALTER TABLE {TABLE} ENABLE ROW LEVEL SECURITY")
+    op.execute(f"ALTER TABLE {TABLE} FORCE ROW LEVEL SECURITY")
+    op.execute(f"CREATE POLICY {TABLE}_system ON {TABLE} USING ({system}) WITH CHECK ({system})")
+    op.execute(f"CREATE POLICY {TABLE}_tenant ON {TABLE} USING ({own}) WITH CHECK ({own})")

@@ -1,0 +1,65 @@
+"""The UI's types are those of the server: drift is red here, and `tsc` is red where the page asks for what is not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from tools import client
+from tools.install import find_node
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def packages():
+    assert (client.UI / "node_modules").is_dir(), "the UI's packages are missing: make ui"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z01")
+def test_the_types_are_fresh(packages):
+    assert client.types(client.document()) == client.TYPES.read_text(), "run: python tools/client.py"
+
+
+def test_stale_types_are_seen_and_written_anew(packages, tmp_path, monkeypatch, capsys):
+    fresh = client.TYPES.read_text()
+    monkeypatch.setattr(client, "ROOT", tmp_path)
+    monkeypatch.setattr(client, "TYPES", tmp_path / "openapi.d.ts")
+    assert client.main(["--check"]) == 1
+    assert "openapi.d.ts is stale" in capsys.readouterr().out
+    assert client.main([]) == 0
+    assert (tmp_path / "openapi.d.ts").read_text() == fresh
+    assert client.main(["--check"]) == 0
+    assert client.main(["--document", str(tmp_path / "openapi.json")]) == 0
+    assert json.loads((tmp_path / "openapi.json").read_text())["openapi"].startswith("3.1")
+    assert client.main(["--nothing"]) == 2
+
+
+DRIFTS = {
+    "an answer lost a field": ("tenant_name", "tenant_title", "tenant_name"),
+    "a path moved": ("/api/v1/runs/{id}/events", "/api/v1/runs/{id}/happenings", "/api/v1/runs/{id}/events"),
+    "a question has another field": ("source", "text", "source"),
+}
+
+
+@pytest.mark.security
+@pytest.mark.parametrize("drift", DRIFTS)
+def test_a_drift_of_the_server_fails_the_page_s_types(packages, tmp_path, drift):
+    before, after, says = DRIFTS[drift]
+    for name in ("src", "test", "vite.config.ts", "tsconfig.json", "package.json"):
+        path = client.UI / name
+        (shutil.copytree if path.is_dir() else shutil.copy)(path, tmp_path / name)
+    (tmp_path / "node_modules").symlink_to(client.UI / "node_modules")
+    text = client.document().replace(f'"{before}"', f'"{after}"')
+    (tmp_path / "src" / "openapi.d.ts").write_text(client.types(text))
+    done = subprocess.run(
+        [str(client.UI / "node_modules" / ".bin" / "tsc"), "--noEmit"], cwd=tmp_path, capture_output=True, text=True,
+        check=False, env={**os.environ, **find_node()},
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert says in done.stdout, done.stdout
