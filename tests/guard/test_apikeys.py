@@ -17,6 +17,8 @@ from sluicegate.guard.apikeys import ApiKeys
 from sluicegate.guard.limits import Meter
 from sluicegate.guard.revocation import Revocation
 from sluicegate.store.apikeys import family
+from sluicegate.store.database import Database
+from sluicegate.store.scope import System
 from tests.fixtures.server import BY_NAME, Place, address
 
 DAY = 86400
@@ -318,7 +320,8 @@ def test_the_last_use_is_shown_and_written_at_the_exchange_alone(place, admin):
 def test_a_revoked_key_is_over_at_once_and_so_are_its_tokens_on_every_node(place, admin):
     made = key_for(place, admin)
     token, other = place.exchange(made.key), place.exchange(key_for(place, admin).key)
-    node = Revocation(place.app.services.system)
+    database = Database(place.settings.store_url)
+    node = Revocation(System(database))
     node.open()
     try:
         assert code(place, "run.list", {}, token) == "ok"
@@ -334,6 +337,7 @@ def test_a_revoked_key_is_over_at_once_and_so_are_its_tokens_on_every_node(place
         assert family(made.id) in node._over
     finally:
         node.close()
+        database.close()
 
 
 @pytest.mark.security

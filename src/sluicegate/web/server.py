@@ -256,7 +256,9 @@ async def _body(request: Request, limit: int, *, form: bool = False) -> bytes:
             raise TooLarge(f"The body is larger than {limit} bytes.")
         parts.append(part)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if parts and any(parts) and not form and kind != "application/json":  # what a form on a foreign page sends is no question
+    if (
+        parts and any(parts) and not form and kind != "application/json"
+    ):  # what a form on a foreign page sends is no question
         raise Malformed(
             "The body does not say that it is JSON.", hint="Send the header content-type: application/json."
         )
