@@ -1456,6 +1456,12 @@ export interface components {
              * @description Values; what JSON cannot carry exactly is text.
              */
             rows: unknown[][];
+            /**
+             * Cut
+             * @description What was left out because the answer would have been too large.
+             * @default
+             */
+            cut: string;
         };
         /**
          * Run
