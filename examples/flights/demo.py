@@ -233,7 +233,8 @@ def _keep(work: Path, home: Path, server: Server, password: str) -> None:
     kept = work / "password.txt"
     kept.touch(mode=0o600)
     kept.write_text(password + "\n")
-    print(f"""
+    print(
+        f"""
 The server goes on until Ctrl-C or SIGTERM; then all of it is removed.
 
   address   {server.url}
@@ -242,7 +243,9 @@ The server goes on until Ctrl-C or SIGTERM; then all of it is removed.
   e-mail    editor@example.org
   password  in {kept}
 
-  SLUICE_HOME={work / "editor"} SLUICE_URL={server.url} {SLUICE} runs""", flush=True)
+  SLUICE_HOME={work / "editor"} SLUICE_URL={server.url} {SLUICE} runs""",
+        flush=True,
+    )
     server.child.wait()
 
 

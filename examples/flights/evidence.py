@@ -1,4 +1,4 @@
-"""What the demo's proofs compare with: the source read again without Sluicegate, and a search for what must not be there."""
+"""What the demo's proofs compare with: the source, read without Sluicegate, and a search for secrets."""
 
 from __future__ import annotations
 

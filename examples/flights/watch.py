@@ -1,4 +1,4 @@
-"""Stands between the demo's people and the server, and reads every answer: how many there were, and how many set a cookie."""
+"""Stands between the demo's people and the server, and reads every answer: how many, and how many cookies."""
 
 from __future__ import annotations
 

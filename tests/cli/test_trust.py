@@ -42,7 +42,10 @@ def known(folder):
 @pytest.mark.security
 @pytest.mark.req("SEC-N01")
 def test_every_store_gets_the_ca_and_loses_it(machine, tmp_path):
-    home, browsers = tmp_path / "home", [tmp_path / "person" / ".pki" / "nssdb", *tmp_path.glob("person/.mozilla/*/abc*")]
+    home, browsers = (
+        tmp_path / "home",
+        [tmp_path / "person" / ".pki" / "nssdb", *tmp_path.glob("person/.mozilla/*/abc*")],
+    )
     der = hashlib.sha256(ssl.PEM_cert_to_DER_cert((home / "tls" / "ca.pem").read_text())).hexdigest()
     for _ in range(2):  # twice is no error, and no second entry
         steps = change(home, remove=False, **machine)

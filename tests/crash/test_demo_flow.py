@@ -76,8 +76,6 @@ def contents(served, data, identity):
     return rows, pq.read_table(opened).to_pylist()
 
 
-@pytest.mark.security
-@pytest.mark.req("SEC-D10")
 def test_the_demo_s_flow_killed_at_several_moments_lands_what_an_undisturbed_run_lands(served):
     data, identity = prepare(served)
     began = time.monotonic()

@@ -113,10 +113,18 @@ class Remote(Folder):
         assert not before, "a case that is for one machine only"
         file = self.server.folder / "flow.yaml"
         flow = f"f{next(_count)}"  # a new one: a flow keeps the types of its first run
-        file.write_text((self.path / "flow.yaml").read_text().replace("kind: flow\nname: f\n", f"kind: flow\nname: {flow}\n"))
+        file.write_text(
+            (self.path / "flow.yaml").read_text().replace("kind: flow\nname: f\n", f"kind: flow\nname: {flow}\n")
+        )
         (self.path / "flow.yaml").unlink()
         for name, value in variables.items():
-            sluice(self.server.editor, "secret", "set", name.removeprefix("SLUICE_SECRET_").lower().replace("_", "-"), told=value)
+            sluice(
+                self.server.editor,
+                "secret",
+                "set",
+                name.removeprefix("SLUICE_SECRET_").lower().replace("_", "-"),
+                told=value,
+            )
         saved = sluice(self.server.editor, "apply", str(file), expect=None)
         done = saved if saved.returncode else sluice(self.server.editor, "run", flow, "--wait", *words, expect=None)
         assert "Traceback" not in done.stderr, done.stderr
@@ -136,7 +144,9 @@ def server():
     with tempfile.TemporaryDirectory(prefix="sluice-bad-") as folder:
         made = Served(Path(folder))
         with (made.home / "sluice.toml").open("a") as out:
-            out.write('\n[[egress]]\nhost = "localhost"\n[[egress]]\nhost = "127.0.0.1"\n[limits]\npublic = "100000/minute"\n')
+            out.write(
+                '\n[[egress]]\nhost = "localhost"\n[[egress]]\nhost = "127.0.0.1"\n[limits]\npublic = "100000/minute"\n'
+            )
         made.start()
         try:
             yield made, made.data(made.settle())
@@ -264,7 +274,7 @@ def test_wrong_password(folder, postgres):
 
 
 @pytest.mark.security
-@pytest.mark.req("SEC-N04")
+@pytest.mark.req("SEC-N03")
 @pytest.mark.parametrize("tls", ["verify-full", "verify-ca"])
 def test_expired_certificate(folder, expired_postgres, tls):
     server, authority = expired_postgres

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_grou
 CORPUS = [
     "<img src=x onerror=window.hit=1>",
     "<svg/onload=window.hit=2>",
-    "\"><script>window.hit=3</script>",
+    '"><script>window.hit=3</script>',
     "</title></script><script>window.hit=4</script>",
     "<iframe srcdoc='<script>parent.hit=5</script>'></iframe>",
     "<a href=javascript:window.hit=6 autofocus onfocus=window.hit=6>x</a>",
@@ -201,7 +201,9 @@ def test_a_foreign_page_can_make_the_browser_ask_but_to_no_effect(site, window):
         assert len(posted) >= 4
         assert set(posted) == {401}
         assert {each.status for each in answers if each.url.startswith(server.url)} <= {401, 404}, "404: a preflight"
-        assert evil.evaluate("[...document.querySelectorAll('iframe')].map((each) => each.contentDocument)") == [None] * 4
+        assert (
+            evil.evaluate("[...document.querySelectorAll('iframe')].map((each) => each.contentDocument)") == [None] * 4
+        )
         evil.close()
     assert sluice(server.folder / "root", "user", "list")["items"] == people
     after = sluice(server.folder / "root", "audit", "list", "--limit", "500")["items"]

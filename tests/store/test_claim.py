@@ -17,7 +17,10 @@ def test_a_home_is_held_once_and_the_holder_is_named(tmp_path):
     with claim(tmp_path):
         assert (tmp_path / FILE).read_text() == f"{os.getpid()}\n"
         assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
-        with pytest.raises(Conflict, match=rf"another sluice serve uses this home \(pid {os.getpid()}\)") as told, claim(tmp_path):
+        with (
+            pytest.raises(Conflict, match=rf"another sluice serve uses this home \(pid {os.getpid()}\)") as told,
+            claim(tmp_path),
+        ):
             pass
         assert told.value.where == str(tmp_path)
         assert told.value.exit == 1

@@ -136,7 +136,12 @@ def flawed(tree):
     root, _ = tree
     planted = [root / "src" / "sluicegate" / "guard" / f"planted_{rule.replace('-', '_')}.py" for rule in RULES]
     for rule, path in zip(RULES, planted, strict=True):
-        bad = (root / "semgrep" / f"{rule}.py").read_text().partition("\n\n\ndef good")[0].partition("\n\n\nasync def good")[0]
+        bad = (
+            (root / "semgrep" / f"{rule}.py")
+            .read_text()
+            .partition("\n\n\ndef good")[0]
+            .partition("\n\n\nasync def good")[0]
+        )
         path.write_text("\n".join(line for line in bad.splitlines() if "# ruleid" not in line) + "\n")
     try:
         done = run_gate(root, "semgrep")

@@ -222,7 +222,9 @@ def test_one_object_is_read_as_it_stands(value):
 def test_a_body_that_does_not_say_it_is_json_is_refused(place, kind):
     """What a form on a foreign page can send without asking first is never read as a question."""
     headers = {} if kind is None else {"content-type": kind}
-    got = place.request("POST", "/api/v1/session/login", content=b'{"email": "a@b.c", "password": "x"}', headers=headers)
+    got = place.request(
+        "POST", "/api/v1/session/login", content=b'{"email": "a@b.c", "password": "x"}', headers=headers
+    )
     told = problem(got)
     assert (got.status_code, told["code"]) == (400, "malformed")
     assert "content-type: application/json" in told["hint"]

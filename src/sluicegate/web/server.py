@@ -216,7 +216,9 @@ async def _body(request: Request, limit: int) -> bytes:
         parts.append(part)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if parts and any(parts) and kind != "application/json":  # what a form on a foreign page sends is no question
-        raise Malformed("The body does not say that it is JSON.", hint="Send the header content-type: application/json.")
+        raise Malformed(
+            "The body does not say that it is JSON.", hint="Send the header content-type: application/json."
+        )
     return b"".join(parts)
 
 
