@@ -170,6 +170,8 @@ STEADY = (
     (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
     (r"\d+\.\d+ (s|kB)\b", r"N \1"),
     (r"localhost:\d+", "localhost:8443"),
+    (r"\b\w{4}(-\w{4}){6}\b", "CODE"),
+    (r"\b[0-9a-f]{16}\b", "FINGERPRINT"),
     (r"\s+", " "),
 )
 """What differs from run to run."""
@@ -222,8 +224,8 @@ class Person:
         self.answers["Code"] = re.search(r"(?m)^ {4}([a-z0-9-]{30,})$", said)[1]
         return said
 
-    def type(self, block: str) -> str:
-        """Run a block on a terminal, answer its questions, and return what it showed; it must exit 0."""
+    def type(self, block: str, code: int = 0) -> str:
+        """Run a block on a terminal, answer its questions, and return what it showed; it must exit with ``code``."""
         told = re.search(r"password +(\w{4}(?:-\w{4}){6})\b", "".join(self.said))
         for_ed = "ed@" in block and "login" in block
         self.answers["Password"] = told[1] if told and for_ed else "a few words in a row"
@@ -238,7 +240,7 @@ class Person:
             said = self._listen(ours, child)
         finally:
             os.close(ours)
-        assert child.wait(10) == 0, f"{block}\n{said}"
+        assert child.wait(10) == code, f"{block}\n{said}"
         self.said.append(said)
         return said
 
@@ -288,3 +290,20 @@ def test_the_quickstart_runs_as_written(person):
         else:
             missing = [line for line in block.splitlines() if steady(line) not in shown]
             assert missing == [], f"not among what it showed: {sorted(shown)}"
+
+
+@pytest.mark.slow
+def test_the_readme_runs_as_written(person):
+    """Each command of its console blocks, in order; what stands below a command is what it shows."""
+    page = (ROOT / "README.md").read_text()
+    shown: set[str] = set()
+    ran = 0
+    for block in re.findall(r"(?ms)^```console\n(.*?)^```", page):
+        for command, _, told in (each.partition("\n") for each in re.split(r"(?m)^\$ ", block)[1:]):
+            denied = 4 if "may not do this" in told else 0
+            said = person.serve(command) if command == "sluice serve" else person.type(command, denied)
+            shown = {steady(line, str(person.home)) for line in said.splitlines()}
+            missing = [line for line in told.splitlines() if steady(line) not in shown | {""}]
+            assert missing == [], f"{command!r} shows: {sorted(shown)}"
+            ran += 1
+    assert ran > 12

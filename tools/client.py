@@ -1,4 +1,4 @@
-"""The UI's types, made from the OpenAPI document: ``python tools/client.py`` writes them, ``--check`` is red when stale.
+"""The UI's types, made from the OpenAPI document: ``python tools/client.py`` writes, ``--check`` is red when stale.
 
 ``--document FILE`` writes the OpenAPI document alone.
 """

@@ -1,17 +1,17 @@
 """The demo: a fresh server over TLS, real flights, one flow, and proofs. Run it with ``make demo``.
 
-``KEEP=1`` leaves the server running and prints its address.
+``KEEP=1`` leaves the server running and prints how to sign in.
 """
 
 from __future__ import annotations
 
-import base64
 import http.client
 import json
 import os
 import secrets
 import shutil
 import signal
+import socket
 import sqlite3
 import ssl
 import subprocess
@@ -20,6 +20,9 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any, NoReturn
+
+from evidence import expected, leaks
+from watch import Watch
 
 from sluicegate.crypto.dpop import ProofKey
 
@@ -95,8 +98,10 @@ class Server:
         """Start it on a free port and wait until it says where it serves."""
         self.home = home
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith("SLUICE_")} | {
-            "SLUICE_HOME": str(home)
+            "SLUICE_HOME": str(home),
+            "TMPDIR": str(home.parent / "tmp"),
         }
+        (home.parent / "tmp").mkdir()
         self.log = (home.parent / "server.log").open("w+")
         self.child = subprocess.Popen(
             [SLUICE, "serve", "--port", "0"],
@@ -107,6 +112,13 @@ class Server:
             start_new_session=True,
         )
         self.code = self.url = ""
+        try:
+            self._listen()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _listen(self) -> None:
         if self.child.stdout is None:
             fail("the server has no output")
         lines: list[str] = []
@@ -121,7 +133,7 @@ class Server:
         self.code = next((word for word in lines if word.count("-") > 3), "")
 
     def stop(self) -> None:
-        """Stop it."""
+        """Stop it, in order."""
         self.child.send_signal(signal.SIGTERM)
         try:
             self.child.wait(15)
@@ -141,37 +153,6 @@ def prepare(folder: Path) -> None:
     (folder / "safe").mkdir(mode=0o700)
     shutil.copy(CACHE / "landing" / "flights.csv.gz", folder / "landing")
     shutil.copy(CACHE / "shop.db", folder)
-
-
-def expected() -> tuple[int, int, set[tuple[Any, ...]]]:
-    """Read the source again, without Sluicegate: rows in all, rows that must be rejected, rows that must land."""
-    import csv
-    import gzip
-
-    with sqlite3.connect(CACHE / "shop.db") as shop:
-        airlines = dict(shop.execute("SELECT carrier, name FROM airlines"))
-    total = rejected = 0
-    landed = set()
-    with gzip.open(CACHE / "landing" / "flights.csv.gz", "rt", newline="") as text:
-        for row in csv.DictReader(text):
-            total += 1
-            if row["dep_delay"] == "NA":
-                continue
-            delay = int(row["dep_delay"])
-            if not -30 <= delay <= 600:
-                rejected += 1
-                continue
-            tail = None if row["tailnum"] == "NA" else row["tailnum"].upper()
-            keys = (
-                int(row["year"]),
-                int(row["month"]),
-                int(row["day"]),
-                int(row["sched_dep_time"]),
-                row["carrier"],
-                int(row["flight"]),
-            )
-            landed.add((*keys, airlines[row["carrier"]], delay, tail))
-    return total, rejected, landed
 
 
 def warehouse(file: Path) -> set[tuple[Any, ...]]:
@@ -195,28 +176,20 @@ def archived(person: Person, archive: Path, identity: Path, folder: Path) -> set
     return set(zip(*(table.column(name).to_pylist() for name in COLUMNS), strict=True))
 
 
-def leaks(home: Path, secret: str) -> list[str]:
-    """Return the files beneath ``home`` that hold ``secret`` in any common spelling."""
-    raw = secret.encode()
-    spellings = [raw, base64.b64encode(raw).rstrip(b"="), raw.hex().encode(), secret.encode("utf-16-le")]
-    return [
-        str(file) for file in home.rglob("*") if file.is_file() and any(each in file.read_bytes() for each in spellings)
-    ]
-
-
-def cookies(url: str, ca: Path, token: str, key: ProofKey) -> int:
-    """Call every endpoint that reads, and sign-in, and count cookies."""
-    host = url.removeprefix("https://")
-    connection = http.client.HTTPSConnection(host, context=ssl.create_default_context(cafile=str(ca)), timeout=30)
-    sent = 0
+def ask_everything(person: Person) -> None:
+    """Call every endpoint that reads, sign-in, and the pages: none may answer with a cookie."""
+    host = person.url.removeprefix("https://")
+    connection = http.client.HTTPSConnection(
+        host, context=ssl.create_default_context(cafile=str(person.ca)), timeout=30
+    )
+    token = json.loads((person.folder / "login.json").read_text())["access"]
+    key = ProofKey.load(person.folder / "client.key")
 
     def ask(method: str, path: str, body: str | None = None) -> bytes:
-        nonlocal sent
-        proof = key.prove(method, url + path, token)
-        connection.request(method, path, body, {"authorization": f"DPoP {token}", "dpop": proof})
-        answer = connection.getresponse()
-        sent += len(answer.headers.get_all("set-cookie") or [])
-        return answer.read()
+        proof = key.prove(method, person.url + path, token)
+        told = {"authorization": f"DPoP {token}", "dpop": proof, "content-type": "application/json"}
+        connection.request(method, path, body, told)
+        return connection.getresponse().read()
 
     paths = json.loads(ask("GET", "/api/v1/openapi.json"))["paths"]
     for path, methods in paths.items():
@@ -225,7 +198,7 @@ def cookies(url: str, ca: Path, token: str, key: ProofKey) -> int:
     ask("POST", "/api/v1/session/login", json.dumps({"email": "nobody@example.org", "password": "x"}))
     for page in ("/", "/flows", "/health"):
         ask("GET", page)
-    return sent
+    connection.close()
 
 
 def prove(what: str, *, holds: bool) -> None:
@@ -241,25 +214,48 @@ def run(work: Path) -> None:
     home = work / "home"
     environment = {**os.environ, "SLUICE_HOME": str(home)}
     subprocess.run([SLUICE, "init"], env=environment, check=True, stdout=subprocess.DEVNULL)
+    with (home / "sluice.toml").open("a") as out:  # the demo's own connection to a closed port may be tried
+        out.write('\n[[egress]]\nhost = "localhost"\n')
     server = Server(home)
+    watch = Watch(server.url, home / "tls")
     try:
-        _demo(work, home, server, began)
+        password = _demo(work, home, watch, server.code, began)
         if os.environ.get("KEEP"):
-            print(f"\nThe server goes on at {server.url} (CA: {home}/tls/ca.pem). End it with Ctrl-C.")
-            server.child.wait()
+            _keep(work, home, server, password)
     except KeyboardInterrupt:
         print()
     finally:
+        watch.stop()
         server.stop()
 
 
-def _demo(work: Path, home: Path, server: Server, began: float) -> None:
+def _keep(work: Path, home: Path, server: Server, password: str) -> None:
+    kept = work / "password.txt"
+    kept.touch(mode=0o600)
+    kept.write_text(password + "\n")
+    print(
+        f"""
+The server goes on until Ctrl-C or SIGTERM; then all of it is removed.
+
+  address   {server.url}
+  CA        {home / "tls" / "ca.pem"}
+  tenant    airport
+  e-mail    editor@example.org
+  password  in {kept}
+
+  SLUICE_HOME={work / "editor"} SLUICE_URL={server.url} {SLUICE} runs""",
+        flush=True,
+    )
+    server.child.wait()
+
+
+def _demo(work: Path, home: Path, server: Watch, code: str, began: float) -> str:
     ca = home / "tls" / "ca.pem"
     root_password, password, viewer_password = (secrets.token_urlsafe(18) for _ in range(3))
     root = Person(work / "root", server.url, ca)
     told = work / "code.txt"
     told.touch(mode=0o600)
-    told.write_text(server.code)
+    told.write_text(code)
     chosen = work / "chosen.txt"
     chosen.touch(mode=0o600)
     chosen.write_text(root_password)
@@ -293,7 +289,18 @@ def _demo(work: Path, home: Path, server: Server, began: float) -> None:
     (work / "recipients.yaml").write_text(f"kind: recipient\nname: dpo\ntype: age\nrecipient: {recipient}\n")
     editor.sluice("apply", str(HERE), str(work / "recipients.yaml"))
     canary = secrets.token_urlsafe(32)
-    editor.sluice("secret", "set", "warehouse-password", told=canary)
+    editor.sluice("secret", "set", "elsewhere-password", told=canary)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        (work / "elsewhere.yaml").write_text(
+            "kind: connection\nname: elsewhere\ntype: postgres\nhost: localhost\n"
+            f"port: {closed.getsockname()[1]}\ndatabase: shop\nuser: loader\n"
+            "password: { secret: elsewhere-password }\n"
+        )
+        editor.sluice("apply", str(work / "elsewhere.yaml"))
+        tried = editor.sluice("test", "elsewhere", expect=(1,))["error"]  # bound, but nobody listens
+    if tried["code"] != "unreachable":
+        fail(f"the closed port answered: {tried}")
 
     print(f"Signed in to {server.url}; running the flow …", flush=True)
     first = editor.sluice("run", FLOW, "--wait", expect=(3,))
@@ -309,14 +316,16 @@ def _demo(work: Path, home: Path, server: Server, began: float) -> None:
   peak memory        {counts["peak"] / 1e6:>12,.0f} MB
   archive size       {archive.stat().st_size / 1e6:>12,.2f} MB   (age, Parquet)
 """)
-    _proofs(work, home, server, (editor, viewer), data, archive, identity, canary, counts)
+    uses = root.sluice("audit", "list", "--action", "secret.use")["items"]
+    prove("the vault gave the secret to a task, and put it on record", holds=len(uses) == 1)
+    _proofs(work, server, (editor, viewer), data, archive, identity, canary, counts)
     print(f"\nAll green in {time.monotonic() - began:.1f} s.")
+    return password
 
 
 def _proofs(
     work: Path,
-    home: Path,
-    server: Server,
+    server: Watch,
     people: tuple[Person, Person],
     data: Path,
     archive: Path,
@@ -325,7 +334,7 @@ def _proofs(
     counts: dict[str, Any],
 ) -> None:
     editor, viewer = people
-    total, rejected, rows = expected()
+    total, rejected, rows = expected(CACHE)
     landed = warehouse(data / "warehouse.db")
     prove(
         f"source and target reconcile: {total:,} flights, {len(landed):,} in the warehouse, {rejected} rejected",
@@ -342,16 +351,19 @@ def _proofs(
     prove("the archive decrypts to the same rows", holds=archived(editor, archive, identity, work) == landed)
     quarantined = editor.sluice("rejects", again["id"], "--limit", "500")
     prove(f"the {rejected} rejected rows are in quarantine", holds=quarantined["total"] == rejected)
-    prove("the secret is nowhere in clear in the data directory", holds=leaks(home, canary) == [])
+    prove(
+        "the secret is nowhere in clear: data directory, log, temporary files",
+        holds=leaks(work, canary) == [] and leaks(work, FLOW) != [],  # the search does find what is in clear
+    )
     refused = viewer.sluice("run", FLOW, expect=(4,))
     prove("a Viewer gets 403 for running the flow", holds=refused["error"]["status"] == 403)
-    token = json.loads((editor.folder / "login.json").read_text())["access"]
-    key = ProofKey.load(editor.folder / "client.key")
-    prove("no Set-Cookie was ever sent", holds=cookies(server.url, editor.ca, token, key) == 0)
+    ask_everything(editor)
+    prove(f"no Set-Cookie in any of {server.answers} answers", holds=server.cookies == 0 and server.answers > 50)
 
 
 def main() -> None:
-    """Run in a directory of its own, removed at the end."""
+    """Run in a directory of its own, removed at the end: by SIGTERM, too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="sluice-demo-") as folder:
         run(Path(folder))
 

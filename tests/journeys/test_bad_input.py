@@ -1,18 +1,25 @@
-"""Each kind of bad input gives one clear error that names its place, a non-zero exit, and an unchanged target."""
+"""Each kind of bad input gives one clear error that names its place, a non-zero exit, and an unchanged target.
+
+Each case runs twice: with ``run --local``, and on a server, where it is refused when it is saved or ends its run.
+"""
 
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+from tests.fixtures.home import Served, sluice
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("bad-input")]
 
 CONNECTIONS = """
 kind: connection
@@ -66,9 +73,14 @@ class Folder:
         exit_code, error, whole = self.run(*words, before=before, **variables)
         assert exit_code not in (0, 3), whole
         assert error["code"] == code, whole
-        assert where in error.get("where", ""), whole
+        assert 400 <= error["status"] < 500, whole
+        assert self.place(where) in error.get("where", ""), whole
         assert says in error["title"], whole
         self.unchanged()
+
+    @staticmethod
+    def place(where: str) -> str:
+        return where
 
     def unchanged(self) -> None:
         with sqlite3.connect(self.path / "target.db") as target:
@@ -85,9 +97,69 @@ class Folder:
         assert not [each for each in self.path.iterdir() if each.name.startswith((".sluice", "out"))]
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return Folder(tmp_path)
+_count = itertools.count(1)
+
+
+class Remote(Folder):
+    """The same in a tenant of a server: its files, its target, its documents and secrets."""
+
+    def __init__(self, server: Served, data: Path) -> None:
+        for each in data.iterdir():
+            each.unlink()
+        super().__init__(data)
+        self.server = server
+
+    def run(self, *words: str, before: tuple[str, ...] = (), **variables: str) -> tuple[int, dict, str]:
+        assert not before, "a case that is for one machine only"
+        file = self.server.folder / "flow.yaml"
+        flow = f"f{next(_count)}"  # a new one: a flow keeps the types of its first run
+        file.write_text(
+            (self.path / "flow.yaml").read_text().replace("kind: flow\nname: f\n", f"kind: flow\nname: {flow}\n")
+        )
+        (self.path / "flow.yaml").unlink()
+        for name, value in variables.items():
+            sluice(
+                self.server.editor,
+                "secret",
+                "set",
+                name.removeprefix("SLUICE_SECRET_").lower().replace("_", "-"),
+                told=value,
+            )
+        saved = sluice(self.server.editor, "apply", str(file), expect=None)
+        done = saved if saved.returncode else sluice(self.server.editor, "run", flow, "--wait", *words, expect=None)
+        assert "Traceback" not in done.stderr, done.stderr
+        answer = json.loads(done.stdout)
+        if "state" in answer:
+            assert answer["state"] == "failed"
+            assert answer["finished"]
+        return done.returncode, answer["error"], done.stdout + done.stderr
+
+    @staticmethod
+    def place(where: str) -> str:
+        return "" if where == "flow.yaml" else where  # a server knows no file: it names the flow
+
+
+@pytest.fixture(scope="module")
+def server():
+    with tempfile.TemporaryDirectory(prefix="sluice-bad-") as folder:
+        made = Served(Path(folder))
+        with (made.home / "sluice.toml").open("a") as out:
+            out.write(
+                '\n[[egress]]\nhost = "localhost"\n[[egress]]\nhost = "127.0.0.1"\n[limits]\npublic = "100000/minute"\n'
+            )
+        made.start()
+        try:
+            yield made, made.data(made.settle())
+        finally:
+            made.stop()
+            made.close()
+
+
+@pytest.fixture(params=["local", "server"])
+def folder(request, tmp_path):
+    if request.param == "local":
+        return Folder(tmp_path)
+    return Remote(*request.getfixturevalue("server"))
 
 
 READ = "read: { name: rows, connection: here, item: in.csv }"
@@ -175,7 +247,8 @@ def test_duplicate_keys_within_one_run(folder):
     folder.refuses(code="data", where="step write-2", says="2")
 
 
-def test_full_disk(folder):
+def test_full_disk(tmp_path):
+    folder = Folder(tmp_path)
     (folder.path / "in.csv").write_text("id,text\n" + "".join(f"{n},{os.urandom(300).hex()}\n" for n in range(5000)))
     small = folder.path / "small"
     small.mkdir()
@@ -193,10 +266,29 @@ def test_wrong_password(folder, postgres):
     )
     folder.flow("read: { name: rows, connection: pg, item: pg_class }", WRITE, head=head)
     exit_code, error, whole = folder.run(SLUICE_SECRET_PG_PASSWORD="not-the-password-canary")
-    assert exit_code == 1
-    assert error["code"] == "sign_in_refused"
+    assert (exit_code, error["code"]) == (1, "sign_in_refused")
+    assert error["title"] == f"The database refuses user {postgres.user!r} or its password."
     assert error["where"].startswith("step rows")
     assert "not-the-password-canary" not in whole
+    folder.unchanged()
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-N03")
+@pytest.mark.parametrize("tls", ["verify-full", "verify-ca"])
+def test_expired_certificate(folder, expired_postgres, tls):
+    server, authority = expired_postgres
+    head = CONNECTIONS + (
+        f"kind: connection\nname: pg\ntype: postgres\nhost: localhost\nport: {server.port}\ndatabase: {server.dbname}\n"
+        f"user: {server.user}\npassword: {{ secret: pg-expired-{tls} }}\ntls: {tls}\nca: {json.dumps(authority)}\n---\n"
+    )
+    folder.flow("read: { name: rows, connection: pg, item: pg_class }", WRITE, head=head)
+    name = f"SLUICE_SECRET_PG_EXPIRED_{tls.upper().replace('-', '_')}"
+    exit_code, error, whole = folder.run(**{name: server.password})
+    assert (exit_code, error["code"]) == (1, "unreachable"), whole
+    assert "expired" in error["title"], whole
+    assert error["where"].startswith("step rows")
+    assert server.password not in whole
     folder.unchanged()
 
 
@@ -215,7 +307,8 @@ def test_a_secret_that_is_not_given(folder):
         + "kind: connection\nname: pg\ntype: postgres\nhost: h\ndatabase: d\nuser: u\npassword: { secret: a-b }\n---\n"
     )
     folder.flow("read: { name: rows, connection: pg, item: t }", WRITE, head=head)
-    folder.refuses(code="invalid", where="connection pg", says="'a-b'")
+    # A server may be given it until the run begins; run --local is given all of them with the command.
+    folder.refuses(code="failed" if isinstance(folder, Remote) else "invalid", where="connection pg", says="'a-b'")
 
 
 def test_missing_parameter(folder):

@@ -20,8 +20,6 @@ def packages():
     assert (client.UI / "node_modules").is_dir(), "the UI's packages are missing: make ui"
 
 
-@pytest.mark.security
-@pytest.mark.req("SEC-Z01")
 def test_the_types_are_fresh(packages):
     assert client.types(client.document()) == client.TYPES.read_text(), "run: python tools/client.py"
 
@@ -47,7 +45,6 @@ DRIFTS = {
 }
 
 
-@pytest.mark.security
 @pytest.mark.parametrize("drift", DRIFTS)
 def test_a_drift_of_the_server_fails_the_page_s_types(packages, tmp_path, drift):
     before, after, says = DRIFTS[drift]

@@ -68,6 +68,7 @@ FLAWS = {
         "waivers.toml",
         '\n[[waiver]]\nrule = "S999"\npath = "a.py"\nreason = "r"\nowner = "maintainers"\nexpires = 2099-01-01\n',
     ),
+    "expired waiver": ("waivers", "waivers.toml", ("expires = 2027-11-01", "expires = 2026-01-01")),
     "waiver without owner": ("waivers", "waivers.toml", '\n[[waiver]]\nrule = "S999"\npath = "a.py"\nreason = "r"\n'),
     "few proofs": (
         "share",
@@ -124,6 +125,47 @@ def test_a_planted_flaw_turns_its_gate_red(tree, what):
         assert done.returncode == 1, done.stdout + done.stderr
     finally:
         path.unlink() if before is None else path.write_text(before)
+
+
+RULES = sorted(path.stem for path in (ROOT / "semgrep").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def flawed(tree):
+    """What the gate says when the flaw of every rule is planted in the product, each in a file of its own."""
+    root, _ = tree
+    planted = [root / "src" / "sluicegate" / "guard" / f"planted_{rule.replace('-', '_')}.py" for rule in RULES]
+    for rule, path in zip(RULES, planted, strict=True):
+        bad = (
+            (root / "semgrep" / f"{rule}.py")
+            .read_text()
+            .partition("\n\n\ndef good")[0]
+            .partition("\n\n\nasync def good")[0]
+        )
+        path.write_text("\n".join(line for line in bad.splitlines() if "# ruleid" not in line) + "\n")
+    try:
+        done = run_gate(root, "semgrep")
+        assert done.returncode == 1, done.stdout
+        yield done.stdout
+    finally:
+        for path in planted:
+            path.unlink()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(450)
+@pytest.mark.security
+@pytest.mark.req("SEC-C01")
+@pytest.mark.xdist_group("gates")
+@pytest.mark.parametrize("rule", RULES)
+def test_each_rule_of_our_own_finds_its_flaw_in_the_product(flawed, rule):
+    name = f"src/sluicegate/guard/planted_{rule.replace('-', '_')}.py"
+    found = flawed.partition(name)[2].partition("planted_")[0]
+    assert f"semgrep.{rule}" in found, flawed
+
+
+def test_our_own_rules_are_nine():
+    assert len(RULES) == 9
 
 
 def test_every_gate_has_its_flaw():

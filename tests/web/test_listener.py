@@ -141,7 +141,7 @@ def test_a_head_that_is_too_large_is_refused(server):
 
 
 @pytest.mark.security
-@pytest.mark.req("SEC-D01")
+@pytest.mark.req("SEC-D02")
 def test_a_head_that_never_ends_is_cut_off_and_holds_up_nobody(server):
     with wire(server) as slow:
         slow.settimeout(30)
@@ -224,7 +224,7 @@ JSON = ("-H", "content-type: application/json")
 
 
 @pytest.mark.security
-@pytest.mark.req("SEC-D01")
+@pytest.mark.req("SEC-D02")
 @pytest.mark.parametrize("path", ["/api/v1/session/login", "/api/v1/nothing"])
 @pytest.mark.parametrize(("version", "spoken"), [("--http1.1", "1.1"), ("--http2", "2")])
 @pytest.mark.parametrize("length", [(), ("-H", "transfer-encoding: chunked")])

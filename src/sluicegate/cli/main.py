@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
-    except Exception as fault:
+    except Exception as fault:  # noqa: BLE001 - the last door: one sentence and an exit code
         if debug:
             _trace()
         what = f"something unexpected happened ({type(fault).__name__})"

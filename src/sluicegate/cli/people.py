@@ -19,11 +19,11 @@ def name_people(server: Server, found: Any) -> Any:
     known = {me["id"]: me["email"]}
     if "user:manage" in me["permissions"] and me["tenant"]:
         known |= {each["id"]: each["email"] for each in server.call(operation("user.list"))["items"]}
-    shown = [
-        {key: known.get(value, f"…{value[-8:]}") if key in _COLUMNS and _is_id(value) else value for key, value in item.items()}
-        for item in items
-    ]  # fmt: skip
-    return {**found, "items": shown}
+
+    def name(key: str, value: Any) -> Any:
+        return known.get(value, f"…{value[-8:]}") if key in _COLUMNS and _is_id(value) else value
+
+    return {**found, "items": [{key: name(key, value) for key, value in item.items()} for item in items]}
 
 
 def _is_id(value: object) -> bool:
