@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -160,3 +161,29 @@ def test_what_is_over_is_forgotten(place):
     now[0] = 1002.0
     revocation._forget()
     assert revocation._over == {}
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T09")
+def test_what_was_just_marked_counts_while_another_thread_is_reading_it(place, monkeypatch):
+    services = place.app.services
+    token = claims(epo=services.revocation.newest(), jti="just-marked", sid="s")
+    node = Revocation(services.system)
+    node._marked = threading.Event()  # the event is the process's: this node has one of its own here
+    node.pull()
+    reading, go = threading.Event(), threading.Event()
+    take = node._take
+
+    def slow(mark):
+        reading.set()
+        go.wait(10)
+        take(mark)
+
+    services.system.marks().revoke(token.jti, token.exp)
+    monkeypatch.setattr(node, "_take", slow)
+    thread = threading.Thread(target=node.pull)
+    thread.start()
+    assert reading.wait(10)
+    threading.Timer(0.2, go.set).start()
+    assert node.holds(token) is False
+    thread.join()
