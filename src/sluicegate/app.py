@@ -15,13 +15,16 @@ from sluicegate.crypto.chain import Chain
 from sluicegate.engine.events import Events
 from sluicegate.engine.worker import Worker
 from sluicegate.guard import gate as gates
+from sluicegate.guard.apikeys import ApiKeys
 from sluicegate.guard.audit import Audit
 from sluicegate.guard.desk import Services
 from sluicegate.guard.factors import Factors
 from sluicegate.guard.gate import Gate
 from sluicegate.guard.limits import Limits, Rates
 from sluicegate.guard.login import Login
+from sluicegate.guard.quotas import Quotas, Shares
 from sluicegate.guard.revocation import Revocation
+from sluicegate.guard.rules import Rules
 from sluicegate.guard.tokens import Tokens
 from sluicegate.guard.vault import Vault
 from sluicegate.operations import OPERATIONS
@@ -83,12 +86,20 @@ def build(settings: Settings) -> App:
     revocation.pull()
     tokens = Tokens(root, settings.tokens.access, system, revocation)
     factors = Factors(root, system, audit)
-    login = Login(root, settings, system, audit, limits, tokens, revocation, factors)
+    rules = Rules(system, audit, settings.server.addresses)
+    keys_ = ApiKeys(root, settings, system, audit, limits, tokens, revocation, rules)
+    revocation.on_rules, revocation.on_hour = rules.forget, keys_.sweep
+    login = Login(root, settings, system, audit, limits, tokens, revocation, factors, keys_, rules)
     vault = Vault(root, audit)
     events = Events()
     worker = Worker(settings, system, vault, audit, events)
-    services = Services(settings, system, login, tokens, revocation, factors, vault, audit, worker)
-    return App(settings, services, Gate(services, limits), worker, events)
+    services = Services(settings, system, login, tokens, revocation, factors, keys_, rules, vault, audit, worker)
+    return App(settings, services, Gate(services, limits, _quotas(settings)), worker, events)
+
+
+def _quotas(settings: Settings) -> Quotas:
+    given = settings.limits
+    return Quotas(Shares(given.tenant, given.user, given.key, given.changes, given.asks))
 
 
 def claim(settings: Settings) -> AbstractContextManager[None]:

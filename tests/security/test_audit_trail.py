@@ -21,6 +21,8 @@ UNAUDITED_CHANGES = {
     "definition.validate": "checks and saves nothing",
     "session.login": "writes its own record, ok or denied, once it is known who it is",
     "session.bootstrap": "the same",
+    "session.key": "writes its own record, ok or denied, once it is known whose key it is",
+    "key.leaked": "writes its own record where the key belongs, when it ends one",
     "session.refresh": "reuse is on record; a plain refresh is in the access log",
 }
 FIELDS = {"at", "action", "result", "who", "role", "via", "address", "client", "request", "about", "seq"}

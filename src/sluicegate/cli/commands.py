@@ -14,7 +14,7 @@ _PLACES = {
     "apply": "flows", "get": "flows", "diff": "flows", "validate": "flows", "test": "flows", "items": "flows",
     "preview": "flows", "run": "runs", "runs": "runs", "logs": "runs", "cancel": "runs", "rejects": "runs",
     "tenant": "table", "user": "table", "secret": "table", "flow": "table", "connection": "table", "recipient": "table",
-    "factor": "table", "policy": "table", "audit": "table", "system": "table",
+    "factor": "table", "policy": "table", "audit": "table", "system": "table", "key": "table", "service": "table",
 }  # fmt: skip
 
 _HELP = {
@@ -44,6 +44,8 @@ _HELP = {
     "rejects": "Show rows that a run put into quarantine.",
     "tenant": "Create and list tenants.",
     "user": "Create, list and deactivate users.",
+    "service": "Create service users: programs with nothing but API keys.",
+    "key": "Create, list and revoke API keys.",
     "secret": "Set, list and delete secrets.",
     "flow": "List, get and delete flows.",
     "connection": "List, get, test and delete connections.",

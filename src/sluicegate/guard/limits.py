@@ -55,11 +55,11 @@ class Meter:
         self._full: dict[str, float] = {}  # when what was counted will all be forgotten again, by key
         self._lock = threading.Lock()
 
-    def count(self, key: str) -> bool:
-        """Count one; ``False``, and nothing is counted, when there have been too many."""
+    def count(self, key: str, cost: int = 1) -> bool:
+        """Count one, or what it weighs; ``False``, and nothing is counted, when there have been too many."""
         now = self._now()
         with self._lock:
-            full = max(self._full.get(key, now), now) + self._step
+            full = max(self._full.get(key, now), now) + self._step * cost
             if full - now > self.period + 1e-6:
                 return False
             if key not in self._full and len(self._full) >= KEYS_MAX:
@@ -71,6 +71,11 @@ class Meter:
         """Tell whether one more would be counted."""
         now = self._now()
         return max(self._full.get(key, now), now) + self._step - now <= self.period + 1e-6
+
+    def wait(self, key: str, cost: int = 1) -> float:
+        """Return the seconds until ``cost`` more would be counted."""
+        now = self._now()
+        return max(0.0, max(self._full.get(key, now), now) + self._step * cost - now - self.period)
 
     def _forget(self, now: float) -> None:
         """Make room: drop what is over, and when all are in use the half that is over first."""

@@ -14,6 +14,7 @@ from sluicegate.base.secret import Secret
 from sluicegate.crypto import opaque, password
 from sluicegate.crypto.dpop import ProofCheck
 from sluicegate.crypto.keys import Key, derive
+from sluicegate.guard.apikeys import FAMILY
 from sluicegate.guard.operation import Standing
 from sluicegate.guard.tenancy import policy_of
 from sluicegate.guard.tokens import ACCESS, ENROL, FACTOR, PENDING, Purpose
@@ -21,10 +22,12 @@ from sluicegate.guard.tokens import ACCESS, ENROL, FACTOR, PENDING, Purpose
 if TYPE_CHECKING:
     from sluicegate.base.settings import Settings
     from sluicegate.crypto.token import Claims
+    from sluicegate.guard.apikeys import ApiKeys
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.factors import Factors
     from sluicegate.guard.limits import Limits
     from sluicegate.guard.revocation import Revocation
+    from sluicegate.guard.rules import Rules
     from sluicegate.guard.tokens import Tokens
     from sluicegate.store.people import Account
     from sluicegate.store.scope import System
@@ -66,11 +69,14 @@ class Login:
         tokens: Tokens,
         revocation: Revocation,
         factors: Factors,
+        keys: ApiKeys,
+        rules: Rules,
         now: Callable[[], float] = clock.system,
     ) -> None:
         """Derive one key per purpose from ``root``."""
         self._system, self._audit, self._limits, self._now = system, audit, limits, now
         self._settings, self._tokens, self._revocation, self._factors = settings, tokens, revocation, factors
+        self._keys, self._rules = keys, rules
         self._pepper = derive(root, "password-pepper")
         self._refresh = derive(root, "refresh-token")
         self._children = derive(root, "refresh-token-child")
@@ -93,9 +99,10 @@ class Login:
         key = (claims.cnf or {}).get("jkt", "")
         if key and not again and self.prove(credentials) != key:
             raise Unauthenticated
-        return Principal(
+        who = Principal(
             claims.sub, claims.tid or None, Role(claims.role), Via.PASSWORD, None, claims.jti, claims.sid, key
         )
+        return self._keys.narrow(who) if claims.sid.startswith(FAMILY) else who
 
     def _claims(self, text: str, tokens: frozenset[Standing]) -> Claims:
         for standing in _STANDINGS:
@@ -154,7 +161,7 @@ class Login:
         self._limits.account_admit(account)
         epoch = self._revocation.newest()
         user = self._find(email, tenant)
-        if user is None or user.state != "active" or self._suspended(user.tenant):
+        if user is None or user.kind != "person" or user.state != "active" or self._suspended(user.tenant):
             password.burn(given, self._pepper, cost=self._cost)
             fits = False
         else:
@@ -170,6 +177,7 @@ class Login:
         if user.tenant is None and tenant:
             tenant_id = self._system.tenants().named(tenant).id
         who = Principal(user.id, tenant_id, Role(user.role), key=key)
+        self._rules.require("session.login", who, peer)
         if password.needs_rehash(user.password, cost=self._cost):
             self._system.accounts().rehash(user.id, self._hash(given))
         if self._factors.of(user.id):
@@ -218,7 +226,7 @@ class Login:
 
     def prove_again(self, who: Principal, given: Secret, code: Secret | None, peer: Peer) -> None:
         """Take password and, from who has one, a second factor once more (step-up)."""
-        user = self._system.accounts().account(who.id)
+        user = self._person(who)
         account = f"prove/{who.id}"
         self._limits.account_admit(account)
         if not password.verify_password(user.password, given, self._pepper):
@@ -231,6 +239,12 @@ class Login:
                 raise Invalid("is required: you have a second factor", where="code")
             self._factors.check(who.id, who.tenant, code)
         self._system.grants().prove(who.grant, _BOTH if owes else "password")
+
+    def _person(self, who: Principal) -> Account:
+        user = self._system.accounts().account(who.id)
+        if user.kind != "person":
+            raise Denied("A service user has no password.")
+        return user
 
     def _find(self, email: str, tenant: str | None) -> Account | None:
         """Return whose address this is: in the tenant named, or a SuperAdmin; without a tenant, the only one."""
@@ -247,7 +261,7 @@ class Login:
 
     def change_password(self, who: Principal, old: Secret, new: Secret) -> None:
         """Replace one's own password and end all other sign-ins."""
-        user = self._system.accounts().account(who.id)
+        user = self._person(who)
         account = f"change/{who.id}"
         self._limits.account_admit(account)
         if not password.verify_password(user.password, old, self._pepper):
@@ -312,6 +326,7 @@ class Login:
         if user.state != "active" or self._suspended(user.tenant):
             raise Unauthenticated("Sign in again.")
         who = Principal(user.id, grant.tenant, user.role, grant=grant.family, key=key)
+        self._rules.require("session.refresh", who, peer)
         standing = self._standing(user, grant.tenant, grant.factors)
         if standing == "enrol" and self._factors.of(user.id):
             raise Unauthenticated("Sign in again.")  # there is one now, and this sign-in has not shown it

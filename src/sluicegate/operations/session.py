@@ -224,6 +224,7 @@ OPERATIONS = (
         prove,
         audited=True,
         tenant=False,
+        person=True,
     ),
     Operation(
         "session.logout",
@@ -235,6 +236,7 @@ OPERATIONS = (
         audited=True,
         tenant=False,
         tokens=frozenset({"signed in", "password", "enrol"}),
+        person=True,
     ),
     Operation(
         "session.password",
@@ -246,6 +248,7 @@ OPERATIONS = (
         audited=True,
         tenant=False,
         tokens=frozenset({"signed in", "password"}),
+        person=True,
     ),
     Operation(
         "session.whoami",

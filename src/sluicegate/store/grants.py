@@ -234,6 +234,8 @@ class Kind(StrEnum):
     """``subject`` is a ``jti``; void until ``value``, in seconds since 1970."""
     KEYS = "keys"
     """The keys that sign tokens have changed: read them again."""
+    RULES = "rules"
+    """From where the tenant or user ``subject`` may come has changed: read it again. Makes nothing void."""
 
 
 class Mark(NamedTuple):
@@ -333,6 +335,18 @@ def raise_user(database: Database, user: str, *, mine: ColumnElement[bool] | Non
             raise Missing("There is no such user.")
         _mark(database, connection, Kind.USER, user, epoch)
     return epoch
+
+
+def end_family(database: Database, family: str, until: float) -> None:
+    """Make every token of a family void, in the caller's transaction."""
+    with database.write(system=True) as connection:
+        _mark(database, connection, Kind.FAMILY, family, until)
+
+
+def announce_rules(database: Database, subject: str) -> None:
+    """Have every node read the rules of a tenant or user again, in the caller's transaction."""
+    with database.write(system=True) as connection:
+        _mark(database, connection, Kind.RULES, subject, 0)
 
 
 def _mark(database: Database, connection: Connection, kind: Kind, subject: str, value: float) -> int:

@@ -24,13 +24,15 @@ from sluicegate.app import App
 from sluicegate.base.errors import Malformed, Missing, SluiceError, Throttled, TooLarge
 from sluicegate.base.log import Log
 from sluicegate.base.model import Model, new_id
+from sluicegate.base.networks import Networks, networks
 from sluicegate.base.principal import Credentials, Peer
 from sluicegate.base.secret import Secret
 from sluicegate.guard.gate import Entry
 from sluicegate.guard.operation import Operation
 from sluicegate.operations import OPERATIONS
-from sluicegate.web import openapi
+from sluicegate.web import oauth, openapi
 from sluicegate.web.headers import Headers
+from sluicegate.web.peer import client_address
 
 _T = TypeVar("_T")
 STATIC = Path(__file__).parent / "static"
@@ -50,6 +52,8 @@ def build(app: App) -> Headers:
     ]
     health = next(each for each in OPERATIONS if each.name == "system.health")
     routes.append(Route("/health", _endpoint(app, health, pools.of(health), log), methods=["GET"]))
+    exchange = next(each for each in OPERATIONS if each.name == "session.key")
+    routes.append(Route(oauth.PATH, _token_endpoint(app, exchange, pools.of(exchange), log), methods=["POST"]))
     document = orjson.dumps(openapi.document(OPERATIONS))
 
     async def describe(_request: Request) -> Response:
@@ -102,11 +106,14 @@ class Pools:
             return self._asks
         if operation.http.method == "GET" and not operation.audited:
             return self._reads
+        if operation.name == "session.key":  # costs no hash, and must not wait for those who sign in
+            return self._rest
         return self._sessions if operation.name.startswith("session.") else self._rest
 
 
 def _endpoint(app: App, operation: Operation, pool: Pool, log: Log) -> Callable[[Request], Awaitable[Response]]:
     http, gate = operation.http, app.gate
+    proxies = networks(app.settings.server.proxies)
     numbers = {name for name, field in operation.takes.model_fields.items() if _is_number(field.annotation)}
 
     async def answer(request: Request, peer: Peer) -> Model:
@@ -124,7 +131,7 @@ def _endpoint(app: App, operation: Operation, pool: Pool, log: Log) -> Callable[
 
     async def endpoint(request: Request) -> Response:
         began = time.perf_counter()
-        peer = Peer(_address(request), request.headers.get("user-agent", "")[:200], new_id())
+        peer = _peer(request, proxies)
         try:
             found = await answer(request, peer)
             body = found.__pydantic_serializer__.to_json(found, by_alias=True)
@@ -141,10 +148,42 @@ def _endpoint(app: App, operation: Operation, pool: Pool, log: Log) -> Callable[
                 SluiceError("Something went wrong on our side.", hint=f"The log has it under {peer.request}."), peer
             )
         if app.settings.server.access_log:
-            log("request", action=operation.name, method=http.method, path=request.scope["path"], peer=peer.address,
-                request=peer.request, status=response.status_code, seconds=time.perf_counter() - began)  # fmt: skip
+            _log_access(log, operation, request, peer, response, began)
         if operation.name == "session.logout":
             response.headers["clear-site-data"] = '"storage"'
+        return response
+
+    return endpoint
+
+
+def _log_access(log: Log, operation: Operation, request: Request, peer: Peer, response: Response, began: float) -> None:
+    log("request", action=operation.name, method=request.method, path=request.scope["path"], peer=peer.address,
+        request=peer.request, status=response.status_code, seconds=time.perf_counter() - began)  # fmt: skip
+
+
+def _token_endpoint(app: App, operation: Operation, pool: Pool, log: Log) -> Callable[[Request], Awaitable[Response]]:
+    """Return ``session.key`` as OAuth clients speak it."""
+    gate, proxies = app.gate, networks(app.settings.server.proxies)
+
+    async def endpoint(request: Request) -> Response:
+        began, peer = time.perf_counter(), _peer(request, proxies)
+        headers = request.headers
+        told: tuple[Mapping[str, Any], int, Mapping[str, str]]
+        try:
+            _check_length(request, oauth.BODY_MAX)
+            entry = await pool.run(partial(gate.enter, operation, _credentials(request), peer))
+            raw = await _body(request, oauth.BODY_MAX, form=True)
+            ask, scopes = oauth.question(raw, headers.get("content-type", ""), headers.get("authorization", ""))
+            told = oauth.answer(await pool.run(partial(gate.proceed, entry, ask)), scopes), 200, {}
+        except (SluiceError, oauth.Refused) as fault:
+            await _hear_out(request)
+            told = oauth.problem(fault, proof="dpop" in headers)
+        except ClientDisconnect:
+            return Response(status_code=499)
+        body, status, more = told
+        response = Response(orjson.dumps(body), status, media_type="application/json", headers={**_API_HEADERS, **more})
+        if app.settings.server.access_log:
+            _log_access(log, operation, request, peer, response, began)
         return response
 
     return endpoint
@@ -178,8 +217,10 @@ def _is_number(annotation: object) -> bool:
     return annotation is int or int in get_args(annotation)
 
 
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
+def _peer(request: Request, proxies: Networks) -> Peer:
+    wire = request.client.host if request.client else ""
+    address = client_address(wire, request.headers.getlist("x-forwarded-for"), proxies)
+    return Peer(address, request.headers.get("user-agent", "")[:200], new_id())
 
 
 def _credentials(request: Request) -> Credentials:
@@ -207,7 +248,7 @@ def _check_length(request: Request, limit: int) -> None:
         raise TooLarge(f"The body is larger than {limit} bytes.")
 
 
-async def _body(request: Request, limit: int) -> bytes:
+async def _body(request: Request, limit: int, *, form: bool = False) -> bytes:
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
@@ -215,7 +256,9 @@ async def _body(request: Request, limit: int) -> bytes:
             raise TooLarge(f"The body is larger than {limit} bytes.")
         parts.append(part)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if parts and any(parts) and kind != "application/json":  # what a form on a foreign page sends is no question
+    if (
+        parts and any(parts) and not form and kind != "application/json"
+    ):  # what a form on a foreign page sends is no question
         raise Malformed(
             "The body does not say that it is JSON.", hint="Send the header content-type: application/json."
         )
