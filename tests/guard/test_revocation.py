@@ -82,6 +82,35 @@ def test_a_token_is_void_as_soon_as_its_reason_is_gone(fresh, change):
 
 @pytest.mark.security
 @pytest.mark.req("SEC-T09")
+def test_who_asks_while_a_mark_is_being_read_waits_for_it(fresh, monkeypatch):
+    """The follower has begun to read, and has not taken the mark in yet: that is no moment to let a token through."""
+    who = fresh.people["north", Role.OPERATOR]
+    access = fresh.app.services.tokens.verify(_access(), fresh.sign_in(who)["access"])
+    revocation, marks = fresh.app.services.revocation, type(fresh.app.services.system.marks())
+    reading, go_on, since = threading.Event(), threading.Event(), marks.since
+
+    def slow(self, *words):
+        found = since(self, *words)
+        if found:
+            reading.set()
+            go_on.wait(10)
+        return found
+
+    monkeypatch.setattr(marks, "since", slow)
+    fresh.scope("north").people().set_state(who.id, "disabled")
+    assert reading.wait(10), "the follower is at it"
+    told = []
+    asker = threading.Thread(target=lambda: told.append(revocation.holds(access)))
+    asker.start()
+    asker.join(0.3)
+    assert told == []
+    go_on.set()
+    asker.join(10)
+    assert told == [False]
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T09")
 def test_another_node_sees_it_within_a_second(fresh):
     """A node of its own on the same file: nothing is announced there, so this is the slow way."""
     from sluicegate.store.database import Database

@@ -32,7 +32,7 @@ class Revocation:
     def __init__(self, system: System, now: clock.Clock = clock.system) -> None:
         """Know nothing before ``pull``."""
         self._system, self._now = system, now
-        self._marked = system.database.marked
+        self._marked, self._pulled = system.database.marked, -1
         self._seq, self._everybody, self._fresh = 0, 0, float("-inf")
         self._tenants: dict[str, int] = {}
         self._users: dict[str, int] = {}
@@ -56,7 +56,7 @@ class Revocation:
 
     def holds(self, claims: Claims) -> bool:
         """Tell whether no mark forbids a token. What this process has marked counts at once."""
-        if self._marked.is_set() or self._lock.locked():  # locked: somebody is reading what has just been marked
+        if self._pulled != self._system.database.marks or self._marked.is_set():
             self.pull()
         newest = max(self._everybody, self._tenants.get(claims.tid or "", 0), self._users.get(claims.sub, 0))
         return newest <= claims.epo and claims.jti not in self._over and claims.sid not in self._over
@@ -73,10 +73,12 @@ class Revocation:
         """Read the marks that are new. Raises ``Unavailable``."""
         with self._lock:
             self._marked.clear()  # before reading: a mark that comes now sets it again
+            ours = self._system.database.marks
             while found := self._system.marks().since(self._seq):
                 for mark in found:
                     self._take(mark)
             self._fresh = self._now()
+            self._pulled = ours  # last: until then, whoever asks waits for what is being read
 
     def _take(self, mark: Mark) -> None:
         self._seq = mark.seq
