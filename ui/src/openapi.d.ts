@@ -1597,7 +1597,7 @@ export interface components {
             /**
              * New
              * Format: password
-             * @description A password of 15 characters or more.
+             * @description A password of 15 characters or more; 12 when you have a second factor.
              */
             new: string;
         };

@@ -99,11 +99,11 @@ class Keys(Model):
 
 
 class Passwords(Model):
-    """Cost of Argon2id."""
+    """Cost of Argon2id. A hash of another cost is replaced when its owner signs in."""
 
-    memory: int = Field(default=65536, ge=19456)
-    """KiB."""
-    rounds: int = Field(default=3, ge=2)
+    memory: int = Field(default=65536, ge=19456, le=1024 * 1024)
+    """KiB for one password; two are hashed at once, so twice of it is what signing in takes at the most."""
+    rounds: int = Field(default=3, ge=2, le=16)
     """Passes."""
 
 
@@ -135,6 +135,12 @@ class Limits(Model):
     """Changes of one user."""
     asks: str = "6000/minute"
     """Tests, listings and previews of one user."""
+    guesses: str = "30/minute"
+    """Wrong passwords of one address, from devices not seen before."""
+    guesses_tenant: str = "120/minute"
+    """Wrong passwords in one tenant, from devices and addresses not seen before."""
+    guesses_all: str = "300/minute"
+    """Wrong passwords in all, from devices and addresses not seen before."""
     input: int = Field(default=1 << 40, ge=1)
     """Decompressed bytes of one input file."""
     runs: int = Field(default=4, ge=1, le=64)

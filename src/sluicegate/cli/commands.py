@@ -9,6 +9,7 @@ import click
 
 _PLACES = {
     "init": "local", "serve": "local", "trust": "trust", "settings": "local", "schema": "local", "archive": "local",
+    "passwords": "local",
     "login": "session", "logout": "session", "whoami": "session", "passwd": "session", "prove": "session",
     "bootstrap": "session",
     "apply": "flows", "get": "flows", "diff": "flows", "validate": "flows", "test": "flows", "items": "flows",
@@ -24,6 +25,7 @@ _HELP = {
     "settings": "List all settings and their values.",
     "schema": "Print the JSON Schema of a kind of document or plugin.",
     "archive": "Make keys for archives and open archives.",
+    "passwords": "Load a list of breached passwords into a server's home.",
     "login": "Sign in.",
     "logout": "Sign out.",
     "whoami": "Say who you are and what you may do.",

@@ -206,6 +206,7 @@ OPERATIONS = (
         create_user,
         audited=True,
         fresh=True,
+        hashes=True,
     ),
     Operation("user.list", Permission.USER_MANAGE, Http("GET", "/users"), Nothing, Users, list_users, audited=False),
     Operation(

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sluicegate.app import App
-from sluicegate.base.errors import Malformed, Missing, SluiceError, Throttled, TooLarge
+from sluicegate.base.errors import Malformed, Missing, SluiceError, Throttled, TooLarge, wait_of
 from sluicegate.base.log import Log
 from sluicegate.base.model import Model, new_id
 from sluicegate.base.networks import Networks, networks
@@ -47,11 +47,11 @@ def build(app: App) -> Headers:
     pools = Pools(app.settings.server.threads)
     log = Log()
     routes = [
-        Route(openapi.PREFIX + each.http.path, _endpoint(app, each, pools.of(each), log), methods=[each.http.method])
+        Route(openapi.PREFIX + each.http.path, _endpoint(app, each, pools, log), methods=[each.http.method])
         for each in OPERATIONS
     ]
     health = next(each for each in OPERATIONS if each.name == "system.health")
-    routes.append(Route("/health", _endpoint(app, health, pools.of(health), log), methods=["GET"]))
+    routes.append(Route("/health", _endpoint(app, health, pools, log), methods=["GET"]))
     exchange = next(each for each in OPERATIONS if each.name == "session.key")
     routes.append(Route(oauth.PATH, _token_endpoint(app, exchange, pools.of(exchange), log), methods=["POST"]))
     document = orjson.dumps(openapi.document(OPERATIONS))
@@ -72,47 +72,60 @@ class Pool:
     def __init__(self, name: str, threads: int, waiting: int) -> None:
         """Take at most ``waiting`` calls at once, those at work included."""
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=f"gate-{name}")
-        self._waiting = waiting
+        self._count, self._waiting = threads, waiting
         self._there = 0
+        self._usual = 0.0  # seconds that one call takes, of late
 
     async def run(self, work: Callable[[], _T]) -> _T:
         """Return what ``work`` does in a thread. Raises ``Throttled`` when too many are there; for one event loop."""
         if self._there >= self._waiting:
-            raise Throttled("Too many requests at once.")
+            raise Throttled("Too many requests at once.", after=self._there * self._usual / self._count)
         self._there += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._timed, work)
         finally:
             self._there -= 1
+
+    def _timed(self, work: Callable[[], _T]) -> _T:
+        began = time.perf_counter()
+        try:
+            return work()
+        finally:
+            self._usual += (time.perf_counter() - began - self._usual) / 16
 
 
 class Pools:
     """Threads by what they may be held up by: none waits for another kind.
 
-    Few for quick reads, since Python runs one at a time; few for signing in, since each costs a password's hash of
-    memory (SEC-A02); some for what asks a task; some for the rest.
+    Few for quick reads, since Python runs one at a time; few for what hashes a password, since each takes a hash's
+    memory (SEC-A02), and who waits for these is told to come back rather than kept; some for what asks a task; some
+    for the rest.
     """
 
     def __init__(self, threads: int) -> None:
         """``threads``: for what changes something."""
         self._reads = Pool("read", 2, 1024)
-        self._sessions = Pool("session", 2, 32)
+        self._hashes = Pool("hash", 2, 32)
         self._asks = Pool("ask", 8, 16)
         self._rest = Pool("work", threads, 256)
 
+    def door(self, operation: Operation) -> Pool:
+        """Return the threads in which it is seen who asks: quick, so it waits for no password's hash."""
+        return self._rest if operation.hashes else self.of(operation)
+
     def of(self, operation: Operation) -> Pool:
         """Return the threads an operation runs in."""
+        if operation.hashes:
+            return self._hashes
         if operation.asks:
             return self._asks
         if operation.http.method == "GET" and not operation.audited:
             return self._reads
-        if operation.name == "session.key":  # costs no hash, and must not wait for those who sign in
-            return self._rest
-        return self._sessions if operation.name.startswith("session.") else self._rest
+        return self._rest
 
 
-def _endpoint(app: App, operation: Operation, pool: Pool, log: Log) -> Callable[[Request], Awaitable[Response]]:
-    http, gate = operation.http, app.gate
+def _endpoint(app: App, operation: Operation, pools: Pools, log: Log) -> Callable[[Request], Awaitable[Response]]:
+    http, gate, pool, door = operation.http, app.gate, pools.of(operation), pools.door(operation)
     proxies = networks(app.settings.server.proxies)
     numbers = {name for name, field in operation.takes.model_fields.items() if _is_number(field.annotation)}
 
@@ -120,13 +133,13 @@ def _endpoint(app: App, operation: Operation, pool: Pool, log: Log) -> Callable[
         credentials = _credentials(request)
         if http.method in {"POST", "PUT"}:
             _check_length(request, http.body_max)
-            entry = await pool.run(partial(gate.enter, operation, credentials, peer))  # nothing is read for a stranger
+            entry = await door.run(partial(gate.enter, operation, credentials, peer))  # nothing is read for a stranger
             raw = await _body(request, http.body_max)
             return await pool.run(lambda: gate.proceed(entry, _ask(_parse(raw), request, http.places)))
         ask = _ask(_query(request, numbers), request, http.places)
         if not http.waits:
             return await pool.run(partial(gate.call, operation, ask, credentials, peer))
-        entry = await pool.run(partial(gate.enter, operation, credentials, peer))
+        entry = await door.run(partial(gate.enter, operation, credentials, peer))
         return await _poll(app, entry, ask, pool)
 
     async def endpoint(request: Request) -> Response:
@@ -321,7 +334,7 @@ def _no_constant(_name: str) -> float:
 def _problem(fault: SluiceError, peer: Peer | None = None) -> Response:
     headers = dict(_API_HEADERS)
     if isinstance(fault, Throttled):
-        headers["retry-after"] = str(max(1, round(fault.after)))
+        headers["retry-after"] = str(wait_of(fault.after))
     if fault.status == 401:  # noqa: PLR2004
         headers["www-authenticate"] = 'DPoP algs="ES256"'
     shown = fault.problem() | ({"request": peer.request} if peer else {})
