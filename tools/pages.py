@@ -66,8 +66,11 @@ def _operation(each: Operation, prefix: str) -> str:
         facts.append(f"public because {each.permission.reason}")
     if each.tenant and not isinstance(each.permission, Public):
         facts.append("works inside a tenant")
-    if each.pending:
-        facts.append("may be called before a first password is chosen")
+    early = sorted(each.tokens - {"signed in"})
+    if early:
+        facts.append(f"may be called while one owes: {', '.join(early)}")
+    if each.fresh:
+        facts.append("needs a proof of who you are that is less than 5 minutes old")
     text = f"## {each.name}\n\n{each.summary} {'; '.join(facts)}.\n\n"
     takes, gives = each.takes.model_json_schema(), each.gives.model_json_schema()
     if takes.get("properties"):

@@ -17,6 +17,7 @@ from sluicegate.engine.worker import Worker
 from sluicegate.guard import gate as gates
 from sluicegate.guard.audit import Audit
 from sluicegate.guard.desk import Services
+from sluicegate.guard.factors import Factors
 from sluicegate.guard.gate import Gate
 from sluicegate.guard.limits import Limits, Rates
 from sluicegate.guard.login import Login
@@ -68,7 +69,7 @@ def build(settings: Settings) -> App:
 
     gates.check(OPERATIONS)
     root = root_key(settings.home)
-    database = Database(settings.store_url, settings.store.owner_url or None)
+    database = Database(settings.store_url, settings.store.owner_url.reveal() or None)
     try:
         database.migrate()
         system: System = StoreSystem(database)
@@ -81,11 +82,12 @@ def build(settings: Settings) -> App:
     revocation = Revocation(system)
     revocation.pull()
     tokens = Tokens(root, settings.tokens.access, system, revocation)
-    login = Login(root, settings, system, audit, limits, tokens, revocation)
+    factors = Factors(root, system, audit)
+    login = Login(root, settings, system, audit, limits, tokens, revocation, factors)
     vault = Vault(root, audit)
     events = Events()
     worker = Worker(settings, system, vault, audit, events)
-    services = Services(settings, system, login, tokens, revocation, vault, audit, worker)
+    services = Services(settings, system, login, tokens, revocation, factors, vault, audit, worker)
     return App(settings, services, Gate(services, limits), worker, events)
 
 
@@ -93,7 +95,7 @@ def claim(settings: Settings) -> AbstractContextManager[None]:
     """Hold the home for the process that serves it; only stores that are both on PostgreSQL can be shared."""
     from sluicegate.store.claim import claim as hold
 
-    shared = all(url.startswith("postgresql") for url in (settings.store.url, settings.store.jobs_url))
+    shared = all(url.startswith("postgresql") for url in (settings.store_url, settings.jobs_url))
     return nullcontext() if shared else hold(settings.home)
 
 

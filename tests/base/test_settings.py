@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from sluicegate.base import settings
 from sluicegate.base.errors import Invalid
+from sluicegate.base.secret import SecretUrl
 from sluicegate.base.settings import Settings
 
 CANARY = "canary-hunter2"
@@ -21,7 +22,7 @@ def load(folder, text=None, **variables):
 
 
 def test_without_a_file_all_is_as_it_comes(tmp_path):
-    assert load(tmp_path) == Settings(home=tmp_path)
+    assert load(tmp_path).model_dump() == Settings(home=tmp_path).model_dump()
 
 
 def test_home_is_where_the_variable_says_or_beside_the_person(tmp_path, monkeypatch):
@@ -40,9 +41,19 @@ def test_the_file_wins_over_the_default_and_the_variable_over_the_file(tmp_path)
 
 
 def sample(model, name, field):
-    text = {"names": "a.example,b.example", "requests": "7/second", "public": "7/minute", "fallback": "true"}.get(name)
+    text = {
+        "names": "a.example,b.example",
+        "requests": "7/second",
+        "public": "7/minute",
+        "fallback": "true",
+        "weakest": "require",
+    }.get(name)
     if text is None:
         kind = field.annotation
+        if kind is bool:
+            return "no" if field.default else "yes"
+        if kind is SecretUrl:
+            return "postgresql://db.example/x"
         text = "200000" if model.__name__ == "Passwords" and name == "memory" else "300" if kind is int else "/x"
         text = {"threads": "7", "runs": "7", "rounds": "7", "access": "200"}.get(name, text)
     return text
@@ -60,8 +71,8 @@ VARIABLES = {
 @pytest.mark.parametrize("variable", VARIABLES)
 def test_every_setting_of_a_table_can_be_given_as_a_variable(tmp_path, variable):
     table, name, text = VARIABLES[variable]
-    before = getattr(getattr(Settings(), table), name)
-    after = getattr(getattr(load(tmp_path, **{variable: text}), table), name)
+    before = Settings().model_dump()[table][name]
+    after = load(tmp_path, **{variable: text}).model_dump()[table][name]
     assert after != before
     assert type(after) in (tuple, bool) or str(after) == text
 
@@ -104,7 +115,7 @@ def test_variables_that_are_no_settings_are_let_be(tmp_path):
         "PATH",
         "XSLUICE_A",
     )
-    assert load(tmp_path, **dict.fromkeys(let, "x")) == Settings(home=tmp_path)
+    assert load(tmp_path, **dict.fromkeys(let, "x")).model_dump() == Settings(home=tmp_path).model_dump()
 
 
 @pytest.mark.security

@@ -36,11 +36,17 @@ def _empty(tmp_path):
 def test_validate_needs_no_server_and_names_file_and_line(call, tmp_path):
     (tmp_path / "f.yaml").write_text(ONE)
     told = call("validate", tmp_path / "f.yaml", "--json")
+    assert (told.code, told.json["error"]["where"]) == (2, f"{tmp_path / 'f.yaml'}:4")
+    assert told.json["error"]["title"] == "there is no connection 'here'"
+    (tmp_path / "here.yaml").write_text("kind: connection\nname: here\ntype: files\n")
+    told = call("validate", tmp_path / "f.yaml", "--json")
     assert [(each["kind"], each["name"]) for each in told.json["items"]] == [("flow", "roundtrip")]
     (tmp_path / "f.yaml").write_text(ONE + "mood: good\n")
     told = call("validate", tmp_path / "f.yaml", "--json")
     assert told.code == 2
-    assert told.json["error"]["where"].startswith(str(tmp_path / "f.yaml"))
+    assert told.json["error"]["where"] == f"{tmp_path / 'f.yaml'}:6, flow roundtrip"
+    (tmp_path / "f.yaml").write_text("---\n")
+    assert call("validate", tmp_path / "f.yaml").code == 2
     assert call("validate", tmp_path / "none.yaml").code == 2
 
 
@@ -71,8 +77,26 @@ def test_apply_saves_all_or_nothing(place, call, tmp_path):
     file.write_text(
         ONE.replace("roundtrip", "first") + "---\n" + ONE.replace("roundtrip", "second").replace("here", "gone")
     )
-    assert call("apply", file, home=place.editor).code == 2
+    other = tmp_path / "a.yaml"
+    other.write_text("# nothing wrong here\n" + ONE.replace("roundtrip", "zero"))
+    told = call("apply", other, file, home=place.editor)
+    assert told.code == 2
+    assert f"{file}:10: there is no connection 'gone'" in told.err
     assert call("get", "flow", "first", home=place.editor).code == 1
+
+
+@pytest.mark.slow
+@pytest.mark.security
+@pytest.mark.req("SEC-F06")
+def test_a_folder_outside_the_tenants_directory_is_not_saved(place, call, tmp_path):
+    file = tmp_path / "c.yaml"
+    for root in ("/etc", "../.."):
+        file.write_text(f"kind: connection\nname: out\ntype: files\nroot: {root}\n")
+        told = call("apply", file, home=place.editor)
+        assert told.code in (2, 4)
+        assert f"{file}:4: root: " in told.err
+        assert call("validate", file).code == 0
+    assert call("get", "connection", "out", home=place.editor).code == 1
 
 
 @pytest.mark.slow

@@ -75,7 +75,9 @@ def test_rejects_are_kept_in_the_folder_that_was_named(call, folder):
     told = call("run", "--local", folder / "f.yaml", "--rejects", folder / "bad", "--json")
     assert (told.code, told.json["counts"]["rejected"]) == (3, 1)
     (file,) = (folder / "bad").iterdir()
-    assert json.loads(file.read_text())["reason"] == "price must be between 0 and 5"
+    kept = json.loads(file.read_text())
+    assert (kept["reason"], kept["row"]) == ("price must be between 0 and 5", 2)
+    assert "line" not in kept
     (folder / "out.csv").unlink()
     (folder / "f.yaml").write_text(
         HEAD
@@ -84,6 +86,42 @@ def test_rejects_are_kept_in_the_folder_that_was_named(call, folder):
     told = call("run", "--local", folder / "f.yaml", "--json")
     assert (told.code, told.json["state"], told.json["error"]["code"]) == (1, "failed", "data")
     assert not (folder / "out.csv").exists()
+
+
+def test_a_broken_neighbour_does_not_stop_a_whole_file(call, folder):
+    (folder / "broken.yaml").write_text("steps: [\n")
+    (folder / "f.yaml").write_text(HEAD + flow())
+    assert call("run", "--local", folder / "f.yaml").code == 0
+    (folder / "f.yaml").write_text(flow())
+    told = call("run", "--local", folder / "f.yaml")
+    assert told.code == 2
+    assert "f.yaml:4: there is no connection 'here'" in told.err
+    assert "broken.yaml:2: this is not YAML" in told.err
+
+
+def test_a_folder_is_no_file(call, folder):
+    told = call("run", "--local", folder)
+    assert (told.code, "this is a folder" in told.err) == (2, True)
+
+
+def test_errors_name_the_line_of_the_key(call, folder):
+    (folder / "f.yaml").write_text(HEAD + flow().replace("steps:", "stepz:"))
+    told = call("run", "--local", folder / "f.yaml")
+    assert (told.code, f"{folder / 'f.yaml'}:8, flow f: stepz: unknown key" in told.err) == (2, True)
+
+
+def test_what_can_never_run_is_refused_before_it_runs(call, folder):
+    read = "  - read: { name: rows, connection: here, item: in.csv }\n"
+    merge = "  - write: { from: rows, connection: here, item: o.csv, mode: { type: merge, keys: [id] } }\n"
+    unknown = "  - map: { name: m, from: rows, where: 'id > :no' }\n"
+    for more, says in ((merge, "cannot be written with mode 'merge'"), (unknown, "no parameter 'no'")):
+        steps, line = read + more, 10
+        (folder / "f.yaml").write_text(HEAD + flow(steps=steps))
+        for words in (("run", "--local"), ("validate",)):
+            told = call(*words, folder / "f.yaml", "--json")
+            assert told.code == 2
+            assert told.json["error"]["where"].partition(",")[0] == f"{folder / 'f.yaml'}:{line}"
+            assert says in told.json["error"]["title"]
 
 
 @pytest.mark.security

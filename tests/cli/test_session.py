@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import stat
+import time
 
+import pyotp
 import pytest
 
 from tests.fixtures.home import PASSWORD
@@ -123,3 +125,46 @@ def test_the_code_for_the_first_administrator_works_once(place, call, secret_fil
     )  # fmt: skip
     assert told.code != 0
     assert call("whoami").code == 4
+
+
+def _code(seed, file):
+    """Write the code that an app shows next: none is shown twice."""
+    totp = pyotp.TOTP(seed)
+    while (code := totp.now()) == (file.read_text() if file.exists() else ""):
+        time.sleep(0.5)
+    file.write_text(code)
+    return file
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A09", "SEC-A12")
+def test_a_second_factor_from_setting_up_to_signing_in(place, call, tmp_path, secret_file):
+    made = call("user", "create", "two@example.org", "--role", "editor", "--json", home=place.root).json
+    who = [*enter(place)[:-1], "two@example.org"]
+    first, code = tmp_path / "first.txt", tmp_path / "code.txt"
+    first.write_text(made["password"])
+    assert call(*who, "--password-file", first, "--new-password-file", secret_file).code == 0
+    begun = call("factor", "begin", "--name", "phone", "--json").json
+    assert begun["uri"].startswith("otpauth://totp/")
+    wrong = call("factor", "confirm", begun["id"], "--code-file", "-", told="000000")
+    assert (wrong.code, "wrong or has been used" in wrong.err) == (2, True)
+    codes = call("factor", "confirm", begun["id"], "--code-file", _code(begun["seed"], code), "--json").json["codes"]
+    assert len(codes) == 10
+    call("logout")
+    told = call(*who, "--password-file", secret_file, "--code-file", "-", told="000000")
+    assert told.code == 2
+    assert call("whoami").code == 4, "half a sign-in is none"
+    assert call(*who, "--password-file", secret_file, "--code-file", _code(begun["seed"], code)).code == 0
+    assert call("prove", "--password-file", secret_file, "--code-file", "-", told=codes[0]).code == 0
+    assert call("prove", "--password-file", secret_file, "--code-file", "-", told=codes[0]).code == 2
+    assert call("factor", "list", "--json").json["codes_left"] == 9
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T16")
+def test_the_signing_key_is_replaced_under_the_hands_of_everybody(place, call, secret_file):
+    assert call(*enter(place, "--password-file", secret_file)).code == 0
+    assert call("system", "rotate").code == 4, "not by an editor"
+    for words in (("system", "rotate"), ("system", "rotate", "--at-once")):
+        assert call(*words, "--json", home=place.root).json["kid"]
+        assert call("whoami").code == 0, "a token that is void now is traded for a new one, unseen"

@@ -14,6 +14,7 @@ from sluicegate.connectors.postgres.link import spell_item, split_item
 from sluicegate.kit.connection import Read
 from sluicegate.kit.mode import Append, Merge, Replace
 from sluicegate.kit.rows import Marker
+from sluicegate.kit.types import opened
 from tests.connectors.warehouse import connection, context, load, query, read
 
 
@@ -179,3 +180,13 @@ def test_item_names(item, found):
 def test_item_names_that_are_none(item):
     with pytest.raises(SluiceError):
         split_item(item)
+
+
+@pytest.mark.parametrize("mode", [Append(), Replace(), Merge(keys=("id",))], ids=lambda mode: mode.type)
+def test_no_row_contradicts_no_type(server, ctx, mode):
+    server.execute("create table t (id int primary key, p numeric(9,2), at timestamptz, tags text[], ip inet)")
+    server.execute("insert into t values (1, 2.5, now(), '{x}', '::1')")
+    empty = opened(pa.schema([(name, pa.null()) for name in ("id", "p", "at", "tags", "ip")]))
+    assert load(server, ctx, pa.Table.from_batches([], empty), mode).rows == 0
+    assert query(server, "select count(*) from t") == [(0 if mode.type == "replace" else 1,)]
+    assert query(server, "select pg_typeof(p)::text from t limit 1") in ([], [("numeric",)])

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from sluicegate.base.errors import Failed, SluiceError, Unreachable
+from sluicegate.base.errors import Failed, SignInRefused, SluiceError, Unreachable
 from sluicegate.conformance.connection import CANARY, chain
 from sluicegate.connectors.postgres import Postgres
 from sluicegate.kit.context import Context
@@ -30,7 +30,7 @@ from tests.fixtures.postgres import start, stop
 @pytest.mark.security
 @pytest.mark.req("SEC-L01")
 def test_wrong_password_is_told_without_it(server, tmp_path):
-    with Root(tmp_path) as root, pytest.raises(Failed) as caught, connection(server).open(context(root, CANARY)):
+    with Root(tmp_path) as root, pytest.raises(SignInRefused) as caught, connection(server).open(context(root, CANARY)):
         pass
     assert f"127.0.0.1:{server.port}" in str(caught.value)
     assert "'admin' or its password" in str(caught.value)

@@ -68,7 +68,7 @@ def test_catalogue_types(server, ctx):
         ("date", "0044-03-15 BC", "cannot be carried as date"),
         ("numeric(12,2)", "NaN", "'NaN' cannot be carried as decimal(12,2)"),
         ("time", "24:00:00", "'24:00:00' cannot be carried as time"),
-        ("date[]", "{infinity}", "'infinity' is not a date32"),
+        ("date[]", "{infinity}", "'infinity' is not date"),
         ("int[]", "{{1,2},{3,4}}", "is not a whole number"),
     ],
 )

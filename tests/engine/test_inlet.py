@@ -150,8 +150,10 @@ def test_a_connection_gets_its_own_secrets_only(inlet, monkeypatch):
 @pytest.mark.security
 @pytest.mark.req("SEC-E01")
 def test_on_a_server_the_egress_policy_holds(inlet):
-    with pytest.raises(Refused, match="loopback"):
+    with pytest.raises(Refused, match="loopback") as caught:
         inlet(local=False, secrets={"mine": Secret("x")}).session("db")
+    assert caught.value.where == "connection db, 127.0.0.1:1"
+    assert '[[egress]] with host = "127.0.0.1"' in caught.value.hint
 
 
 @pytest.mark.security

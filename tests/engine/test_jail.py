@@ -194,9 +194,19 @@ def test_a_complete_stream_without_the_word_that_it_is_complete_is_an_error(alte
 @pytest.mark.security
 def test_cancelling_stops_a_run_that_computes():
     began = time.monotonic()
+    one("SELECT 1")
+    usual = time.monotonic() - began  # a whole jail, from boot to end, on this machine as it is now
+    looks = []
+
+    def cancelled():
+        looks.append(time.monotonic())
+        return looks[-1] > looks[0] + 0.7
+
     with clean(), pytest.raises(Cancelled):
-        ask(ENDLESS, cancelled=lambda: time.monotonic() > began + 0.7)
-    assert time.monotonic() - began < 1.2
+        ask(ENDLESS, cancelled=cancelled)
+    took = time.monotonic() - looks[0] - 0.7
+    assert took < 0.4 + 2 * usual
+    assert [each > looks[0] + 0.7 for each in looks].count(True) == 1, "the first time it is asked for, it ends"
 
 
 def test_cancelling_stops_a_run_whose_source_is_slow():
@@ -236,14 +246,18 @@ def test_a_limit_that_needs_no_more_input_is_not_an_error():
 
 
 def test_a_jail_stands_fast():
-    one("SELECT 1")
-    took = []
-    for _ in range(3):
+    """The measure is the same machine at the same time: an interpreter that loads the same two packages."""
+    bare = [sys.executable, "-I", "-c", "import pyarrow, _duckdb; _duckdb.connect()"]
+    took, usual = [], []
+    for _ in range(5):
+        began = time.perf_counter()
+        subprocess.run(bare, check=True)
+        usual.append(time.perf_counter() - began)
         began = time.perf_counter()
         with jail.run(Program("SELECT a FROM t", {}, {"t": counted(1)[0]})) as rows:
             rows.read_next_batch()
             took.append(time.perf_counter() - began)
-    assert min(took) < 0.5  # 0.13 s where it was measured
+    assert min(took) < 2.5 * min(usual)  # 0.9 where it was measured, at 0.15 s and at five times the load
 
 
 def test_starting_it_knows_nothing_of_rows():

@@ -6,8 +6,11 @@ import threading
 
 import pytest
 
+from sluicegate.base.errors import Conflict
 from sluicegate.base.principal import Role
 from sluicegate.engine.runner import Left
+from sluicegate.engine.task import Task
+from sluicegate.store.runs import Runs
 from tests.fixtures.flow import HERE, READ, WRITE, add_run, put, put_flow, wait_for
 
 MANY = "id,v\n" + "".join(f"{n},{n % 97}\n" for n in range(2_000_000))
@@ -170,3 +173,98 @@ def test_a_run_of_another_tenant_s_is_not_found(fresh, runner):
     with pytest.raises(Missing):
         runner.execute(run, fresh.tenants["south"], plain)
     assert scope.runs().get(run).state == "queued"
+
+
+# -- rights that are taken away meanwhile ------------------------------------------------------------------------------
+
+SECOND = {"read": {"name": "b", "connection": "here", "item": "in.csv"}}
+TWO = (
+    READ, SECOND, {"write": {**WRITE["write"], "name": "one", "item": "one.csv"}},
+    {"write": {"name": "two", "from": "b", "connection": "here", "item": "two.csv"}},
+)  # fmt: skip
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z09")
+@pytest.mark.parametrize("way", ["deactivated", "role lowered", "tenant suspended"])
+def test_rights_are_checked_again_before_each_segment(fresh, runner, way):
+    scope, folder = put_flow(fresh, *TWO)
+    run = add_run(fresh, scope)
+    person = fresh.people["north", Role.EDITOR]
+    take = {
+        "deactivated": lambda: scope.people().set_state(person.id, "disabled"),
+        "role lowered": lambda: scope.people().set_role(person.id, Role.VIEWER),
+        "tenant suspended": lambda: fresh.app.services.system.tenants().set_state(scope.tenant, "suspended"),
+    }[way]
+
+    def step(name, do):
+        done = do()
+        if name == "one":
+            take()
+        return done
+
+    seen = fresh.head()
+    runner.execute(run, scope.tenant, step)
+    found = scope.runs().get(run)
+    assert (found.state, found.error["code"]) == ("failed", "denied")
+    assert found.error["title"].endswith("Landed before that: one.")
+    assert sorted(each.name for each in folder.iterdir()) == ["in.csv", "one.csv"]
+    assert list(scope.runs().receipts(run)) == ["one"]
+    assert found.counts["written"] == 3
+    assert [each["result"] for each in fresh.records(after=seen) if each["action"] == "run.finish"] == ["failed"]
+
+
+# -- faults of our own -------------------------------------------------------------------------------------------------
+
+
+def test_what_has_landed_is_on_record_when_a_later_segment_fails_unforeseen(fresh, runner, monkeypatch):
+    scope, folder = put_flow(fresh, *TWO)
+    run = add_run(fresh, scope)
+    kept = Task.do
+
+    def do(task, order):
+        return kept(task, order) if order == "one" else 1 / 0
+
+    monkeypatch.setattr(Task, "do", do)
+    runner.execute(run, scope.tenant, plain)
+    found = scope.runs().get(run)
+    assert (found.state, found.error["code"], found.counts["written"]) == ("failed", "internal", 3)
+    assert (folder / "one.csv").exists()
+    assert runner.running == 0
+
+
+def test_a_fault_before_the_run_begins_ends_it_too(fresh, runner, monkeypatch):
+    scope, _ = put_flow(fresh)
+    run = add_run(fresh, scope)
+    monkeypatch.setattr(runner, "_principal", lambda *_: 1 / 0)
+    runner.execute(run, scope.tenant, plain)
+    found = scope.runs().get(run)
+    assert (found.state, found.error["code"]) == ("failed", "internal")
+
+
+def test_a_run_whose_end_cannot_be_written_is_left_for_the_next_start(fresh, runner, monkeypatch):
+    scope, folder = put_flow(fresh)
+    run = add_run(fresh, scope)
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "_finish", lambda *_: 1 / 0)
+        with pytest.raises(Left):
+            runner.execute(run, scope.tenant, plain)
+    assert scope.runs().get(run).state == "running"
+    runner.execute(run, scope.tenant, plain)
+    assert scope.runs().get(run).state == "succeeded"
+    assert (folder / "out.csv").exists()
+
+
+def test_a_run_that_another_has_begun_is_not_ended(fresh, runner, monkeypatch):
+    scope, _ = put_flow(fresh)
+    run = add_run(fresh, scope)
+    kept = Runs.cancel_requested
+
+    def first(runs, id_):
+        scope.runs().advance(id_, "running")
+        return kept(runs, id_)
+
+    monkeypatch.setattr(Runs, "cancel_requested", first)
+    with pytest.raises(Conflict):
+        runner.execute(run, scope.tenant, plain)
+    assert scope.runs().get(run).state == "running"

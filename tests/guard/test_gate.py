@@ -114,6 +114,26 @@ def test_limits_come_before_everything(place):
 
 
 @pytest.mark.security
+@pytest.mark.req("SEC-D03", "SEC-A06")
+def test_who_shows_bad_tokens_is_slowed_by_these_alone(place):
+    gate = Gate(place.app.services, Limits(Rates(failures="2/minute")))
+    peer, spy = Peer(address()), Spy()
+
+    def good():
+        return place.credentials(place.token(Role.OPERATOR))
+
+    for _ in range(5):
+        gate.call(operation(spy), {}, good(), peer)
+    for _ in range(2):
+        with pytest.raises(Unauthenticated):
+            gate.call(operation(spy), {}, Credentials(Secret("x")), peer)
+    with pytest.raises(Throttled):
+        gate.call(operation(spy), {}, good(), peer)
+    gate.call(operation(spy), {}, good(), Peer(address()))
+    assert len(spy.calls) == 6
+
+
+@pytest.mark.security
 @pytest.mark.req("SEC-L02")
 @pytest.mark.parametrize(
     ("fault", "result"),

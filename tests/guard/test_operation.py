@@ -31,18 +31,35 @@ def test_the_places_of_a_path_are_its_fields():
 @pytest.mark.req("SEC-Z01")
 def test_an_operation_cannot_be_changed_once_it_is_made():
     made = Operation("thing.do", Permission.SELF, Http("GET", "/things"), Nothing, Nothing, do, audited=False)
-    for name in ("permission", "audited", "call", "pending"):
+    for name in ("permission", "audited", "call", "tokens"):
         with pytest.raises(FrozenInstanceError):
             setattr(made, name, None)
 
 
 @pytest.mark.security
 @pytest.mark.req("SEC-Z01")
-def test_working_in_a_tenant_is_the_default_and_a_pending_password_not():
+def test_working_in_a_tenant_and_having_signed_in_are_the_default():
     made = Operation("thing.do", Permission.SELF, Http("GET", "/things"), Nothing, Nothing, do, audited=False)
     assert made.tenant is True
-    assert made.pending is False
-    assert {each.name for each in OPERATIONS if each.pending} == {"session.password", "session.logout"}
+    assert made.tokens == {"signed in"}
+    assert made.fresh is False
+    early = {each.name: set(each.tokens) for each in OPERATIONS if each.tokens != {"signed in"}}
+    assert early == {
+        "session.password": {"signed in", "password"},
+        "session.logout": {"signed in", "password", "enrol"},
+        "session.factor": {"factor"},
+        "factor.begin": {"signed in", "enrol"},
+        "factor.confirm": {"signed in", "enrol"},
+    }
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A12")
+def test_what_is_dangerous_needs_a_proof_of_the_last_minutes():
+    assert {each.name for each in OPERATIONS if each.fresh} == {
+        "tenant.create", "user.create", "user.deactivate", "secret.set", "secret.delete", "factor.begin", "factor.remove",
+        "factor.codes", "factor.reset", "policy.set", "system.rotate",
+    }  # fmt: skip
 
 
 @pytest.mark.security

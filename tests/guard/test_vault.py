@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sluicegate.base.errors import Corrupt, Invalid, Missing, SluiceError
 from sluicegate.base.principal import Role
 from sluicegate.base.secret import Secret
+from sluicegate.crypto import envelope
 from sluicegate.crypto.keys import new_key
 from sluicegate.guard.vault import RESERVED, Vault
 
@@ -47,12 +48,31 @@ def test_another_root_key_opens_nothing_and_says_no_more_than_that(place, vault)
 
 @pytest.mark.security
 @pytest.mark.req("SEC-V08")
-def test_a_fingerprint_tells_change_and_nothing_else(place, vault):
+def test_a_fingerprint_tells_change_and_confirms_no_guess(place, vault):
+    """An Editor who guesses somebody's secret sets the guess under another name, and compares."""
+
+    def print_of(tenant, name, text):
+        vault.put(place.scope(tenant), name, Secret(text))
+        return next(each.fingerprint for each in place.scope(tenant).secrets().list() if each.name == name)
+
+    prints = [print_of("north", "theirs", "hunter2")]
+    assert [each.fingerprint for each in place.scope("north").secrets().list() if each.name == "theirs"] == prints
+    prints += [print_of("north", name, "hunter2") for name in ("guess", "guess", "theirs")]
+    prints += [print_of("south", "theirs", "hunter2"), print_of("north", "theirs", "changed")]
+    assert len(set(prints)) == len(prints)
+    assert {len(each) for each in prints} == {16}
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V08")
+def test_a_fingerprint_is_bound_to_its_record(place, vault):
+    """Salt, name and version count, each by itself."""
     north, south = place.scope("north"), place.scope("south")
-    prints = {vault.fingerprint(north, Secret(text)) for text in ("a", "b", "a")}
-    assert len(prints) == 2
-    assert vault.fingerprint(north, Secret("a")) != vault.fingerprint(south, Secret("a"))
-    assert Vault(new_key(), place.app.services.audit).fingerprint(north, Secret("a")) not in prints
+    prints = {vault._fingerprint(*each) for each in (
+        (north, "a", 1, b"sealed"), (north, "b", 1, b"sealed"), (north, "a", 2, b"sealed"), (north, "a", 1, b"other"),
+        (south, "a", 1, b"sealed"))}  # fmt: skip
+    assert len(prints) == 5
+    assert Vault(new_key(), place.app.services.audit)._fingerprint(north, "a", 1, b"sealed") not in prints
 
 
 @pytest.mark.security
@@ -122,3 +142,80 @@ def test_many_writers_at_once_leave_one_that_opens(fresh):
     assert len(set(versions)) == len(versions) >= 1
     assert set(told) - set(versions) <= {"conflict"}
     assert vault.use(fresh.scope("north"), "raced", purpose="a test").reveal() in "012345"
+
+
+# -- what a ciphertext is bound to: each part by itself, behind the other walls ------------------------------------------
+
+
+def lay(place, vault, parts, key, *, field="value"):
+    """Put a record into the store that was sealed for ``parts`` with the tenant's own key."""
+    record = new_key()
+    wrapped = envelope.wrap(key, record, parts)
+    sealed = envelope.encrypt(record, b"laid", (*parts, field))
+    place.scope("north").secrets().put("bound", wrapped, sealed, "")
+
+
+def parts_of(place, version):
+    return ["S1", "secret", place.tenants["north"], "bound", str(version), "1"]
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V03", "SEC-V04")
+@pytest.mark.parametrize("part", [None, *range(6), "field"])
+def test_a_record_opens_only_with_every_part_it_was_sealed_for(place, vault, part):
+    """Suite, kind, tenant, name, version, version of the tenant's key, field: with all of them right it opens."""
+    _, key = vault._tenant_key(place.scope("north"))
+    parts = parts_of(place, place.scope("north").secrets().next_version("bound"))
+    if isinstance(part, int):
+        parts[part] = place.tenants["south"] if part == 2 else parts[part] + "0"
+    lay(place, vault, parts, key, field="password" if part == "field" else "value")
+    if part is None:
+        assert vault.use(place.scope("north"), "bound", purpose="a test").reveal() == "laid"
+        return
+    with pytest.raises(Corrupt, match="Stored data does not verify"):
+        vault.use(place.scope("north"), "bound", purpose="a test")
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V03")
+def test_a_record_of_another_tenant_does_not_open_even_under_the_same_key(fresh):
+    """As after a careless copy of an installation: two tenants share a key, and somebody moves rows with SQL."""
+    vault, key = fresh.app.services.vault, new_key()
+    for tenant in ("north", "south"):
+        wrapped = envelope.wrap(vault._root, key, ("S1", "tenant-key", fresh.tenants[tenant], "1"))
+        fresh.scope(tenant).secrets().put_tenant_key(1, wrapped)
+    vault.put(fresh.scope("south"), "a", Secret("south's"))
+    theirs = fresh.scope("south").secrets().get("a")
+    fresh.scope("north").secrets().put("a", theirs.wrapped, theirs.ciphertext, theirs.fingerprint)
+    assert vault.use(fresh.scope("south"), "a", purpose="a test").reveal() == "south's"
+    with pytest.raises(Corrupt):
+        vault.use(fresh.scope("north"), "a", purpose="a test")
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V03")
+@pytest.mark.parametrize("part", [None, *range(4)])
+def test_a_tenants_key_opens_only_with_every_part_it_was_sealed_for(fresh, part):
+    vault = fresh.app.services.vault
+    parts = ["S1", "tenant-key", fresh.tenants["north"], "1"]
+    if part is not None:
+        parts[part] = fresh.tenants["south"] if part == 2 else parts[part] + "0"
+    fresh.scope("north").secrets().put_tenant_key(1, envelope.wrap(vault._root, new_key(), parts))
+    if part is None:
+        vault.put(fresh.scope("north"), "a", Secret("x"))
+        assert vault.use(fresh.scope("north"), "a", purpose="a test").reveal() == "x"
+        return
+    with pytest.raises(Corrupt):
+        vault.put(fresh.scope("north"), "a", Secret("x"))
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V03")
+def test_nothing_new_is_sealed_under_another_tenants_key(fresh):
+    """South's key laid in north's place would let south's keeper read all that north sets from then on."""
+    vault = fresh.app.services.vault
+    vault.put(fresh.scope("south"), "a", Secret("x"))
+    _, wrapped = fresh.scope("south").secrets().tenant_key()
+    fresh.scope("north").secrets().put_tenant_key(1, wrapped)
+    with pytest.raises(Corrupt):
+        vault.put(fresh.scope("north"), "a", Secret("x"))

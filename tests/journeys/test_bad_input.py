@@ -212,7 +212,7 @@ def test_cycle(folder):
 
 def test_missing_file(folder):
     folder.flow("read: { name: rows, connection: here, item: gone.csv }", WRITE)
-    folder.refuses(code="failed", where="step rows", says="gone.csv")
+    folder.refuses(code="missing_file", where="step rows", says="gone.csv")
 
 
 def test_truncated_gzip(folder):
@@ -266,7 +266,7 @@ def test_wrong_password(folder, postgres):
     )
     folder.flow("read: { name: rows, connection: pg, item: pg_class }", WRITE, head=head)
     exit_code, error, whole = folder.run(SLUICE_SECRET_PG_PASSWORD="not-the-password-canary")
-    assert (exit_code, error["code"]) == (1, "failed")
+    assert (exit_code, error["code"]) == (1, "sign_in_refused")
     assert error["title"] == f"The database refuses user {postgres.user!r} or its password."
     assert error["where"].startswith("step rows")
     assert "not-the-password-canary" not in whole

@@ -28,16 +28,16 @@ def test_a_body_gives_the_same_definition():
 @pytest.mark.parametrize(
     ("text", "place", "message"),
     [
-        ("kind: flow\nname: f\nsteps: []\nbogus: 1\n", "f.yaml:1", "bogus: unknown key"),
+        ("kind: flow\nname: f\nsteps: []\nbogus: 1\n", "f.yaml:4, flow f", ": bogus: unknown key$"),
         ("kind: flow\nname: f\nname: g\nsteps: []\n", "f.yaml:3", "stands twice"),
         ("kind: zap\nname: f\n", "f.yaml:1", "unknown kind"),
-        ("kind: flow\nname: NOT OK\nsteps: []\n", "f.yaml:1", "name"),
-        ("kind: connection\nname: c\ntype: zap\n", "f.yaml:1", "unknown connection type"),
+        ("kind: flow\nname: NOT OK\nsteps: []\n", "f.yaml:2", ": name: is not a name"),
+        ("kind: connection\nname: c\ntype: zap\n", "f.yaml:3, connection c", "unknown connection type"),
         ("kind: connection\nname: c\n", "f.yaml:1", "type: is required"),
         ("a: [1\n", "f.yaml:2", "not YAML"),
         ("just text\n", "f.yaml:1", "a document is a map"),
-        (f"{FLOW}---\n{FLOW}", "f.yaml", "stands twice"),
-        ("kind: recipient\nname: r\nrecipient: AGE-SECRET-KEY-1QQQ\n", "f.yaml:1", "secret half"),
+        (f"{FLOW}---\n{FLOW}", "f.yaml:6", "stands twice"),
+        ("kind: recipient\nname: r\nrecipient: AGE-SECRET-KEY-1QQQ\n", "f.yaml:3, recipient r", "secret half"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(text, place, message):
@@ -98,11 +98,11 @@ def test_any_text_gives_documents_or_one_clear_error(text):
 def test_names_used_are_connections_and_recipients():
     text = (
         "kind: flow\nname: f\nsteps:\n- read: {name: a, connection: c, item: x.csv}\n"
-        "- archive: {from: a, connection: d, item: x.parquet, seal: {to: [dpo, age1xyz]}}\n"
+        "- archive:\n    from: a\n    connection: d\n    item: x.parquet\n    seal: {to: [dpo, age1xyz]}\n"
     )
     found = document.read(text, where="x")
     assert list(document.names_used(found)) == [
-        ("connection", "c", "x:1"),
-        ("connection", "d", "x:1"),
-        ("recipient", "dpo", "x:1"),
+        ("connection", "c", "x:4"),
+        ("connection", "d", "x:7"),
+        ("recipient", "dpo", "x:9"),
     ]

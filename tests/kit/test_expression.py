@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from sluicegate.base.errors import Invalid, SluiceError, UnknownColumn
 from sluicegate.kit import expression
+from sluicegate.kit.columns import Columns
 
-COLUMNS = ["a", "b", "Carrier", "delay", 'we"ird', "d"]
+COLUMNS = Columns("t", {name: name for name in ("a", "b", "Carrier", "delay", 'we"ird', "d")})
+TWINS = Columns("t", {"id": "c0", "ID": "c1", "Name": "c2"})
 
 
 @pytest.mark.parametrize(
@@ -71,10 +73,21 @@ def test_huge_expressions_end_quickly_with_an_error(text):
 
 
 @pytest.mark.security
-def test_quoting_keeps_any_name_a_name():
-    assert expression.quote('x"; drop table t') == '"x""; drop table t"'
-    with pytest.raises(Invalid):
-        expression.quote("a\0b")
+@pytest.mark.parametrize(
+    ("text", "sql"), [("id", '("c0")'), ("ID", '("c1")'), ('"ID"', '("c1")'), ("name", '("c2")'), ("iD + NAME", None)]
+)
+def test_a_name_means_one_column_or_none(text, sql):
+    if sql is None:
+        with pytest.raises(UnknownColumn, match=r"'iD' can mean 'id' or 'ID'"):
+            expression.parse(text).sql(TWINS)
+    else:
+        assert expression.parse(text).sql(TWINS) == sql
+
+
+def test_a_name_in_quotes_is_taken_as_it_is():
+    with pytest.raises(UnknownColumn, match="no column 'name'") as caught:
+        expression.parse('"name"').sql(TWINS)
+    assert "'Name'" in caught.value.hint
 
 
 @pytest.mark.security
@@ -88,3 +101,20 @@ def test_any_text_is_an_expression_or_one_clear_error(text):
     else:
         assert sql.startswith("(")
         assert ";" not in sql.replace("';'", "") or "'" in sql or '"' in sql
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-P01")
+@pytest.mark.parametrize(
+    "text",
+    ["a + (select 1)", "exists (select 1)", "a in (select b from t)", "a = (select a from t union select 2)",
+     "coalesce((select max(a) from t), 1)", "case when (from t) then 1 else 2 end", "not exists (from t)"],
+)  # fmt: skip
+def test_no_query_is_taken_even_if_the_list_of_nodes_grows(monkeypatch, text):
+    """The refusal of queries stands by itself: without it a query reads any table, the inputs of other steps too."""
+    from sqlglot import exp
+
+    everything = {name for name in dir(exp) if isinstance(getattr(exp, name), type)} - {"Star", "Alias", "Window"}
+    monkeypatch.setattr(expression, "NODES", frozenset(everything))
+    with pytest.raises(Invalid, match="a query is not allowed"):
+        expression.parse.__wrapped__(text)

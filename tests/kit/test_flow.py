@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import date
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from sluicegate.base.errors import Invalid
-from sluicegate.kit.flow import Flow, digest, fill, unused
+from sluicegate.kit.flow import Flow, Param, Value, digest, fill, unused
 
 
 def flow(*steps: dict, params: dict | None = None) -> Flow:
@@ -64,6 +65,33 @@ def test_parameters_are_typed_and_complete():
     ):
         with pytest.raises(Invalid, match=message):
             found.values(bad)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-P09")
+@settings(max_examples=300)
+@given(
+    st.sampled_from(["bool", "int64", "float64", "text", "date", "timestamp", "decimal"]),
+    st.text() | st.text(st.characters(categories=["Cs", "Cc", "Nd"])) | st.integers() | st.floats()
+    | st.integers(min_value=10**30, max_value=10**4200).map(str) | st.from_regex(r"-?[0-9]{1,9}[eE][+-]?[0-9]{1,9}"),
+)  # fmt: skip
+def test_a_value_that_is_taken_fits_every_place_it_goes_to(type_, value):
+    try:
+        found: Value = Param(type=type_).read(value)
+    except ValueError:
+        return
+    said = str(found) if not isinstance(found, bool | int | float) else found
+    assert json.loads(json.dumps(said, allow_nan=False)) == said
+    assert b"\0" not in str(said).encode()
+    assert type(found) is not int or abs(found) <= 1 << 63
+
+
+@pytest.mark.parametrize(
+    ("type_", "default"), [("int64", 1 << 63), ("date", "soon"), ("text", "\0"), ("float64", "nan")]
+)
+def test_a_default_must_fit_too(type_, default):
+    with pytest.raises(ValidationError, match="must be"):
+        Param(type=type_, default=default)
 
 
 def test_items_are_filled_from_parameters():

@@ -38,7 +38,19 @@ def test_a_marker_tells_runs_and_segments_apart():
 
 
 def test_a_reject_holds_what_is_needed_to_find_and_mend_the_row():
-    assert Reject._fields == ("line", "column", "reason", "raw")
+    assert Reject._fields == ("line", "column", "reason", "raw", "row")
+
+
+@pytest.mark.parametrize(
+    ("reject", "place"),
+    [
+        (Reject(3, "a", "odd", "x"), "line 3, column a"),
+        (Reject(None, "a", "odd", "x", 7), "row 7, column a"),
+        (Reject(None, None, "odd", "x"), ""),
+    ],
+)
+def test_a_reject_is_placed_by_the_line_when_it_is_known_and_else_by_the_row(reject, place):
+    assert reject.place() == place
 
 
 def test_a_stage_is_told_by_what_it_has():

@@ -113,7 +113,8 @@ def test_an_unknown_option_of_a_format_is_placed():
 
 def test_the_shapes_alone_do_nothing():
     assert Step().inputs == ()
-    assert Transform().params() == ()
+    assert Transform().params() == {}
+    assert Step().check_text() is None
     for act in (lambda: Transform().query({}), Transform().check_text, lambda: Transform().outputs({}),
                 lambda: Check().split(None, 0), lambda: Check().check_columns([])):  # fmt: skip
         with pytest.raises(NotImplementedError):

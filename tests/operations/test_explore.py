@@ -125,3 +125,21 @@ def test_a_test_that_fails_does_not_tell_the_secret_and_loopback_stays_shut(plac
 def test_a_run_without_rejects_shows_none(place, operator):
     got = place.call("run.rejects", {"id": place.a_run("north")}, operator)
     assert (got.items, got.total) == ((), 0)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-D05")
+def test_a_preview_of_wide_rows_is_bounded_and_says_so(place, operator):
+    source = DOCUMENTS.split("---\n")[2].replace("exp-flow", "exp-wide").replace("in.csv", "wide.csv")
+    place.call("definition.apply", {"source": source}, place.token(Role.EDITOR))
+    folder = place.settings.data / place.tenants["north"]
+    (folder / "wide.csv").write_text("id,text\n" + "".join(f"{each},{'x' * 90_000}\n" for each in range(300)))
+    got = place.call("flow.preview", {"name": "exp-wide", "step": "rows", "limit": 300}, operator)
+    assert 200 < len(got.rows) < 300
+    assert got.rows[0][1].startswith("x" * 16_384)
+    assert got.cut == (
+        f"Values of more than 16384 characters are cut. Only {len(got.rows)} rows are shown: more would take over 4 MiB."
+    )
+    assert len(got.model_dump_json()) < 5 << 20
+    few = place.call("flow.preview", {"name": "exp-flow", "step": "rows", "limit": 3}, operator)
+    assert (len(few.rows), few.cut) == (3, "")

@@ -7,6 +7,8 @@ import pytest
 from sluicegate.base.errors import Conflict, Invalid, Missing
 from sluicegate.base.model import new_id
 from sluicegate.base.principal import Role
+from sluicegate.engine.events import Events
+from sluicegate.engine.recorder import Recorder
 from sluicegate.store.runs import State
 
 DOCUMENTS = """\
@@ -165,3 +167,103 @@ def test_a_page_has_a_form_and_a_largest_size(place, operator, operation, ask):
 def test_a_run_is_told_no_more_than_a_hundred_things(place, operator):
     with pytest.raises(Invalid, match="params"):
         place.call("run.start", {"name": "copy", "params": {f"p{each}": 1 for each in range(101)}}, operator)
+
+
+# -- rows are for those who may read rows ------------------------------------------------------------------------------
+
+CANARY = "CANARY-91000"
+VALUES = """\
+kind: connection
+name: here
+type: files
+root: .
+---
+kind: connection
+name: base
+type: sqlite
+path: base.db
+---
+kind: flow
+name: cast
+steps:
+  - read: { name: rows, connection: here, item: pay.csv }
+  - map: { name: typed, from: rows, columns: { id: id, pay: "cast(pay as integer)" } }
+  - write: { name: out, from: typed, connection: here, item: out.csv }
+---
+kind: flow
+name: keys
+steps:
+  - read: { name: rows, connection: here, item: twice.csv }
+  - write: { name: out, from: rows, connection: base, item: pays, mode: { type: merge, keys: [pay] } }
+---
+kind: flow
+name: shape
+steps:
+  - read:
+      name: rows
+      connection: here
+      item: pay.csv
+      format: { type: csv, columns: { id: int64, pay: int64 } }
+      on_reject: skip
+      max_rejects: 0
+  - write: { name: out, from: rows, connection: here, item: out.csv }
+---
+kind: flow
+name: skip
+steps:
+  - read:
+      name: rows
+      connection: here
+      item: pay.csv
+      format: { type: csv, columns: { id: int64, pay: int64 } }
+      on_reject: skip
+  - write: { name: out, from: rows, connection: here, item: out.csv }
+"""
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z07")
+@pytest.mark.parametrize("flow", ["cast", "keys", "shape", "skip"])
+def test_values_of_rows_are_told_only_to_those_who_may_read_rows(engine, flow):
+    engine.call("definition.apply", {"source": VALUES}, engine.token(Role.EDITOR))
+    folder = engine.settings.data / engine.tenants["north"]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "pay.csv").write_text(f"id,pay\n1,{CANARY}\n")
+    (folder / "twice.csv").write_text(f"id,pay\n1,{CANARY}\n2,{CANARY}\n")
+    operator, viewer = engine.token(Role.OPERATOR), engine.token(Role.VIEWER)
+    run = engine.call("run.start", {"name": flow}, operator).id
+    whole = finish(engine, run, operator)
+    asks = [("run.get", {"id": run}), ("run.list", {}), ("run.events", {"id": run})]
+    for who in (viewer, engine.token(Role.SUPERADMIN)):
+        for name, ask in asks:
+            assert CANARY not in engine.call(name, ask, who).model_dump_json()
+    seen, events = engine.call("run.get", {"id": run}, viewer), engine.call("run.events", {"id": run}, viewer).items
+    assert (seen.state, seen.counts) == (whole.state, whole.counts)
+    if flow == "skip":
+        assert seen.state == "finished_with_rejects"
+        (reject,) = [each.body for each in events if each.kind == "reject"]
+        assert (reject["step"], reject["line"], reject["column"]) == ("rows", 2, "pay")
+        told = [each.body for each in engine.call("run.events", {"id": run}, operator).items if each.kind == "reject"]
+        assert CANARY in told[0]["reason"]
+        return
+    assert CANARY in whole.error["title"], "who may read rows is told, so that the row can be mended"
+    assert {name: seen.error[name] for name in ("code", "where")} == {
+        name: whole.error[name] for name in ("code", "where")
+    }
+    assert seen.error["title"] == "A value does not fit."
+    told = [
+        each.body["message"] for each in engine.call("run.events", {"id": run}, operator).items if each.kind == "log"
+    ]
+    assert any(CANARY in each for each in told)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z07")
+def test_what_plugins_say_in_the_log_is_for_those_who_may_read_rows(place, operator):
+    run = place.a_run("north")
+    Recorder(place.scope("north"), Events(), run)("log", {"level": "info", "message": CANARY, "why": CANARY})
+    place.scope("north").runs().event(run, "log", {"level": "warning", "message": "The run goes on after a restart."})
+    said, ours = place.call("run.events", {"id": run}, place.token(Role.VIEWER)).items
+    assert CANARY not in said.model_dump_json()
+    assert ours.body["message"] == "The run goes on after a restart."
+    assert CANARY in place.call("run.events", {"id": run}, operator).model_dump_json()

@@ -39,7 +39,7 @@ def test_whatever_changes_something_or_shows_data_is_audited():
 @pytest.mark.parametrize("operation", AUDITED, ids=lambda each: each.name)
 def test_each_call_is_asked_and_ended_once(place, operation):
     who = place.people["north", Role.SUPERADMIN if operation.permission == "tenant:manage" else Role.ADMINISTRATOR]
-    token, before, system = place.token(who), place.head(), place.head(None)
+    token, before, system = place.token_for(operation.name, who), place.head(), place.head(None)
     try:
         place.call(operation, ask_for(operation.name), token, peer="10.99.0.1")
         ended = "ok"
@@ -140,7 +140,8 @@ def broken(monkeypatch, when):
 @pytest.mark.req("SEC-L02")
 @pytest.mark.parametrize("operation", AUDITED, ids=lambda each: each.name)
 def test_what_cannot_be_put_on_record_is_not_done(place, monkeypatch, operation):
-    token = place.token(Role.SUPERADMIN if operation.permission == "tenant:manage" else Role.ADMINISTRATOR)
+    role = Role.SUPERADMIN if operation.permission == "tenant:manage" else Role.ADMINISTRATOR
+    token = place.token_for(operation.name, role)
     database = place.home / "store.db"
     with sqlite3.connect(database) as connection:
         before = list(connection.iterdump())

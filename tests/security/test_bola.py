@@ -40,7 +40,8 @@ def north(place: Place) -> dict[str, str]:
     place.call("definition.apply", {"source": NORTH}, admin)
     run = place.a_run("north", "north-flow")
     place.scope("north").runs().event(run, "log", {"message": "a canary of north"})
-    return {"run": run, "user": place.people["north", Role.VIEWER].id, "tenant": place.tenants["north"]}
+    mine = place.call("factor.begin", {}, place.token(Role.VIEWER)).id
+    return {"factor": mine, "run": run, "user": place.people["north", Role.VIEWER].id, "tenant": place.tenants["north"]}
 
 
 def rows(place: Place, tenant: str) -> dict[str, list[tuple[object, ...]]]:
@@ -79,6 +80,9 @@ ATTACKS = {
     "run.cancel": {"id": "run"},
     "run.rejects": {"id": "run"},
     "user.deactivate": {"id": "user"},
+    "factor.confirm": {"id": "factor", "code": "000000"},
+    "factor.remove": {"id": "factor"},
+    "factor.reset": {"id": "user"},
 }
 """Every operation that takes a name or an id, with north's."""
 

@@ -11,11 +11,14 @@ from starlette.routing import Route
 
 from sluicegate.base.errors import Denied, Invalid, SluiceError, Unauthenticated
 from sluicegate.base.permission import Permission, Public
-from sluicegate.base.principal import Role
+from sluicegate.base.principal import Credentials, Peer, Principal, Role
+from sluicegate.base.secret import Secret
+from sluicegate.crypto.dpop import ProofKey
 from sluicegate.guard import gate, policy
 from sluicegate.guard.operation import Http, Nothing, Operation
+from sluicegate.guard.tokens import ENROL, FACTOR
 from sluicegate.operations import OPERATIONS
-from tests.fixtures.server import BY_NAME
+from tests.fixtures.server import BY_NAME, address
 from tests.security.asks import ask_for
 
 HERE = Path(__file__).parent
@@ -57,7 +60,7 @@ def test_a_row_says_yes_or_no_to_each_role():
 @pytest.mark.parametrize("operation", NAMES)
 def test_each_role_gets_what_the_matrix_says(place, operation):
     for role, letter in ORDER.items():
-        token, before = place.token(role), place.head()
+        token, before = place.token_for(operation, role), place.head()
         got = outcome(place, operation, token)
         written = [(each["action"], each["result"]) for each in place.records(after=before)]
         if letter in MATRIX[operation]:
@@ -105,7 +108,7 @@ def test_who_must_choose_a_password_can_do_nothing_else(place, operation):
 @pytest.mark.req("SEC-Z02")
 @pytest.mark.parametrize("operation", NAMES)
 def test_a_superadmin_without_a_tenant_touches_no_tenant(place, operation):
-    got = outcome(place, operation, place.token(Role.SUPERADMIN, None))
+    got = outcome(place, operation, place.token_for(operation, Role.SUPERADMIN, None))
     if BY_NAME[operation].tenant:
         expected = "invalid" if "S" in MATRIX[operation] else "denied"
         assert got == expected
@@ -114,10 +117,33 @@ def test_a_superadmin_without_a_tenant_touches_no_tenant(place, operation):
 
 
 @pytest.mark.security
+@pytest.mark.req("SEC-Z02", "SEC-A12", "SEC-T17")
+@pytest.mark.parametrize("operation", NAMES)
+@pytest.mark.parametrize("purpose", [FACTOR, ENROL], ids=["factor", "enrol"])
+def test_who_owes_a_second_factor_can_do_nothing_else(place, operation, purpose):
+    who = place.people["north", Role.ADMINISTRATOR]
+    principal = Principal(who.id, place.tenants["north"], who.role, key=place.key.thumbprint)
+    services = place.app.services
+    token = services.tokens.mint(purpose, principal, services.revocation.newest())[0].reveal()
+    standing = "factor" if purpose is FACTOR else "enrol"
+    assert (outcome(place, operation, token) != "unauthenticated") == (standing in BY_NAME[operation].tokens)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z02", "SEC-T12")
+@pytest.mark.parametrize("operation", NAMES)
+def test_no_token_works_without_the_key_it_is_bound_to(place, operation):
+    token, peer = Secret(place.token_for(operation, Role.ADMINISTRATOR)), Peer(address())
+    method = BY_NAME[operation].http.method
+    other = place.credentials(token, method, ProofKey.new())
+    for told in (Credentials(token), other, replace(place.credentials(token, method), method="PATCH")):
+        with pytest.raises(Unauthenticated):
+            place.app.gate.call(BY_NAME[operation], ask_for(operation), told, peer)
+
+
+@pytest.mark.security
 @pytest.mark.req("SEC-Z02")
 def test_a_scope_narrows_a_role_and_never_widens_it(place):
-    from sluicegate.base.principal import Principal
-
     tenant = place.tenants["north"]
     narrow = Principal("k", tenant, Role.VIEWER, scopes=frozenset({Permission.RUN_READ, Permission.USER_MANAGE}))
     assert policy.permissions(narrow) == (Permission.RUN_READ,)

@@ -3,7 +3,13 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from sluicegate.conformance.step import WritingSuite
 from sluicegate.steps.archive import Archive
+
+
+class TestArchive(WritingSuite):
+    plugin = Archive
+    whole = {"name": "a", "from": "rows", "connection": "c", "item": "x.parquet", "seal": {"to": ["dpo"]}}
 
 
 @pytest.mark.security

@@ -4,8 +4,17 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from sluicegate.base.errors import DataError, UnknownColumn
+from sluicegate.base.errors import DataError, Invalid, UnknownColumn
+from sluicegate.conformance.step import CheckSuite
 from sluicegate.steps.check import Check
+
+
+class TestCheck(CheckSuite):
+    plugin = Check
+    whole = {"name": "c", "from": "rows", "rules": [{"column": "n", "between": [0, 5], "not_null": True}]}
+
+    def batch(self):
+        return BATCH
 
 
 def check(*rules: dict) -> Check:
@@ -28,7 +37,7 @@ BATCH = pa.RecordBatch.from_pydict({"n": pa.array([1, None, 700, -5], pa.int16()
 def test_rules_let_the_right_rows_pass(rule, kept):
     good, bad = check(rule).split(BATCH, 10)
     assert good.equals(BATCH.take(pa.array(kept)))
-    assert [each.line for each in bad] == [10 + row for row in range(4) if row not in kept]
+    assert [each.row for each in bad] == [10 + row for row in range(4) if row not in kept]
 
 
 def test_a_reject_tells_column_reason_and_the_row():
@@ -67,3 +76,20 @@ def test_evil_patterns_take_no_time():
     batch = pa.RecordBatch.from_pydict({"t": ["a" * 50_000 + "!"]})
     good, bad = check({"column": "t", "matches": "(a+)+"}).split(batch, 1)
     assert (good.num_rows, len(bad)) == (0, 1)
+
+
+def test_a_reject_claims_no_line_of_a_file():
+    _, bad = check({"column": "n", "between": [0, 600]}).split(BATCH, 10)
+    assert [each.place() for each in bad] == ["row 12, column n", "row 13, column n"]
+
+
+@pytest.mark.security
+@pytest.mark.parametrize("text", ["(", "a++", "(?=x)", "[a"])
+def test_a_pattern_that_re2_cannot_read_is_told_before_any_row(text):
+    with pytest.raises((ValidationError, Invalid), match="not a regular expression"):
+        check({"column": "t", "matches": text}).check_columns(["t"])
+
+
+def test_a_type_is_told_in_our_words():
+    with pytest.raises(DataError, match="does not fit a column of type text"):
+        check({"column": "t", "between": [1, 2]}).split(BATCH, 1)

@@ -3,7 +3,13 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from sluicegate.conformance.step import ReadingSuite
 from sluicegate.steps.read import Read
+
+
+class TestRead(ReadingSuite):
+    plugin = Read
+    whole = {"name": "r", "connection": "c", "item": "x-{day}.csv", "format": {"type": "csv", "nulls": ["NA"]}}
 
 
 def test_a_bare_word_is_a_format():

@@ -36,6 +36,8 @@ def fill(scope: Scope, system: System) -> tuple[str, str]:
     scope.ledger().append({"action": "a", "who": "w"}, link)
     system.ledger().append({"action": "a", "who": "w"}, link)
     system.grants().open(user.id, scope.tenant, os.urandom(8), "key", expires=2e9, absolute=2e9)
+    system.factors().add(user.id, scope.tenant, "app", b"sealed")
+    system.factors().put_codes(user.id, scope.tenant, [os.urandom(8)])
     system.marks().raise_user(user.id)
     system.blobs().put("k", b"v")
     system.workers().beat("e")

@@ -33,7 +33,7 @@ def names(connection):
 
 
 def add(connection, name):
-    connection.execute(text(f"INSERT INTO tenants VALUES ('{name}', '{name}', 'active', 0, 0)"))
+    connection.execute(text(f"INSERT INTO tenants VALUES ('{name}', '{name}', 'active', 0, 0, '{{}}')"))
 
 
 @pytest.mark.security

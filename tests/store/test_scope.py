@@ -90,6 +90,7 @@ ATTACKS = {
         "get": [("s",)],
         "delete": [("s",)],
         "list": [()],
+        "moments": [()],
         "tenant_key": [()],
         "next_version": [("s",)],
         "put": [("s", b"mine", b"mine", "mine")],
@@ -135,7 +136,7 @@ NAMED = {(kind, name) for kind in (Definitions, Secrets) for name in ("get", "ve
 # What a call that names nothing of his own tells an attacker: nothing is there, his is the first.
 FIRST = {
     (Definitions, "list"): [], (Definitions, "list_flows"): (), (Definitions, "history"): [], (Definitions, "put"): (1, True), (Definitions, "put_many"): [(2, True)],
-    (Secrets, "list"): [], (Secrets, "tenant_key"): None, (Secrets, "next_version"): 1, (Secrets, "put"): 1,
+    (Secrets, "list"): [], (Secrets, "moments"): {}, (Secrets, "tenant_key"): None, (Secrets, "next_version"): 1, (Secrets, "put"): 1,
     (Secrets, "put_tenant_key"): None,
     (Runs, "list"): [], (Runs, "snapshot"): {}, (Runs, "put_snapshot"): None,
     (People, "list"): [],

@@ -6,7 +6,10 @@ import { WhoContext } from "./may";
 import { Bootstrap } from "./pages/Bootstrap";
 import { ChangePassword } from "./pages/ChangePassword";
 import { Door } from "./pages/Door";
+import { Factor } from "./pages/Factor";
+import { Factors } from "./pages/Factors";
 import { SignIn } from "./pages/SignIn";
+import { StepUp } from "./parts/StepUp";
 import { Trouble } from "./parts/Trouble";
 import { queries } from "./queries";
 import { session } from "./session";
@@ -29,6 +32,8 @@ export function App(): ReactNode {
   if (phase === "waiting") return <Door title="Signing in…">{null}</Door>;
   if (phase === "in") return <Inside />;
   if (phase === "change") return <ChangePassword forced />;
+  if (phase === "factor") return <Factor />;
+  if (phase === "enrol") return <Factors forced />;
   return <Outside notice={notice} />;
 }
 
@@ -71,6 +76,7 @@ function Inside(): ReactNode {
       <Suspense fallback={<Door title="Signing in…">{null}</Door>}>
         <Rooms />
       </Suspense>
+      <StepUp />
     </WhoContext>
   );
 }

@@ -6,6 +6,7 @@ import { Audit } from "./pages/Audit";
 import { ChangePassword } from "./pages/ChangePassword";
 import { DefinitionPage, NewDefinition } from "./pages/Definition";
 import { Definitions } from "./pages/Definitions";
+import { Factors } from "./pages/Factors";
 import { RunPage } from "./pages/Run";
 import { Runs } from "./pages/Runs";
 import { Secrets } from "./pages/Secrets";
@@ -56,14 +57,15 @@ export default function Rooms(): ReactNode {
   const groups = roomsOf(who);
   const home = groups[0]?.[0]?.path;
   const has = (path: string) => groups.some((group) => group.some((room) => room.path === path));
-  const [changing, setChanging] = useState(false);
-  if (changing) return <ChangePassword onDone={() => setChanging(false)} />;
+  const [own, setOwn] = useState<"password" | "factors">();
+  if (own === "password") return <ChangePassword onDone={() => setOwn(undefined)} />;
+  if (own === "factors") return <Factors onDone={() => setOwn(undefined)} />;
   return (
     <div className="shell">
       <a className="skip" href="#main">
         Skip to the content
       </a>
-      <Nav who={who} groups={groups} home={home ?? "/"} onPassword={() => setChanging(true)} />
+      <Nav who={who} groups={groups} home={home ?? "/"} onOwn={setOwn} />
       <Switch>
         {SHELVED.filter((shelf) => has(`/${shelf}`)).flatMap((shelf) => [
           <Route key={shelf} path={`/${shelf}`} children={() => <Definitions key={shelf} shelf={shelf} />} />,
@@ -109,10 +111,10 @@ interface NavShown {
   who: Who;
   groups: Room[][];
   home: string;
-  onPassword: () => void;
+  onOwn: (page: "password" | "factors") => void;
 }
 
-function Nav({ who, groups, home, onPassword }: NavShown): ReactNode {
+function Nav({ who, groups, home, onOwn }: NavShown): ReactNode {
   const [location, move] = useLocation();
   const leave = () => {
     // Signed out here even if the server cannot be told. The next person starts at the start, not on this one's page.
@@ -149,8 +151,11 @@ function Nav({ who, groups, home, onPassword }: NavShown): ReactNode {
         <strong>{who.name || who.email}</strong>
         <span>{roleWords(who.role)}</span>
         <div className="nav-foot-acts">
-          <button type="button" className="link" onClick={onPassword}>
+          <button type="button" className="link" onClick={() => onOwn("password")}>
             Password
+          </button>
+          <button type="button" className="link" onClick={() => onOwn("factors")}>
+            Second factor
           </button>
           <button type="button" className="link" onClick={leave}>
             Sign out

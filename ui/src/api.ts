@@ -128,4 +128,16 @@ export const api = {
     await ask("post", "/api/v1/tenants", { body: { name } });
   },
   audit: async (limit = 200) => (await ask("get", "/api/v1/audit", { query: { limit } })).items,
+
+  factors: () => ask("get", "/api/v1/factors", {}),
+  beginFactor: (name: string) => ask("post", "/api/v1/factors", { body: { name } }),
+  confirmFactor: (id: string, code: string) =>
+    ask("post", "/api/v1/factors/{id}/confirm", { places: { id }, body: { code } }),
+  removeFactor: async (id: string) => {
+    await ask("delete", "/api/v1/factors/{id}", { places: { id } });
+  },
+  renewCodes: () => ask("post", "/api/v1/factors/codes", {}),
+  resetFactors: async (id: string) => {
+    await ask("post", "/api/v1/users/{id}/factors/reset", { places: { id } });
+  },
 };

@@ -55,6 +55,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Finish signing in with your second factor. */
+        post: operations["session.factor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/prove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Prove once more that it is you, before something dangerous. */
+        post: operations["session.prove"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session/logout": {
         parameters: {
             query?: never;
@@ -100,6 +134,92 @@ export interface paths {
         get: operations["session.whoami"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List your second factors. */
+        get: operations["factor.list"];
+        put?: never;
+        /** Begin to set up an authenticator app; it counts once its first code has been confirmed. */
+        post: operations["factor.begin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/{id}/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Confirm an app by its first code; recovery codes come with the first app. */
+        post: operations["factor.confirm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove a second factor of yours. */
+        delete: operations["factor.remove"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Replace your recovery codes. */
+        post: operations["factor.codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/factors/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take all second factors of a user away who has lost them, and end their sign-ins. */
+        post: operations["factor.reset"];
         delete?: never;
         options?: never;
         head?: never;
@@ -153,6 +273,24 @@ export interface paths {
         put?: never;
         /** Deactivate a user: no sign-in, no refresh; their runs stop at the next step. */
         post: operations["user.deactivate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show what your tenant asks of its people. */
+        get: operations["policy.get"];
+        /** Set what your tenant asks of its people; everybody's access token ends, so that it holds at once. */
+        put: operations["policy.set"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -510,7 +648,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Keep a secret. The value before is gone; nobody can read it back. */
+        /** Keep a secret, for one server. The value before is gone; nobody can read it back. */
         put: operations["secret.set"];
         post?: never;
         /** Delete a secret. */
@@ -565,6 +703,23 @@ export interface paths {
         get: operations["system.about"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/system/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Replace the key that signs access tokens, while everybody works. */
+        post: operations["system.rotate"];
         delete?: never;
         options?: never;
         head?: never;
@@ -785,6 +940,31 @@ export interface components {
             items: components["schemas"]["Checked"][];
         };
         /**
+         * CodeAsk
+         * @description A factor's first code.
+         */
+        CodeAsk: {
+            /**
+             * Id
+             * @description Id of the factor.
+             */
+            id: string;
+            /**
+             * Code
+             * Format: password
+             * @description The code that the app shows now.
+             */
+            code: string;
+        };
+        /**
+         * Codes
+         * @description Recovery codes, for the day the app is lost; each works once. Shown this once; none when there are some.
+         */
+        Codes: {
+            /** Codes */
+            codes: string[];
+        };
+        /**
          * ConnectionOf
          * @description One connection by name.
          */
@@ -872,6 +1052,64 @@ export interface components {
             wait?: number;
         };
         /**
+         * Factor
+         * @description One second factor of yours.
+         */
+        Factor: {
+            /** Id */
+            id: string;
+            /** Kind */
+            kind: string;
+            /** Name */
+            name: string;
+            /** Created */
+            created: string;
+            /** Used */
+            used: string | null;
+        };
+        /**
+         * FactorBegun
+         * @description What an authenticator app must be told. Shown this once.
+         */
+        FactorBegun: {
+            /** Id */
+            id: string;
+            /**
+             * Seed
+             * @description The seed, to be typed into an app.
+             */
+            seed: string;
+            /**
+             * Uri
+             * @description The same as an app reads it from a QR code.
+             */
+            uri: string;
+        };
+        /**
+         * FactorOf
+         * @description One factor.
+         */
+        FactorOf: {
+            /**
+             * Id
+             * @description Id of the factor.
+             */
+            id: string;
+        };
+        /**
+         * Factors
+         * @description Your second factors.
+         */
+        Factors: {
+            /** Items */
+            items: components["schemas"]["Factor"][];
+            /**
+             * Codes Left
+             * @description Recovery codes that have not been used.
+             */
+            codes_left: number;
+        };
+        /**
          * Health
          * @description Whether it works. Says nothing that helps an attacker.
          */
@@ -945,7 +1183,7 @@ export interface components {
             version: number;
             /**
              * Fingerprint
-             * @description Changes when the secret does; says nothing about it.
+             * @description Another one each time the secret is set; says nothing about it.
              */
             fingerprint: string;
             /** Set At */
@@ -1063,6 +1301,30 @@ export interface components {
             new: string;
         };
         /**
+         * Policy
+         * @description What a tenant asks of its people.
+         */
+        "Policy-Input": {
+            /**
+             * Factor Required
+             * @description Everybody who signs in with a password needs a second factor; who has none sets one up first.
+             * @default false
+             */
+            factor_required?: boolean;
+        };
+        /**
+         * Policy
+         * @description What a tenant asks of its people.
+         */
+        "Policy-Output": {
+            /**
+             * Factor Required
+             * @description Everybody who signs in with a password needs a second factor; who has none sets one up first.
+             * @default false
+             */
+            factor_required: boolean;
+        };
+        /**
          * PreviewAsk
          * @description Which step.
          */
@@ -1091,6 +1353,24 @@ export interface components {
              * @default 20
              */
             limit?: number;
+        };
+        /**
+         * ProveAsk
+         * @description Who you are, once more.
+         */
+        ProveAsk: {
+            /**
+             * Password
+             * Format: password
+             * @description Your password.
+             */
+            password: string;
+            /**
+             * Code
+             * @description The code that your app shows now, when you have a second factor.
+             * @default null
+             */
+            code?: string | null;
         };
         /**
          * RefreshAsk
@@ -1140,6 +1420,26 @@ export interface components {
          */
         Role: "superadmin" | "administrator" | "editor" | "operator" | "viewer" | "api_user";
         /**
+         * RotateAsk
+         * @description How.
+         */
+        RotateAsk: {
+            /**
+             * At Once
+             * @description End every access token now, as after a theft; otherwise those that are out hold until they end.
+             * @default false
+             */
+            at_once?: boolean;
+        };
+        /**
+         * Rotated
+         * @description The key that signs from now on.
+         */
+        Rotated: {
+            /** Kid */
+            kid: string;
+        };
+        /**
          * Rows
          * @description A few rows.
          */
@@ -1156,6 +1456,12 @@ export interface components {
              * @description Values; what JSON cannot carry exactly is text.
              */
             rows: unknown[][];
+            /**
+             * Cut
+             * @description What was left out because the answer would have been too large.
+             * @default
+             */
+            cut: string;
         };
         /**
          * Run
@@ -1385,6 +1691,12 @@ export interface components {
              * @default false
              */
             must_change: boolean;
+            /**
+             * Standing
+             * @description How far you have come: ``signed in``; ``password`` must be chosen; a second ``factor`` is owed; ``enrol`` one.
+             * @default signed in
+             */
+            standing: string;
         };
         /**
          * User
@@ -1405,6 +1717,11 @@ export interface components {
             created: string;
             /** Last Sign In */
             last_sign_in: string | null;
+            /**
+             * Factor
+             * @description Whether there is a second factor.
+             */
+            factor: boolean;
         };
         /**
          * UserAsk
@@ -1499,6 +1816,30 @@ export interface components {
             tenant_name: string | null;
             /** Permissions */
             permissions: string[];
+        };
+        /**
+         * FactorAsk
+         * @description A factor to set up.
+         */
+        sluicegate__operations__factors__FactorAsk: {
+            /**
+             * Name
+             * @description What you call it, such as the phone it is on.
+             * @default app
+             */
+            name?: string;
+        };
+        /**
+         * FactorAsk
+         * @description The second factor.
+         */
+        sluicegate__operations__session__FactorAsk: {
+            /**
+             * Code
+             * Format: password
+             * @description The code that your app shows now, or a recovery code.
+             */
+            code: string;
         };
         /** @description Problem document (RFC 9457). */
         Problem: {
@@ -1619,6 +1960,72 @@ export interface operations {
             };
         };
     };
+    "session.factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["sluicegate__operations__session__FactorAsk"];
+            };
+        };
+        responses: {
+            /** @description What a sign-in gives. Keep both in memory. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tokens"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "session.prove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProveAsk"];
+            };
+        };
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "session.logout": {
         parameters: {
             query?: never;
@@ -1701,6 +2108,201 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Whoami"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "factor.list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Your second factors. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Factors"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "factor.begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["sluicegate__operations__factors__FactorAsk"];
+            };
+        };
+        responses: {
+            /** @description What an authenticator app must be told. Shown this once. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FactorBegun"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "factor.confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Code
+                     * Format: password
+                     * @description The code that the app shows now.
+                     */
+                    code: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Recovery codes, for the day the app is lost; each works once. Shown this once; none when there are some. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Codes"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "factor.remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "factor.codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Recovery codes, for the day the app is lost; each works once. Shown this once; none when there are some. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Codes"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "factor.reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
                 };
             };
             /** @description What was wrong. */
@@ -1856,6 +2458,68 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "policy.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What a tenant asks of its people. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Policy-Output"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "policy.set": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Policy-Input"];
+            };
+        };
+        responses: {
+            /** @description What a tenant asks of its people. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Policy-Output"];
                 };
             };
             /** @description What was wrong. */
@@ -2780,6 +3444,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["About"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "system.rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RotateAsk"];
+            };
+        };
+        responses: {
+            /** @description The key that signs from now on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rotated"];
                 };
             };
             /** @description What was wrong. */

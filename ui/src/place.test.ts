@@ -23,14 +23,12 @@ const problem = (title: string, where = "") => new Problem({ code: "invalid", st
 
 it.each([
   ["this is not YAML: found a tab", "line 7", 7],
-  ["step clean: columns: is required", "line 1, flow a", 7],
-  ["step write-3: mode: is required", "line 1, flow a", 10],
-  ["step 2: unknown step type 'mop'", "line 1, flow a", 6],
+  ["step clean, colums: unknown key", "line 9, flow a", 9],
+  ["root: unknown key", "line 15, connection landing", 15],
+  ["step clean: columns: is required", "flow a", 7],
+  ["step write-3: mode: is required", "flow a", 10],
   ["steps[0].read.item: is required", "", 5],
-  ["params.day.type: Input should be 'bool'", "line 1, flow a", 3],
   ["there is no connection 'warehouse'", "flow a, step write-3", 10],
-  ["root: unknown key", "line 12, connection landing", 15],
-  ["url: is required", "line 12, connection landing", 12],
 ])("finds the line of %j at %j", (title, where, line) => {
   expect(lineOf(problem(title, where), TEXT)).toBe(line);
 });

@@ -47,17 +47,11 @@ function within(said: string, lines: readonly string[]): number | undefined {
 
 /**
  * Return the line (from 1) that `problem` speaks of, or `undefined` when its words do not tell. The server names the
- * line on which a document begins; the step or key in its message is looked for from there.
+ * line of the key; where it knows none, the step or key in its message is looked for.
  */
 export function lineOf(problem: Problem, source: string): number | undefined {
-  const all = source.split("\n");
+  const lines = source.split("\n");
   const told = /\bline (\d+)/.exec(problem.where)?.[1];
-  const first = told ? Number(told) : 1;
-  if (first < 1 || first > all.length) return undefined;
-  const end = all.findIndex((line, index) => index >= first && /^---\s*$/.test(line));
-  const lines = all.slice(first - 1, end < 0 ? undefined : end);
-  const place = problem.where.replace(/.*\bline \d+(, )?/, "");
-  const found = within(problem.message, lines) ?? within(place, lines);
-  if (found) return found + first - 1;
-  return told ? first : undefined;
+  if (told) return Number(told) >= 1 && Number(told) <= lines.length ? Number(told) : undefined;
+  return within(problem.message, lines) ?? within(problem.where, lines);
 }

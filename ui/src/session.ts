@@ -6,9 +6,15 @@ import { newPair, prove } from "./proof";
 export interface Grant {
   access: string;
   expires_in: number;
+  /** Empty while a second factor is owed. */
   refresh: string;
   must_change: boolean;
+  /** How far the person has come: what `access` is good for. */
+  standing?: string;
 }
+
+/** Asks the person to prove once more that it is them; rejects when they would rather not. */
+export type Prover = () => Promise<void>;
 
 export interface Credentials {
   tenant?: string;
@@ -16,8 +22,14 @@ export interface Credentials {
   password: string;
 }
 
-/** `waiting`: a reload looks for its session. `out`: nobody. `change`: must choose a new password. `in`: signed in. */
-export type Phase = "waiting" | "out" | "change" | "in";
+/**
+ * `waiting`: a reload looks for its session. `out`: nobody. `change`: must choose a new password. `factor`: owes a
+ * second factor. `enrol`: must set one up. `in`: signed in.
+ */
+export type Phase = "waiting" | "out" | "change" | "factor" | "enrol" | "in";
+
+const PHASES: Record<string, Phase> = { password: "change", factor: "factor", enrol: "enrol" };
+const phaseOf = (grant: Grant): Phase => PHASES[grant.standing ?? (grant.must_change ? "password" : "")] ?? "in";
 
 export interface Snapshot {
   phase: Phase;
@@ -82,6 +94,7 @@ export class Session {
   #snapshot: Snapshot = { phase: "out", notice: "" };
   #watchers = new Set<() => void>();
   #others: BroadcastChannel | undefined;
+  #prover: Prover | undefined;
 
   /** `base` is the server's origin, by default the page's own. */
   constructor(base = globalThis.location?.origin ?? "", keep: Keep = keepInMemory()) {
@@ -122,7 +135,29 @@ export class Session {
     const grant = (await this.#send("POST", "/session/login", { body: credentials })) as Grant;
     this.#identity = { email: credentials.email, ...(credentials.tenant ? { tenant: credentials.tenant } : {}) };
     await this.#accept(grant);
-    this.#move(grant.must_change ? "change" : "in");
+    this.#move(phaseOf(grant));
+  }
+
+  /** Finish signing in with the code of an app, or a recovery code. */
+  async giveFactor(code: string): Promise<void> {
+    const grant = (await this.#send("POST", "/session/factor", { body: { code } }, this.#access)) as Grant;
+    await this.#accept(grant);
+    this.#move(phaseOf(grant));
+  }
+
+  /** Look again how far the person has come: after a second factor has been set up. */
+  async settle(): Promise<void> {
+    await this.#renew();
+  }
+
+  /** Prove once more that it is this person. */
+  async prove(password: string, code: string): Promise<void> {
+    await this.#send("POST", "/session/prove", { body: { password, ...(code ? { code } : {}) } }, this.#access);
+  }
+
+  /** Have `prover` asked when the server wants a fresh proof; `undefined` when nobody can be asked. */
+  onStepUp(prover: Prover | undefined): void {
+    this.#prover = prover;
   }
 
   /** Sign-in begins with a key of its own, so that nothing ties it to who was here before. */
@@ -168,7 +203,12 @@ export class Session {
     try {
       return await this.#send(method, path, call, used);
     } catch (fault) {
-      if (!(fault instanceof Problem) || fault.status !== 401 || !this.#refresh) throw fault;
+      if (fault instanceof Problem && fault.code === "step_up" && this.#prover) {
+        await this.#prover();
+        return await this.#send(method, path, call, this.#access);
+      }
+      if (!(fault instanceof Problem) || fault.status !== 401 || fault.code === "step_up" || !this.#refresh)
+        throw fault;
       if (this.#access === used) await this.#renew();
       return await this.#send(method, path, call, this.#access);
     }
@@ -202,7 +242,8 @@ export class Session {
     // Signed out meanwhile: a late answer must not sign the person in again.
     if (this.#refresh !== spent) throw new Problem({ code: "unauthenticated", status: 401, title: ENDED });
     await this.#accept(grant);
-    if (grant.must_change) this.#move("change");
+    const phase = phaseOf(grant);
+    if (phase !== "in" || this.#snapshot.phase !== "waiting") this.#move(phase);
   }
 
   async #accept(grant: Grant): Promise<void> {
@@ -210,6 +251,7 @@ export class Session {
     this.#refresh = grant.refresh;
     this.#deadline = performance.now() + grant.expires_in * 1000;
     clearTimeout(this.#timer);
+    if (!grant.refresh) return;
     const wait = Math.max(grant.expires_in - MARGIN, 1) * 1000;
     this.#timer = setTimeout(() => {
       // A refusal has already moved the session to `out`; an unreachable server is met again by the next request.

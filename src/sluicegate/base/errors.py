@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
     from pydantic import ValidationError
+
+    from sluicegate.base.flaws import Path
 
 
 class SluiceError(Exception):
@@ -19,6 +21,8 @@ class SluiceError(Exception):
     code: ClassVar[str] = "error"
     status: ClassVar[int] = 500
     exit: ClassVar[int] = 1
+    blank: ClassVar[str] = ""
+    """Said instead of the message to those who may not read rows; empty when the message never quotes one."""
 
     def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
         """Hold ``message`` (what), ``where`` (file, step, column, line) and ``hint`` (what to do)."""
@@ -54,6 +58,8 @@ class Invalid(SluiceError):
     code = "invalid"
     status = 422
     exit = 2
+    path: Path = ()
+    """Keys that lead to what does not fit, when it is known."""
 
 
 class Usage(SluiceError):
@@ -82,6 +88,14 @@ class Unauthenticated(SluiceError):
     def __init__(self, message: str = "Sign in first.", *, where: str = "", hint: str = "") -> None:
         """Hold a message that tells nothing apart."""
         super().__init__(message, where=where, hint=hint)
+
+
+class StepUp(SluiceError):
+    """The person is known, but must prove once more that it is them before this."""
+
+    code = "step_up"
+    status = 401
+    exit = 4
 
 
 class Denied(SluiceError):
@@ -132,47 +146,78 @@ class Unavailable(SluiceError):
     status = 503
 
 
+class Internal(SluiceError):
+    """A fault of our own; the log holds what is known of it."""
+
+    code = "internal"
+
+    def __init__(self, message: str = "Something went wrong on our side.", *, where: str = "", hint: str = "") -> None:
+        """Hold a message that tells nothing of the fault: its text can be anything."""
+        super().__init__(message, where=where, hint=hint)
+
+
 class Failed(SluiceError):
     """A run could not do what the flow says. ``code`` names the kind of failure."""
 
     code = "failed"
     status = 422
+    blank = "The run failed."
+
+
+class MissingFile(Failed):
+    """There is no such file."""
+
+    code = "missing_file"
+    blank = ""
+
+
+class SignInRefused(Failed):
+    """The other system knows the user, or does not, and lets nobody in: a wrong name, password or right to connect."""
+
+    code = "sign_in_refused"
+    blank = ""
 
 
 class DataError(Failed):
     """The data does not fit: a bad row, a value out of range, a truncated file."""
 
     code = "data"
+    blank = "A value does not fit."
 
 
 class UnknownColumn(DataError):
     """An expression or mapping names a column that is not there."""
 
     code = "unknown_column"
+    blank = ""
 
 
 class Unreachable(Failed):
     """The other system does not answer or its certificate does not hold."""
 
     code = "unreachable"
+    blank = ""
 
 
 class Egress(Failed):
     """The egress policy refuses this address."""
 
     code = "egress_refused"
+    blank = ""
 
 
 class Constraint(Failed):
     """The target refused rows: a constraint does not hold."""
 
     code = "constraint"
+    blank = "The target refused a row."
 
 
 class NoSpace(Failed):
     """The disk (or quota) is full."""
 
     code = "no_space"
+    blank = ""
 
 
 class Cancelled(SluiceError):
@@ -187,6 +232,7 @@ class JailUnavailable(Failed):
     """A layer of the jail is missing, so user text is not run."""
 
     code = "jail_unavailable"
+    blank = ""
 
 
 class Corrupt(SluiceError):
@@ -220,24 +266,39 @@ def rebuild(problem: dict[str, Any]) -> SluiceError:
     return fault
 
 
-def _place(parts: Iterable[object]) -> str:
-    text = ""
-    for part in parts:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
+def without_rows(problem: dict[str, Any]) -> dict[str, Any]:
+    """Return a problem document as it may be stored with jobs, or shown to people who may not read rows (SEC-Z07).
+
+    What kind, which step, line and column stay. A code that is not known here is taken for one that quotes rows.
+    """
+    blank = CODES.get(str(problem.get("code")), Failed).blank
+    if not blank:
+        return problem
+    kept: dict[str, Any] = {name: problem[name] for name in ("type", "code", "status", "where") if name in problem}
+    return {**kept, "title": blank, "hint": "People who may read rows see the whole message."}
 
 
-def from_validation(fault: ValidationError, *, where: str = "") -> Invalid:
+def from_validation(
+    fault: ValidationError, *, where: str = "", given: Any = None, line: Callable[[Path], int] | None = None
+) -> Invalid:
     """Return a pydantic error as one ``Invalid`` that names each place and reason, never the input.
 
-    This is the only place that turns a ``ValidationError`` into text: rejected input can be a password.
+    This is the only place that turns a ``ValidationError`` into text: rejected input can be a password. ``given`` is
+    what was validated; ``line`` tells the line of a path. The error's own ``path`` leads to the first flaw.
     """
+    from sluicegate.base.flaws import flaws_of
+
+    found = flaws_of(fault, given)
+    first = line(found[0].path) if line else 0
     told = []
-    for item in fault.errors(include_input=False, include_url=False, include_context=False)[:5]:
-        place = _place(item["loc"])
-        reason = {"extra_forbidden": "unknown key", "missing": "is required"}.get(item["type"], item["msg"])
-        told.append(f"{place}: {reason}" if place else reason)
-    more = fault.error_count() - len(told)
-    if more > 0:
-        told.append(f"and {more} more")
-    return Invalid("; ".join(told), where=where)
+    for flaw in found[:_TOLD]:
+        here = line(flaw.path) if line else 0
+        told.append(f"line {here}: {flaw}" if here != first else str(flaw))
+    if len(found) > _TOLD:
+        told.append(f"and {len(found) - _TOLD} more")
+    made = Invalid("; ".join(told), where=where)
+    made.path = found[0].path
+    return made
+
+
+_TOLD = 5

@@ -6,6 +6,7 @@ import json
 import math
 import sys
 import threading
+import traceback
 from typing import Any, TextIO
 
 from sluicegate.base import clock
@@ -45,6 +46,16 @@ class Log:
         with self._lock:
             self._out.write(text + "\n")
             self._out.flush()
+
+
+def trace(fault: BaseException) -> str:
+    """Return where a fault came from, innermost last, without its text: that can hold rows or secrets."""
+    text = ""
+    seen: BaseException | None = fault
+    while seen is not None:
+        text = f"{''.join(traceback.format_tb(seen.__traceback__))}{type(seen).__name__}\n{text}"
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+    return text[-_VALUE_MAX:]
 
 
 def _plain(value: object) -> object:

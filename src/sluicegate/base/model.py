@@ -2,10 +2,12 @@
 
 import os
 import time
+import unicodedata
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic_core import PydanticCustomError
 
 
 class Model(BaseModel):
@@ -23,14 +25,45 @@ class Model(BaseModel):
     )
 
 
-Name = Annotated[
-    str,
-    StringConstraints(pattern=r"^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$"),
-]
+NAME_PATTERN = r"^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$"
+ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 """A name people choose: lower-case letters, digits, ``-`` and ``_``; 1 to 64 characters."""
 
-Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")]
+Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 """An identifier we choose: a UUID of version 7. Unguessable enough to be an id, never a secret."""
+
+
+_REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def _one_line(text: str) -> str:
+    """Return ``text`` in one spelling (NFC, blanks trimmed); refuse what is not seen or turns its neighbours round."""
+    told = unicodedata.normalize("NFC", text).strip()
+    for sign in told:
+        category = unicodedata.category(sign)
+        if category in _REFUSED or (category == "Zs" and sign != " "):
+            raise PydanticCustomError("one_line", "must be one line of letters, digits, marks and plain blanks")
+    return told
+
+
+def _not_empty(text: str) -> str:
+    if not text:
+        raise PydanticCustomError("not_empty", "must not be empty")
+    return text
+
+
+Line = Annotated[str, StringConstraints(max_length=254), AfterValidator(_one_line)]
+"""One line that people read: letters of any script, no control, format or private characters. May be empty."""
+
+DisplayName = Annotated[Line, AfterValidator(_not_empty)]
+"""What a person is called: a ``Line`` that is not empty."""
+
+Email = Annotated[
+    str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$"), AfterValidator(_one_line)
+]
+"""An e-mail address. Letters of any script; the same characters as in a ``Line``."""
 
 
 def new_id() -> str:

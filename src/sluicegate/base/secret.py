@@ -1,6 +1,13 @@
 """A secret is a type: it can be used, never shown, stored, compared or sent by accident."""
 
-from typing import NoReturn
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from pydantic_core import CoreSchema
 
 MASK = "********"
 
@@ -50,3 +57,73 @@ class Secret:
         """Refuse to be pickled or copied."""
         msg = "secrets are not serialised"
         raise TypeError(msg)
+
+
+_USER = re.compile(r"[\w.%+-]+")
+_SHOWN = frozenset({"sslmode"})
+_FILE_MAX = 8192
+
+
+class SecretUrl(Secret):
+    """An address that may hold a password. Printing, formatting and JSON give it with the password masked.
+
+    As a field it takes text, or ``{file = "/path"}``: then the text is what stands in that file.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return the address without what is secret in it."""
+        scheme, divider, rest = self.reveal().partition("://")
+        if not divider:
+            return MASK if scheme else ""
+        account, at, place = rest.rpartition("@")
+        if "?" in account:  # a sign of the query or of the password: nobody can tell, so nothing is shown
+            return f"{scheme}://{MASK}"
+        if at:
+            user, colon, _ = account.partition(":")
+            account = (user if _USER.fullmatch(user) else MASK) + (f":{MASK}" if colon else "") + at
+        place, question, query = place.partition("?")
+        pairs = [pair.partition("=") for pair in query.split("&")]
+        told = "&".join(f"{key}={value if key in _SHOWN else MASK}" for key, _, value in pairs)
+        return f"{scheme}://{account}{place}{question}{told if question else ''}"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        """Return the address without what is secret in it."""
+        return format(repr(self), spec)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> CoreSchema:
+        """Say how a field of this type is read and written."""
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(
+            cls._read, serialization=core_schema.plain_serializer_function_ser_schema(str)
+        )
+
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        from pydantic_core import PydanticCustomError
+
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, dict) and set(value) == {"file"}:
+            value = _stands_in(value["file"])
+        if not isinstance(value, str) or "\0" in value:
+            raise PydanticCustomError("secret_url", 'must be an address, or {{file = "/path"}} that holds one')
+        return cls(value)
+
+
+def _stands_in(name: object) -> str | None:
+    from pydantic_core import PydanticCustomError
+
+    file = Path(name) if isinstance(name, str) else Path()
+    if not file.is_absolute():
+        raise PydanticCustomError("secret_url", "file must be an absolute path")
+    try:
+        with file.open(encoding="utf-8") as opened:
+            return opened.read(_FILE_MAX).strip()
+    except (OSError, UnicodeDecodeError):
+        raise PydanticCustomError("secret_url", "the file cannot be read") from None

@@ -6,12 +6,13 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
 from sluicegate.base.errors import Invalid, from_validation
 from sluicegate.base.model import Model
+from sluicegate.base.secret import SecretUrl
 
 _VARIABLES = "SLUICE_"
 _NOT_SETTINGS = frozenset({"SLUICE_HOME", "SLUICE_PASSWORD", "SLUICE_DEBUG", "SLUICE_URL", "SLUICE_TENANT"})
@@ -49,12 +50,19 @@ class Server(Model):
 class Store(Model):
     """Where definitions, runs and audit records are kept."""
 
-    url: str = ""
-    """``postgresql://…``; SQLite in ``SLUICE_HOME`` when empty."""
-    owner_url: str = ""
+    url: SecretUrl = Field(default_factory=lambda: SecretUrl(""))
+    """``postgresql://…``; SQLite in ``SLUICE_HOME`` when empty. Or ``{file = "/path"}``: what stands in that file."""
+    owner_url: SecretUrl = Field(default_factory=lambda: SecretUrl(""))
     """On PostgreSQL: how the owner of the tables signs in, for migrations. The server's own role owns nothing."""
-    jobs_url: str = ""
+    jobs_url: SecretUrl = Field(default_factory=lambda: SecretUrl(""))
     """Where receipts of runs are kept (``postgresql://…``); SQLite in ``SLUICE_HOME`` when empty."""
+
+
+class Tls(Model):
+    """How other systems must prove who they are to connections."""
+
+    weakest: Literal["verify-full", "verify-ca", "require", "disable"] = "verify-full"
+    """The weakest ``tls`` that a connection may choose. What is weaker than ``verify-full`` is audited at each use."""
 
 
 class Tokens(Model):
@@ -107,7 +115,8 @@ class Settings(Model):
     home: Path = Path()
     """Directory of the data; set by ``SLUICE_HOME``."""
     server: Server = Server()
-    store: Store = Store()
+    store: Store = Field(default_factory=Store)
+    tls: Tls = Tls()
     tokens: Tokens = Tokens()
     passwords: Passwords = Passwords()
     jail: Jail = Jail()
@@ -120,7 +129,12 @@ class Settings(Model):
     @property
     def store_url(self) -> str:
         """The store's address, SQLite in ``home`` by default."""
-        return self.store.url or f"sqlite:///{self.home / 'store.db'}"
+        return self.store.url.reveal() or f"sqlite:///{self.home / 'store.db'}"
+
+    @property
+    def jobs_url(self) -> str:
+        """The address of the job tables, SQLite in ``home`` by default."""
+        return self.store.jobs_url.reveal() or f"sqlite:///{self.home / 'jobs.db'}"
 
     @property
     def data(self) -> Path:
@@ -136,7 +150,7 @@ def home(variables: Mapping[str, str] = os.environ) -> Path:
 def load(variables: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings in force. Raises ``Invalid`` for an unknown one, one that does not fit, or a broken file.
 
-    ``SLUICE_SERVER_PORT=8444`` sets ``port`` of ``[server]``.
+    ``SLUICE_SERVER_PORT=8444`` sets ``port`` of ``[server]``; ``SLUICE_STORE_URL_FILE=/path`` takes it from a file.
     """
     folder = home(variables)
     file = folder / "sluice.toml"
@@ -166,10 +180,15 @@ def _place(found: dict[str, Any], name: str, text: str) -> None:
             found[table] = text
             return
         kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Model) and key in kind.model_fields:
+        fields = kind.model_fields if isinstance(kind, type) and issubclass(kind, Model) else {}
+        if key in fields:
             inner = found.setdefault(table, {})
             if isinstance(inner, dict):  # else the file is wrong, and its model says so
                 inner[key] = [each.strip() for each in text.split(",")] if key == "names" else text
+            return
+        held = key.removesuffix("_file")
+        if held in fields and fields[held].annotation is SecretUrl:
+            found.setdefault(table, {})[held] = {"file": text}
             return
     raise Invalid("unknown setting", where=name, hint="'sluice settings' lists them.")
 

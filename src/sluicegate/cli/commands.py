@@ -9,11 +9,12 @@ import click
 
 _PLACES = {
     "init": "local", "serve": "local", "trust": "trust", "settings": "local", "schema": "local", "archive": "local",
-    "login": "session", "logout": "session", "whoami": "session", "passwd": "session", "bootstrap": "session",
+    "login": "session", "logout": "session", "whoami": "session", "passwd": "session", "prove": "session",
+    "bootstrap": "session",
     "apply": "flows", "get": "flows", "diff": "flows", "validate": "flows", "test": "flows", "items": "flows",
     "preview": "flows", "run": "runs", "runs": "runs", "logs": "runs", "cancel": "runs", "rejects": "runs",
     "tenant": "table", "user": "table", "secret": "table", "flow": "table", "connection": "table", "recipient": "table",
-    "audit": "table", "system": "table",
+    "factor": "table", "policy": "table", "audit": "table", "system": "table",
 }  # fmt: skip
 
 _HELP = {
@@ -27,6 +28,7 @@ _HELP = {
     "logout": "Sign out.",
     "whoami": "Say who you are and what you may do.",
     "passwd": "Choose a new password.",
+    "prove": "Prove once more that it is you, before something dangerous.",
     "bootstrap": "Make the first SuperAdmin with the one-time code.",
     "apply": "Save the documents in files and folders.",
     "get": "Show definitions.",
@@ -46,8 +48,10 @@ _HELP = {
     "flow": "List, get and delete flows.",
     "connection": "List, get, test and delete connections.",
     "recipient": "List, get and delete recipients.",
+    "factor": "Set up and remove second factors.",
+    "policy": "Show and set what your tenant asks of its people.",
     "audit": "Read the audit trail.",
-    "system": "Health and version of a server.",
+    "system": "Health and version of a server; its signing key.",
     "version": "Print the version.",
 }
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from sluicegate.base.errors import Missing, Usage
+from sluicegate.base.errors import Invalid, Missing, SluiceError, Usage
 from sluicegate.cli import show
 from sluicegate.cli.commands import json_option
 from sluicegate.cli.people import name_people
@@ -55,11 +56,30 @@ def read(paths: tuple[Path, ...]) -> list[Any]:
     """Return the documents in ``paths``, checked here so that an error names its file and line."""
     from sluicegate.kit import document
 
-    return [each for path, text in documents(paths) for each in document.read(text, where=str(path))]
+    found = [each for path, text in documents(paths) for each in document.read(text, where=str(path))]
+    if not found:
+        raise Invalid("there is no document in it", where=", ".join(map(str, paths)))
+    return found
 
 
-def _source(paths: tuple[Path, ...]) -> str:
-    return "---\n".join(each.source for each in read(paths))
+_LINE = re.compile(r"line (\d+)")
+
+
+def _placed(fault: SluiceError, found: list[Any]) -> SluiceError:
+    """Return what the server says of the text that ``found`` was sent as, placed in the files it came from."""
+
+    def place(told: re.Match[str]) -> str:
+        line = int(told[1])
+        for each in found:
+            count = each.source.count("\n")
+            if line <= count:
+                file, _, first = each.where.rpartition(":")
+                return f"{file}:{int(first) + line - 1}"
+            line -= count + 1  # the divider
+        return told[0]
+
+    fault.where = _LINE.sub(place, fault.where, count=1)
+    return fault
 
 
 @click.command()
@@ -67,7 +87,11 @@ def _source(paths: tuple[Path, ...]) -> str:
 @json_option
 def apply(*, paths: tuple[Path, ...], as_json: bool) -> None:
     """Save the documents in PATHS: all of them, or none when one is wrong."""
-    found = call("definition.apply", source=_source(paths))
+    sent = read(paths)
+    try:
+        found = call("definition.apply", source="---\n".join(each.source for each in sent))
+    except SluiceError as fault:
+        raise _placed(fault, sent) from None
     if as_json:
         show.answer(found, as_json=True)
         return
@@ -82,9 +106,19 @@ def apply(*, paths: tuple[Path, ...], as_json: bool) -> None:
 @_paths
 @json_option
 def validate(*, paths: tuple[Path, ...], as_json: bool) -> None:
-    """Check the documents in PATHS without saving them. Needs no server."""
-    found = [{"kind": each.definition.kind, "name": each.definition.name, "where": each.where} for each in read(paths)]
-    show.answer({"items": found}, as_json=as_json)
+    """Check the documents in PATHS without saving them; what they refer to is looked for beside them, too.
+
+    Needs no server.
+    """
+    from sluicegate.cli import beside
+    from sluicegate.kit import bundle
+
+    found = read(paths)
+    files = [path for path, _ in documents(paths)]
+    near = beside.complete(found, files)
+    bundle.check(found, bundle.finder([*near.documents, *found]), hint=near.hint())
+    items = [{"kind": each.definition.kind, "name": each.definition.name, "where": each.where} for each in found]
+    show.answer({"items": items}, as_json=as_json)
 
 
 @click.command()
@@ -176,6 +210,8 @@ def preview(*, flow: str, step: str, params: tuple[str, ...], limit: int, as_jso
     else:
         names = list(found["columns"])
         show.table([dict(zip(names, row, strict=True)) for row in found["rows"]], names)
+        if found.get("cut"):
+            click.echo(found["cut"], err=True)
 
 
 def values(params: tuple[str, ...]) -> dict[str, str]:

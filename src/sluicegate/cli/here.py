@@ -13,8 +13,8 @@ from sluicegate.base import clock
 from sluicegate.base.errors import Cancelled, Invalid, SluiceError, Usage
 from sluicegate.base.model import new_id
 from sluicegate.base.secret import Secret
-from sluicegate.cli import show
-from sluicegate.kit import document
+from sluicegate.cli import beside, show
+from sluicegate.kit import bundle, document
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.document import Recipient
 from sluicegate.kit.flow import Flow
@@ -32,9 +32,11 @@ def run_here(
     """Run a flow of ``file`` and return the exit code."""
     from sluicegate.cli.runs import ended
 
-    found = _documents(file)
-    flow, body = _flow(found, file, wanted)
-    job = _job(found, flow, body, file.resolve().parent, params, secrets, rejects)
+    chosen, known = _flow(_documents(file), file, wanted)
+    flow = chosen.definition
+    if not isinstance(flow, Flow):
+        raise TypeError(flow.kind)
+    job = _job(known, flow, chosen.body, file.resolve().parent, params, secrets, rejects)
     stop = threading.Event()
     before = signal.signal(signal.SIGINT, lambda *_: stop.set())
     progress = show.Progress(quiet=as_json)
@@ -90,29 +92,19 @@ def _carry_out(job: Any, flow: Flow, record: dict[str, Any], progress: show.Prog
 
 
 def _documents(file: Path) -> list[document.Document]:
+    if file.is_dir():
+        raise Usage("this is a folder", where=str(file), hint="Name the file: sluice run --local FILE [FLOW]")
     if not file.is_file():
         raise Usage("there is no such file", where=str(file))
-    found = _read(file)
-    own = {(each.definition.kind, each.definition.name) for each in found}
-    beside = sorted(each for each in file.resolve().parent.glob("*.y*ml") if each != file.resolve())
-    for each in beside:
-        found += [other for other in _read(each) if (other.definition.kind, other.definition.name) not in own]
-    return found
+    return beside.read(file)
 
 
-def _read(file: Path) -> list[document.Document]:
-    try:
-        return document.read(file.read_text(encoding="utf-8"), where=str(file))
-    except UnicodeDecodeError:
-        raise Usage("this is not UTF-8 text", where=str(file)) from None
-
-
-def _flow(found: list[document.Document], file: Path, wanted: str | None) -> tuple[Flow, dict[str, Any]]:
-    flows = {
-        each.definition.name: (each.definition, each.body)
-        for each in reversed(found)
-        if isinstance(each.definition, Flow) and (wanted or each.where.startswith(f"{file}:"))
-    }
+def _flow(
+    found: list[document.Document], file: Path, wanted: str | None
+) -> tuple[document.Document, list[document.Document]]:
+    """Return the flow's document, and all documents that it may take names from: its file's own, then those beside."""
+    flows = [each for each in found if isinstance(each.definition, Flow)]
+    near: list[document.Document] = []
     if wanted is None:
         if len(flows) != 1:
             raise Usage(
@@ -120,10 +112,20 @@ def _flow(found: list[document.Document], file: Path, wanted: str | None) -> tup
                 where=str(file),
                 hint="Name one: sluice run --local FILE FLOW",
             )
-        return next(iter(flows.values()))
-    if wanted not in flows:
-        raise Usage(f"there is no flow {wanted!r}", where=str(file), hint=f"There are: {', '.join(flows) or 'none'}.")
-    return flows[wanted]
+        chosen = flows[0]
+    else:
+        if wanted not in (each.definition.name for each in flows):
+            near = beside.neighbours([file]).documents
+            flows += [each for each in near if isinstance(each.definition, Flow)]
+        named = [each for each in flows if each.definition.name == wanted]
+        if not named:
+            names = ", ".join(dict.fromkeys(each.definition.name for each in flows))
+            raise Usage(f"there is no flow {wanted!r}", where=str(file), hint=f"There are: {names or 'none'}.")
+        chosen = named[0]
+    around = beside.complete([chosen, *found], [file])
+    known = [*found, *around.documents]
+    bundle.check([chosen], bundle.finder(reversed(known)), hint=around.hint())
+    return chosen, known
 
 
 def _job(
@@ -142,12 +144,6 @@ def _job(
     connections: dict[str, dict[str, Any]] = {}
     needed: dict[str, Secret] = {}
     for name in flow.connections():
-        if name not in known:
-            raise Invalid(
-                f"there is no connection {name!r}",
-                where=f"flow {flow.name}",
-                hint="Put its document into the file or beside it.",
-            )
         connections[name] = known[name].body
         definition = known[name].definition
         for secret in sorted(definition.secret_names()) if isinstance(definition, Connection) else ():

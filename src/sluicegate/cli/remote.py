@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from sluicegate import __version__
-from sluicegate.base.errors import Conflict, Unauthenticated, rebuild
+from sluicegate.base.errors import Conflict, StepUp, Unauthenticated, rebuild
 from sluicegate.base.settings import home
 from sluicegate.guard.operation import Operation
 
@@ -53,8 +54,28 @@ class Server:
             body = json.dumps(told).encode()
         elif told:
             path += "?" + urlencode(told)
-        token = None if isinstance(operation.permission, Public) else self._access()
-        return self._send(operation.http.method, path, body, token)
+        if isinstance(operation.permission, Public):
+            return self._send(operation.http.method, path, body, None)
+        used = self._access()
+        try:
+            return self._send(operation.http.method, path, body, used)
+        except Unauthenticated:
+            fresh = self._access(but=used)  # ended before its time: by a new role, a second factor, a rotation
+            return self._send(operation.http.method, path, body, fresh)
+        except StepUp:
+            if not sys.stdin.isatty():
+                raise
+            self._prove()
+            return self._send(operation.http.method, path, body, self._access())
+
+    def _prove(self) -> None:
+        """Ask the person to prove once more that it is them."""
+        import click
+
+        told = {"password": click.prompt("Password, once more", hide_input=True, err=True)}
+        if code := click.prompt("Code of your app (if you have one)", default="", show_default=False, err=True):
+            told["code"] = code
+        self._send("POST", PREFIX + "/session/prove", json.dumps(told).encode(), self._access())
 
     def keep(self, tokens: Mapping[str, Any]) -> None:
         """Keep the tokens of a sign-in for the commands to come."""
@@ -84,14 +105,21 @@ class Server:
         """The refresh token, if there is one."""
         return self._state.get("refresh")
 
-    def _access(self) -> str:
+    def _access(self, but: str = "") -> str:
+        """Return an access token that is good for a while, and is not ``but``."""
+
+        def good() -> bool:
+            return bool(self._state["until"] - time.time() > _EARLY and self._state["access"] != but)
+
         if not self._state.get("access"):
             raise Unauthenticated("You are not signed in.", hint="Run: sluice login")
-        if self._state["until"] - time.time() > _EARLY:
+        if good():
             return str(self._state["access"])
+        if not self._state["refresh"]:
+            raise Unauthenticated("Your sign-in is not finished or is over.", hint="Run: sluice login")
         with self._locked():
             self._state = self._load()  # another command may have refreshed meanwhile
-            if self._state["until"] - time.time() <= _EARLY:
+            if not good():
                 try:
                     raw = json.dumps({"refresh": self._state["refresh"]}).encode()
                     self.keep(self._send("POST", PREFIX + "/session/refresh", raw, None))

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from sluicegate.base.errors import Usage
+from sluicegate.base.errors import Unauthenticated, Usage
 from sluicegate.cli import show
 from sluicegate.cli.commands import json_option
 from sluicegate.cli.remote import Server, call, operation
@@ -18,7 +18,14 @@ from sluicegate.cli.table import read_secret
 
 def command(name: str) -> click.Command:
     """Return the command called ``name``."""
-    return {"login": login, "logout": logout, "whoami": whoami, "passwd": passwd, "bootstrap": bootstrap}[name]
+    return {
+        "login": login,
+        "logout": logout,
+        "whoami": whoami,
+        "passwd": passwd,
+        "prove": prove,
+        "bootstrap": bootstrap,
+    }[name]
 
 
 def _password(file: str | None, label: str = "password") -> str:
@@ -39,6 +46,7 @@ def _password(file: str | None, label: str = "password") -> str:
 @click.option(
     "--password-file", help="File that holds the password; '-' reads standard input. SLUICE_PASSWORD does, too."
 )
+@click.option("--code-file", help="File with the code of your second factor when the server asks for one.")
 @click.option("--new-password-file", help="File with the password to choose when the server asks for a new one.")
 @json_option
 def login(
@@ -48,6 +56,7 @@ def login(
     tenant: str | None,
     email: str | None,
     password_file: str | None,
+    code_file: str | None,
     new_password_file: str | None,
     as_json: bool,
 ) -> None:
@@ -60,6 +69,9 @@ def login(
     password = _password(password_file)
     told: dict[str, Any] = {"tenant": tenant, "email": email, "password": password}
     tokens = server.call(operation("session.login"), told)
+    if tokens["standing"] == "factor":
+        server.hold(tokens)
+        tokens = server.call(operation("session.factor"), {"code": read_secret("code of your app", code_file)})
     if tokens["must_change"]:  # nothing is kept until there is a new password: who was signed in before stays so
         if new_password_file is None and not sys.stdin.isatty():
             raise Usage("a new password must be chosen", hint="Add --new-password-file FILE, or sign in on a terminal.")
@@ -68,6 +80,11 @@ def login(
         server.call(operation("session.password"), {"old": password, "new": new})
         tokens = server.call(operation("session.login"), told | {"password": new})
     server.keep(tokens)
+    if tokens["standing"] == "enrol":
+        raise Unauthenticated(
+            "Your tenant asks for a second factor, and you have none yet.",
+            hint="Run: sluice factor begin, tell your app its seed, then: sluice factor confirm ID",
+        )
     me = server.call(operation("session.whoami"))
     if as_json:
         show.answer(me, as_json=True)
@@ -108,6 +125,21 @@ def passwd(*, old_file: str | None, new_file: str | None, as_json: bool) -> None
     old, new = read_secret("old password", old_file), read_secret("new password", new_file)
     call("session.password", old=old, new=new)
     show.answer({"changed": True}, as_json=as_json)
+
+
+@click.command()
+@click.option("--password-file", help="File that holds your password.")
+@click.option("--code-file", help="File with the code of your second factor, when you have one.")
+@json_option
+def prove(*, password_file: str | None, code_file: str | None, as_json: bool) -> None:
+    """Prove once more that it is you, before something dangerous."""
+    told: dict[str, Any] = {"password": _password(password_file)}
+    if code_file is not None:
+        told["code"] = read_secret("code of your app", code_file)
+    elif sys.stdin.isatty():
+        told["code"] = click.prompt("Code of your app (if you have one)", default="", show_default=False) or None
+    call("session.prove", **told)
+    show.answer({"proved": True}, as_json=as_json)
 
 
 @click.command()

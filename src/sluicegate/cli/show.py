@@ -59,7 +59,8 @@ def answer(found: Any, *, as_json: bool) -> None:
         print("".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text))
     elif isinstance(found, dict) and isinstance(found.get("items"), list):
         items = found["items"]
-        table(items, [key for key in (items[0] if items else {}) if key != "digest"])
+        keys = dict.fromkeys(key for item in items for key in item)
+        table(items, [key for key in keys if key != "digest"])
     elif isinstance(found, dict):
         pairs(found)
 
@@ -117,10 +118,12 @@ def _line(kind: str, body: Mapping[str, Any]) -> str:
     if kind == "state":
         return f"state   {clean(body.get('state'))}"
     if kind == "receipt":
-        landed = f"{body.get('rows'):,} rows, {size(body.get('bytes') or 0)}, {clean(body.get('guarantee'))}"
-        return f"landed  {clean(body.get('step'))}: {landed}"
+        told = [f"{body.get('rows'):,} rows", clean(body.get("guarantee"))]
+        if body.get("bytes"):
+            told.insert(1, size(body["bytes"]))
+        return f"landed  {clean(body.get('step'))}: {', '.join(told)}"
     if kind == "reject":
-        place = ", ".join(f"{key} {clean(body[key])}" for key in ("line", "column") if body.get(key))
+        place = ", ".join(f"{key} {clean(body[key])}" for key in ("line", "row", "column") if body.get(key))
         return f"reject  {clean(body.get('step'))}: {place}: {clean(body.get('reason'))}"
     if kind == "schema":
         columns = ", ".join(f"{clean(name)} {clean(kind_)}" for name, kind_ in body.get("columns", {}).items())

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from pydantic import SecretStr
@@ -49,10 +49,14 @@ def _command(operation: Operation) -> click.Command:
                 )
             )
             continue
+        if field.annotation is bool:
+            words = name.replace("_", "-")
+            parameters.append(click.Option([f"--{words}/--no-{words}", name], default=None, help=field.description))
+            continue
         kind: Any = str
         if isinstance(field.annotation, type) and issubclass(field.annotation, Enum):
             kind = click.Choice([each.value for each in field.annotation])
-        elif "int" in str(field.annotation):
+        elif field.annotation is int or int in get_args(field.annotation):
             kind = int
         needed = field.is_required()
         parameters.append(

@@ -31,6 +31,8 @@ class Files(Connection):
     """The folder. Locally: relative to the YAML file; on a server: beneath the tenant's own directory."""
 
     destination: ClassVar[frozenset[str]] = frozenset({"root"})
+    holds: ClassVar[Literal["tables", "files"]] = "files"
+    paths: ClassVar[frozenset[str]] = frozenset({"root"})
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[FilesSession]:

@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from sluicegate.base.errors import Failed, Missing
 from sluicegate.engine.job import Job, What
+from sluicegate.engine.plan import above, plan, steps
+from sluicegate.guard import tls
 from sluicegate.kit import document
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow
+from sluicegate.kit.step import Transform
 
 if TYPE_CHECKING:
     from sluicegate.base.secret import Secret
     from sluicegate.base.settings import Settings
+    from sluicegate.engine.probe import Proof
     from sluicegate.engine.quarantine import Quarantine
+    from sluicegate.guard.audit import Audit
     from sluicegate.guard.vault import Vault
     from sluicegate.store.scope import Scope
 
@@ -29,26 +34,42 @@ def read_flow(body: dict[str, Any]) -> Flow:
 
 
 class Builder:
-    """Knows settings, vault and quarantine, so that a task need not."""
+    """Knows settings, vault, quarantine and the jail's worth, so that a task need not."""
 
-    def __init__(self, settings: Settings, vault: Vault, quarantine: Quarantine) -> None:
+    def __init__(self, settings: Settings, vault: Vault, quarantine: Quarantine, audit: Audit, jail: Proof) -> None:
         """Build from these."""
-        self._settings, self._vault, self._quarantine = settings, vault, quarantine
+        self._settings, self._vault, self._quarantine, self._audit = settings, vault, quarantine, audit
+        self._jail = jail
 
     def run(self, scope: Scope, run: str, body: dict[str, Any], params: Mapping[str, Any]) -> Job:
-        """Return the job of a run of the flow in ``body``."""
+        """Return the job of a run of the flow in ``body``.
+
+        Raises ``JailUnavailable`` when the flow needs a jail and there is none: no such job is ever made.
+        """
+        flow = read_flow(body)
+        self._walled(flow, [segment.source for segment in plan(flow)])
         return self._flow_job(scope, "run", run, body, params, {})
 
     def preview(self, scope: Scope, ask: Mapping[str, Any]) -> Job:
         """Return the job that shows the first rows of a step."""
         body = scope.definitions().get("flow", str(ask["flow"])).body
-        read_flow(body).values(ask["params"])
+        flow = read_flow(body)
+        flow.values(ask["params"])
+        self._walled(flow, [str(ask["step"])])
         return self._flow_job(scope, "preview", "", body, ask["params"], ask)
 
     def explore(self, scope: Scope, what: What, ask: Mapping[str, Any]) -> Job:
         """Return the job that tests a connection or lists its items."""
         connections, secrets = self._connections(scope, (str(ask["connection"]),), what)
         return Job(what=what, run="", connections=connections, secrets=secrets, ask=dict(ask), **self._place(scope))
+
+    def _walled(self, flow: Flow, sources: Iterable[str]) -> None:
+        """Require the jail when somebody's text is above one of these steps."""
+        named = steps(flow)
+        for source in sources:
+            for each in above(named, source):
+                if isinstance(each, Transform):
+                    self._jail.require(f"step {flow.step_name(each)}")
 
     def _flow_job(
         self,
@@ -99,6 +120,7 @@ class Builder:
             found = document.parse_definition(body)
             if not isinstance(found, Connection):
                 raise Failed(f"{name!r} is not a connection")
+            tls.admit(found, self._settings, self._audit, scope, purpose)
             for wanted in found.secret_names():
                 try:
                     secrets[wanted] = self._vault.use(scope, wanted, purpose=purpose)

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
-from sluicegate.base.errors import Cancelled, Failed, Invalid, SluiceError
+from sluicegate.base.errors import Cancelled, Egress, Failed, Invalid, SluiceError
+from sluicegate.engine import query
+from sluicegate.engine.dialect import plain
 from sluicegate.engine.meter import Counted, Meter, Report
 from sluicegate.engine.plan import steps
 from sluicegate.engine.rejects import Rejects
@@ -38,7 +40,8 @@ class Inlet:
         limit: int | None = None,
     ) -> None:
         """``limit``: rows that will be looked at (previews)."""
-        from sluicegate.kit.net import Egress, Net
+        from sluicegate.kit.net import Egress as Policy
+        from sluicegate.kit.net import Net
         from sluicegate.kit.paths import Root
 
         self._job, self._flow, self._meter, self._report = job, flow, meter, report
@@ -46,9 +49,11 @@ class Inlet:
         self._named = steps(flow)
         self._values = flow.values(job.params)
         self._stack = ExitStack()
-        self._net = Net(Egress.local() if job.local else Egress(allow=job.egress))
+        self._net = Net(Policy.local() if job.local else Policy(allow=job.egress))
         self._files = self._stack.enter_context(Root(job.root))
         self.rejects = Rejects(job, report, meter)
+        self.guesses = False
+        """Whether an input had no rows, so that the types of its columns are not known."""
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -75,6 +80,9 @@ class Inlet:
         ctx = Context(self._net, self._files, secrets, self._say, self._cancelled)
         try:
             return self._stack.enter_context(found.open(ctx))
+        except Egress as fault:
+            fault.where = ", ".join(filter(None, (f"connection {name}", fault.where)))
+            raise
         except SluiceError as fault:
             raise fault.at(f"connection {name}") from None
 
@@ -106,6 +114,8 @@ class Inlet:
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def _read(self, name: str, step: Any) -> pa.RecordBatchReader:
+        import pyarrow as pa
+
         session = self.session(step.connection)
         item = self.item(step.item, name)
         if isinstance(session, kinds.ReadsRows):
@@ -125,7 +135,10 @@ class Inlet:
             limit=self._limit,
         )
         rows = format_.decode(Counted(raw, count), how)  # type: ignore[arg-type]
-        self._tell_schema(name, rows.schema)
+        if any(pa.types.is_null(field.type) for field in rows.schema):
+            self.guesses = True  # not one row: nothing is kept of types that nobody has seen
+        else:
+            self._tell_schema(name, rows.schema)
         return _chosen(rows, step.columns, name)
 
     def _tell_schema(self, name: str, schema: pa.Schema) -> None:
@@ -139,49 +152,28 @@ class Inlet:
         """Put the whole tree of transforms that ends in ``name`` into one query, and run it in the jail."""
         from sluicegate.engine import jail
         from sluicegate.engine.program import Bounds, Program
-        from sluicegate.kit.expression import quote
 
-        order: list[str] = []
-        leaves: dict[str, pa.RecordBatchReader] = {}
-        uses: dict[str, int] = {}
-
-        def visit(each: str) -> None:
-            uses[each] = uses.get(each, 0) + 1
-            if each in order or each in leaves:
-                return
-            step = self._named[each]
-            if isinstance(step, Transform):
-                for wanted in step.inputs:
-                    visit(wanted)
-                order.append(each)
-            else:
-                leaves[each] = self.pull(each)
-
-        visit(name)
-        schemas: dict[str, tuple[str, ...]] = {each: tuple(rows.schema.names) for each, rows in leaves.items()}
-        parts = []
-        inputs = {}
-        for each, rows in leaves.items():
-            inputs[f"in_{each}"] = rows
-            held = "MATERIALIZED " if uses[each] > 1 else ""  # a stream is read once: hold it when two steps take it
-            parts.append(f"{quote(each)} AS {held}(SELECT * FROM {quote('in_' + each)})")  # noqa: S608 - quoted names
-        params: dict[str, Any] = {}
-        for each in order:
-            step = self._named[each]
-            if not isinstance(step, Transform):
-                raise TypeError(each)
-            parts.append(f"{quote(each)} AS ({step.query(schemas)})")
-            schemas[each] = step.outputs(schemas)
-            for wanted in step.params():
-                if wanted not in self._values:
-                    raise Invalid(f"the flow has no parameter {wanted!r}", where=f"step {each}")
-                params[wanted] = self._values[wanted]
-        sql = f"WITH {', '.join(parts)} SELECT * FROM {quote(name)}"  # noqa: S608 - built from checked, quoted parts
+        leaves = {each: self.pull(each) for each in query.leaves(self._named, name)}
+        made = query.compose(
+            self._named, name, {each: rows.schema.names for each, rows in leaves.items()}, self._values
+        )
+        foreign: list[SluiceError] = []
+        inputs = {each.table: query.renamed(leaves[each.step], each.columns, foreign.append) for each in made.inputs}
         told = self._job.jail
         bounds = Bounds(memory_mb=int(told.get("memory", 128)), seconds=float(told.get("seconds", 86400)))
-        program = Program(sql=sql, params=params, inputs=inputs, where=f"step {name}")
-        running = jail.run(program, bounds=bounds, fallback=bool(told.get("fallback")), cancelled=self._cancelled)
-        return self._stack.enter_context(running)
+        program = Program(sql=made.sql, params=made.params, inputs=inputs, where=f"step {name}")
+
+        def speak(fault: SluiceError) -> None:
+            if not any(fault is each for each in foreign):  # what an input says is not the engine's
+                fault.message = plain(fault.message, made.names)
+
+        try:
+            running = jail.run(program, bounds=bounds, fallback=bool(told.get("fallback")), cancelled=self._cancelled)
+            rows = self._stack.enter_context(running)
+        except SluiceError as fault:
+            speak(fault)
+            raise
+        return query.renamed(rows, made.outputs, speak)
 
     # -- checking ------------------------------------------------------------------------------------------------------
 

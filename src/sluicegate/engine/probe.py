@@ -1,14 +1,21 @@
-"""What the jail is worth on this machine: a jail is started that tries to break out."""
+"""What the jail is worth on this machine: a jail is started that tries to break out.
+
+Without a jail that has shown its worth, a node runs nobody's text (``Proof``).
+"""
 
 from __future__ import annotations
 
-import tempfile
+import threading
+from collections.abc import Callable
 from typing import Literal
 
-from sluicegate.base.errors import SluiceError
+from sluicegate.base.errors import JailUnavailable, SluiceError
 from sluicegate.base.model import Model
 from sluicegate.engine import cell, confine
 from sluicegate.engine.jail import start
+
+_PATIENCE = 60.0
+"""Seconds that somebody who needs the jail waits for the self-test; it takes less than one where all is well."""
 
 
 class Level(Model):
@@ -32,9 +39,10 @@ def probe(fallback: bool = False) -> Level:
     bwrap, missing, layers = cell.find_bwrap(), [], {}
     full = False
     try:
-        with tempfile.NamedTemporaryFile() as canary, start(fallback=fallback, inputs=0) as jail:
+        with start(fallback=fallback, inputs=0) as jail:
             full = jail.cell.full
-            missing = [f"refusal of {way}" for way, refused in jail.attack(canary.name).items() if not refused]
+            # The canary is a file that any process of ours can read and that is not in the jail: this one.
+            missing = [f"refusal of {way}" for way, refused in jail.attack(__file__).items() if not refused]
             layers = jail.cell.layers
     except (SluiceError, OSError) as fault:
         missing = [str(fault)]
@@ -55,3 +63,63 @@ def probe(fallback: bool = False) -> Level:
         missing=tuple(missing),
         tier=tier,
     )
+
+
+UNKNOWN = Level(
+    bwrap=False,
+    userns=False,
+    landlock=0,
+    seccomp=False,
+    rlimits=False,
+    ok=False,
+    missing=("not probed",),
+    tier="none",
+)
+
+
+class Proof:
+    """What the jail of this node has shown to be worth; until it has, nothing."""
+
+    def __init__(self, *, fallback: bool) -> None:
+        """``fallback``: whether the tier without namespaces is good enough here."""
+        self._fallback = fallback
+        self._known = threading.Event()
+        self._begun = False
+        self.level = UNKNOWN
+
+    def begin(self, record: Callable[[Level], None]) -> None:
+        """Start the self-test in a thread of its own. Its result counts once ``record`` has taken it."""
+        self._begun = True
+        threading.Thread(target=self._find, args=(record,), name="jail-probe", daemon=True).start()
+
+    def require(self, where: str = "") -> None:
+        """Wait for the result; return when the jail holds, else raise ``JailUnavailable`` with what is missing."""
+        if self._begun:
+            self._known.wait(_PATIENCE)
+        level = self.level
+        if level.tier == "full" or (level.tier == "fallback" and self._fallback):
+            return
+        raise JailUnavailable(
+            f"expressions and joins need the jail, and it does not hold on this machine: {'; '.join(level.missing)}",
+            where=where,
+            hint=_hint(level),
+        )
+
+    def _find(self, record: Callable[[Level], None]) -> None:
+        try:
+            level = probe(self._fallback)
+            record(level)
+            self.level = level
+        finally:
+            self._known.set()
+
+
+def _hint(level: Level) -> str:
+    weaker = "or allow the tier without namespaces (jail.fallback). Then start the server again."
+    if level is UNKNOWN:
+        return "Its self-test is not over, or could not be recorded: see the server's log, or try again in a moment."
+    if not level.bwrap:
+        return f"Install the Debian package bubblewrap: apt-get install bubblewrap, {weaker}"
+    if not level.userns:
+        return f"Allow unprivileged user namespaces (sysctl user.max_user_namespaces), {weaker}"
+    return "The kernel or the container around it does not refuse what it must: docs/security/model.md, The jail."

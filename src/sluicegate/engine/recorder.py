@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from sluicegate.engine.task import Task
     from sluicegate.store.scope import Scope
 
+TASK = "task"
+"""Who says a line of a run's log, when it is not the engine."""
 _CANCEL_LOOK = 0.5
 
 
@@ -26,7 +28,12 @@ class Recorder:
         """What the steps of the segment at work have done so far: all that is known when it is cut off."""
 
     def __call__(self, kind: str, body: dict[str, Any]) -> None:
-        """Keep what a task reports. The first schema of a step stays as the flow's snapshot."""
+        """Keep what a task reports. The first schema of a step stays as the flow's snapshot.
+
+        A task's log lines are marked as its own: what they say is not ours, so it can quote rows.
+        """
+        if kind == "log":
+            body = {**body, "by": TASK}
         runs = self._scope.runs()
         if kind == "schema":
             flow = runs.get(self._run).flow

@@ -33,16 +33,7 @@ class Rejects:
         count = self._meter.step(name)
 
         def take(reject: Reject) -> None:
-            place = ", ".join(
-                filter(
-                    None,
-                    (
-                        f"step {name}",
-                        f"line {reject.line}" if reject.line else "",
-                        f"column {reject.column}" if reject.column else "",
-                    ),
-                )
-            )
+            place = ", ".join(filter(None, (f"step {name}", reject.place())))
             if policy == "stop":
                 raise DataError(
                     reject.reason, where=place, hint="Mend the row, or let the step skip or quarantine such rows."
@@ -52,9 +43,7 @@ class Rejects:
                 if count.rejected > limit:
                     raise DataError(f"more than {limit} rows were rejected; the last: {reject.reason}", where=place)
                 if count.rejected <= _SHOWN:
-                    self._report(
-                        "reject", {"step": name, "line": reject.line, "column": reject.column, "reason": reject.reason}
-                    )
+                    self._report("reject", {"step": name, **_told(reject)})
                 if policy == "quarantine":
                     self._keep(name, reject)
 
@@ -89,11 +78,11 @@ class Rejects:
             self._out = (
                 seal.seal_to([self._job.quarantine], self._draft.out) if self._job.quarantine else Tap(self._draft.out)
             )
-        line: dict[str, Any] = {
-            "step": name,
-            "line": reject.line,
-            "column": reject.column,
-            "reason": reject.reason,
-            "raw": reject.raw,
-        }
+        line: dict[str, Any] = {"step": name, **_told(reject), "raw": reject.raw}
         self._out.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+
+
+def _told(reject: Reject) -> dict[str, Any]:
+    """Return where and why: the line of the source when it is known, else the row's number among the step's rows."""
+    place = {"line": reject.line} if reject.row is None else {"row": reject.row}
+    return {**place, "column": reject.column, "reason": reject.reason}

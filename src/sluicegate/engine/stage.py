@@ -5,9 +5,11 @@ Nothing is visible in any destination before every writing step has staged all i
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.base.errors import Cancelled, Failed, Invalid, NoSpace, SluiceError
@@ -21,6 +23,7 @@ from sluicegate.kit.document import parse_definition
 from sluicegate.kit.flow import Flow
 from sluicegate.kit.rows import Marker, Receipt, Stage
 from sluicegate.kit.step import Writing
+from sluicegate.kit.types import opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +65,8 @@ def _carry(
 ) -> dict[str, Receipt]:
     named = steps(flow)
     rows = inlet.pull(segment.source)
+    if inlet.guesses:
+        rows = _settled(rows)
     sinks = []
     for name in segment.writes:
         step = named[name]
@@ -75,6 +80,16 @@ def _carry(
     if cancelled():
         raise Cancelled("The run was cancelled; nothing of it has landed.")
     return {sink.name: _placed(sink.name, sink.commit) for sink in sinks}
+
+
+def _settled(rows: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    """Look for a first row. When there is none, types that were never seen must not contradict those of a target."""
+    import pyarrow as pa
+
+    for batch in rows:
+        if batch.num_rows:
+            return pa.RecordBatchReader.from_batches(rows.schema, chain([batch], rows))
+    return pa.RecordBatchReader.from_batches(opened(rows.schema), [])
 
 
 def _open(job: Job, inlet: Inlet, step: Writing, name: str, schema: pa.Schema, stack: ExitStack) -> Stage:
@@ -201,7 +216,10 @@ def _placed(name: str, do: Callable[[], Any]) -> Any:
 
 
 def preview(job: Job, report: Report, cancelled: Callable[[], bool]) -> dict[str, Any]:
-    """Return the first rows of a step as JSON values. Nothing is written."""
+    """Return the first rows of a step as JSON values, within bounds of bytes; ``cut`` says what was left out.
+
+    Nothing is written.
+    """
     from sluicegate.kit.types import to_name
 
     flow = read_flow(job)
@@ -209,20 +227,39 @@ def preview(job: Job, report: Report, cancelled: Callable[[], bool]) -> dict[str
     with Meter(report) as meter, Inlet(job, flow, meter, report, cancelled, limit=limit) as inlet:
         rows = inlet.pull(str(job.ask["step"]))
         found: list[list[Any]] = []
+        spent, cut = 0, []
         for batch in _first(rows, limit):
-            found += [[_shown(value) for value in row.values()] for row in batch.to_pylist()]
-        return {"columns": {field.name: to_name(field.type) for field in rows.schema}, "rows": found}
+            texts = [[_bounded(_shown(value)) for value in batch.to_pylist()[0].values()]]
+            spent += sum(len(json.dumps(value)) for value in texts[0])
+            if spent > _PREVIEW_MAX:
+                cut.append(f"Only {len(found)} rows are shown: more would take over {_PREVIEW_MAX >> 20} MiB.")
+                break
+            found += texts
+        if any(isinstance(value, str) and value.endswith(_CUT) for row in found for value in row):
+            cut.insert(0, f"Values of more than {_VALUE_MAX} characters are cut.")
+        columns = {field.name: to_name(field.type) for field in rows.schema}
+        return {"columns": columns, "rows": found, "cut": " ".join(cut)}
 
 
 def _first(rows: pa.RecordBatchReader, limit: int) -> Iterator[pa.RecordBatch]:
+    """Yield the first rows, one at a time."""
     for batch in rows:
+        for row in range(min(batch.num_rows, limit)):
+            yield batch.slice(row, 1)
+        limit -= batch.num_rows
         if limit <= 0:
             return
-        yield batch.slice(0, limit)
-        limit -= batch.num_rows
 
 
 _EXACT = 1 << 53
+_VALUE_MAX = 16 << 10
+_PREVIEW_MAX = 4 << 20
+_CUT = " … (cut)"
+
+
+def _bounded(value: object) -> object:
+    text = value if isinstance(value, str) else json.dumps(value) if isinstance(value, dict | list) else ""
+    return text[:_VALUE_MAX] + _CUT if len(text) > _VALUE_MAX else value
 
 
 def _shown(value: object) -> object:

@@ -1,7 +1,7 @@
 """A child process that moves rows: started for one run, told its job over a pipe, may crash alone.
 
 The job (with its secrets) goes in on one inherited descriptor, never through arguments or environment; orders follow
-it, a line each; events come back on another, a JSON line each. When the server dies, the kernel ends the child.
+it; events come back on another. All are JSON, framed by length. When the server dies, the kernel ends the child.
 """
 
 from __future__ import annotations
@@ -10,31 +10,44 @@ import ctypes
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-from sluicegate.base.errors import Cancelled, Failed, SluiceError, rebuild
+from sluicegate.base.errors import Cancelled, Failed, Internal, SluiceError, TooLarge, rebuild
+from sluicegate.base.log import Log, trace
+from sluicegate.base.model import new_id
+from sluicegate.engine import frame
+from sluicegate.engine.drain import Drain
 from sluicegate.engine.job import Job
 from sluicegate.engine.meter import Report
 
 _SOURCE = Path(__file__).resolve().parents[2]
 _GRACE = 10.0
-_LINE_MAX = 16 << 20
+_JOB_MAX = 1 << 30
+_LOG_PART = 1800  # letters that one line of the log takes
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 
 
 class Task:
     """One child, seen from the server."""
 
-    def __init__(self, job: Job, report: Report) -> None:
-        """Start the child and hand it ``job``. ``report`` gets its events, in the thread that calls ``do``."""
-        self._report = report
+    def __init__(self, job: Job, report: Report, log: Log | None = None, temp: Path | None = None) -> None:
+        """Start the child and hand it ``job``. ``report`` gets its events, in the thread that calls ``do``.
+
+        ``log`` gets what the child writes to its standard error, without the job's secrets. Its temporary files lie in
+        a folder of its own beneath ``temp``: drivers make some, and a child that is killed cannot remove them.
+        """
+        self._report, self._log = report, log or Log()
+        self._name = job.run or new_id()  # what the log has of this task is under this name
         self._lock = threading.Lock()
+        self._temp = Path(tempfile.mkdtemp(prefix="task-", dir=temp))
         orders_in, orders_out = os.pipe()
         events_in, events_out = os.pipe()
         try:
@@ -49,6 +62,7 @@ class Task:
                     "LANG": "C.UTF-8",
                     "PATH": os.defpath,
                     "ARROW_DEFAULT_MEMORY_POOL": "system",
+                    "TMPDIR": str(self._temp),
                 },
                 cwd="/",
                 start_new_session=True,
@@ -56,28 +70,35 @@ class Task:
         except BaseException:
             os.close(orders_out)
             os.close(events_in)
+            shutil.rmtree(self._temp, ignore_errors=True)
             raise
         finally:
             os.close(orders_in)
             os.close(events_out)
         self._orders = os.fdopen(orders_out, "wb")
         self._events = os.fdopen(events_in, "rb")
-        packed = job.pack()
-        self._send(len(packed).to_bytes(8, "big") + packed)
+        self._drain = Drain(self._child.stderr, job.secrets.values())  # type: ignore[arg-type] # it is piped
+        self._said: str | None = None
+        try:
+            self._send(job.pack(), _JOB_MAX)
+        except BaseException:
+            self.close()
+            raise
 
     def do(self, order: str) -> dict[str, Any]:
         """Give one order (the name of a segment, or what the job asks) and return its answer.
 
         Raises the child's own ``SluiceError``, ``Cancelled``, or ``Failed`` when the child died.
         """
-        self._send(json.dumps(order).encode() + b"\n")
-        while line := self._events.readline(_LINE_MAX):
-            kind, body = json.loads(line)
+        self._send(json.dumps(order).encode())
+        while (message := self._take()) is not None:
+            kind, body = json.loads(message)
             if kind == "answer":
                 answer: dict[str, Any] = body
                 return answer
             if kind == "fault":
-                raise rebuild(body)
+                fault = rebuild(body)
+                raise self._told() if isinstance(fault, Internal) else fault
             self._report(kind, body)
         raise self._died()
 
@@ -102,8 +123,8 @@ class Task:
         except subprocess.TimeoutExpired:
             self._kill()
             self._child.wait()
-        if self._child.stderr:
-            self._child.stderr.close()
+        self._hear()
+        shutil.rmtree(self._temp, ignore_errors=True)
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -113,12 +134,30 @@ class Task:
         """End the child."""
         self.close()
 
-    def _send(self, raw: bytes) -> None:
+    def _send(self, message: bytes, most: int = frame.FRAME_MAX) -> None:
         try:
-            self._orders.write(raw)
-            self._orders.flush()
+            frame.send(self._orders, message, most)
         except BrokenPipeError:
             raise self._died() from None
+
+    def _take(self) -> bytes | None:
+        try:
+            return frame.take(self._events)
+        except TooLarge:  # no task of ours says that: it is not itself any more
+            self._kill()
+            raise
+
+    def _hear(self) -> str:
+        """Write what the child has said into the log, once, when it is gone; return it."""
+        if self._said is None:
+            self._said = self._drain.text()
+            for start in range(0, len(self._said), _LOG_PART):
+                part = self._said[start : start + _LOG_PART]
+                self._log("A task wrote to its standard error.", level="warning", run=self._name, trace=part)
+        return self._said
+
+    def _told(self) -> Internal:
+        return Internal(hint=f"The server's log has it under {self._name}.")
 
     def _kill(self) -> None:
         with self._lock:
@@ -126,18 +165,19 @@ class Task:
                 self._child.kill()
 
     def _died(self) -> SluiceError:
-        self._child.wait()
+        try:
+            self._child.wait(_GRACE)
+        except subprocess.TimeoutExpired:  # it has closed its pipes and lives on
+            self._kill()
+            self._child.wait()
         code = self._child.returncode
         if code in (-signal.SIGTERM, 128 + signal.SIGTERM):
             return Cancelled("The run was cancelled; nothing of it has landed.")
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        said = (
-            self._child.stderr.read().decode(errors="replace").strip().splitlines()[-1:] if self._child.stderr else []
-        )
-        kind = said[0].partition(":")[0][:100] if said else ""
+        more = f" The server's log has more under {self._name}." if self._hear() else ""
         return Failed(
-            f"The task process ended by itself ({how}{', ' + kind if kind else ''}).",
-            hint="Nothing that was not committed has landed; run it again.",
+            f"The task process ended by itself ({how}).",
+            hint=f"Nothing that was not committed has landed; run it again.{more}",
         )
 
 
@@ -156,21 +196,22 @@ def _settle() -> None:
 
 
 def _serve(orders: BinaryIO, events: BinaryIO) -> None:
-    size = int.from_bytes(orders.read(8), "big")
-    job = Job.unpack(orders.read(size))
+    packed = frame.take(orders, _JOB_MAX)
+    if packed is None:
+        return
+    job = Job.unpack(packed)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     lock = threading.Lock()
 
     def report(kind: str, body: dict[str, Any]) -> None:
-        line = json.dumps([kind, body], default=str).encode() + b"\n"
+        message = json.dumps([kind, body], default=str).encode()
         with lock:
-            events.write(line)
-            events.flush()
+            frame.send(events, message)
 
-    for line in orders:
+    while (order := frame.take(orders)) is not None:
         try:
-            report("answer", _answer(job, json.loads(line), report, stop.is_set))
+            report("answer", _answer(job, json.loads(order), report, stop.is_set))
         except SluiceError as fault:
             report(
                 "fault",
@@ -180,14 +221,10 @@ def _serve(orders: BinaryIO, events: BinaryIO) -> None:
             )
         except MemoryError:
             report("fault", Failed("The task ran out of memory.").problem())
-        except Exception as fault:
-            report(
-                "fault",
-                Failed(
-                    f"The task failed unexpectedly: {type(fault).__name__}.", hint="The server's log has more."
-                ).problem(),
-            )
-            raise
+        except Exception as fault:  # noqa: BLE001 - the last door of the process: told by name, and it ends
+            sys.stderr.write(trace(fault))
+            report("fault", Internal().problem())
+            raise SystemExit(1) from None
 
 
 def _answer(job: Job, order: str, report: Report, cancelled: Callable[[], bool]) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.base.errors import Failed
+from sluicegate.base.log import Log
 from sluicegate.engine.builder import Builder
+from sluicegate.engine.probe import Level, Proof
 from sluicegate.engine.quarantine import Quarantine, sweep_drafts
 from sluicegate.engine.recorder import Recorder
 from sluicegate.engine.runner import Runner
@@ -16,6 +19,8 @@ from sluicegate.engine.task import Task
 if TYPE_CHECKING:
     from sluicegate.base.settings import Settings
     from sluicegate.engine.events import Events
+    from sluicegate.engine.job import Job
+    from sluicegate.engine.meter import Report
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.desk import Asked
     from sluicegate.guard.vault import Vault
@@ -29,10 +34,12 @@ class Worker:
         """Wire; nothing runs before ``open``."""
         self._settings, self._audit, self._events = settings, audit, events
         self._quarantine = Quarantine(settings.home / "quarantine", settings.quarantine_days, vault)
-        self._builder = Builder(settings, vault, self._quarantine)
-        self._runner = Runner(system, self._builder, audit, events)
+        self._jail = Proof(fallback=settings.jail.fallback)
+        self._builder = Builder(settings, vault, self._quarantine, audit, self._jail)
+        self._log = Log()
+        self._temp = settings.home / "temp"
+        self._runner = Runner(system, self._builder, audit, events, self._task, self._log)
         self._jobs: Any = None
-        self._jail: dict[str, Any] = {"tier": "none", "missing": ["not probed"]}
         self._slots = threading.BoundedSemaphore(8)
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -43,10 +50,11 @@ class Worker:
 
         sweep_drafts(self._settings.data)
         self._quarantine.sweep()
-        threading.Thread(target=self._probe, name="jail-probe", daemon=True).start()
-        url = self._settings.store.jobs_url or f"sqlite:///{self._settings.home / 'jobs.db'}"
+        shutil.rmtree(self._temp, ignore_errors=True)  # what tasks have left that ended with a server
+        self._temp.mkdir(mode=0o700)
+        self._jail.begin(self._probed)
         self._runner.arrive()
-        self._jobs = Jobs(url, self._node(), self._settings.limits.runs, self._runner.execute)
+        self._jobs = Jobs(self._settings.jobs_url, self._node(), self._settings.limits.runs, self._runner.execute)
         self._jobs.open()
 
     def close(self) -> None:
@@ -59,8 +67,8 @@ class Worker:
     def health(self) -> Mapping[str, Any]:
         """Say how the jail is and what runs."""
         return {
-            "jail": self._jail["tier"],
-            "jail_missing": list(self._jail["missing"]),
+            "jail": self._jail.level.tier,
+            "jail_missing": list(self._jail.level.missing),
             "running": self._runner.running,
         }
 
@@ -83,7 +91,7 @@ class Worker:
         if not self._slots.acquire(timeout=10):
             raise Failed("Too many previews at once.", hint="Try again in a moment.")
         try:
-            with Task(job, lambda _kind, _body: None) as task:
+            with self._task(job, lambda _kind, _body: None) as task:
                 timer = threading.Timer(60, task.cancel)
                 timer.daemon = True
                 timer.start()
@@ -95,13 +103,16 @@ class Worker:
             self._slots.release()
         return answer.get("answer", answer.get("items", answer))
 
+    def _task(self, job: Job, report: Report) -> Task:
+        self._temp.mkdir(mode=0o700, exist_ok=True)
+        return Task(job, report, self._log, self._temp)
+
     # -- node ----------------------------------------------------------------------------------------------------------
 
-    def _probe(self) -> None:
-        from sluicegate.engine.probe import probe
-
-        level = probe(self._settings.jail.fallback)
-        self._jail = level.model_dump()
+    def _probed(self, level: Level) -> None:
+        if not level.ok:
+            self._log("The jail does not hold: flows with expressions or joins are refused.", level="error",
+                      error="; ".join(level.missing))  # fmt: skip
         self._audit.event("jail.probe", None, None, level.tier, {"missing": list(level.missing)})
 
     def _node(self) -> str:

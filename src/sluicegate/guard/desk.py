@@ -12,6 +12,7 @@ from sluicegate.base.principal import Peer, Principal
 if TYPE_CHECKING:
     from sluicegate.base.settings import Settings
     from sluicegate.guard.audit import Audit
+    from sluicegate.guard.factors import Factors
     from sluicegate.guard.login import Login
     from sluicegate.guard.revocation import Revocation
     from sluicegate.guard.tokens import Tokens
@@ -48,6 +49,7 @@ class Services:
     login: Login
     tokens: Tokens
     revocation: Revocation
+    factors: Factors
     vault: Vault
     audit: Audit
     engine: Engine

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from sluicegate.base.errors import Denied, Invalid, SluiceError, Unauthenticated, from_validation
+from sluicegate.base.errors import Denied, Invalid, SluiceError, StepUp, Unauthenticated, from_validation
 from sluicegate.base.model import Model
 from sluicegate.base.permission import Public
 from sluicegate.base.principal import Credentials, Peer, Principal
@@ -69,7 +69,7 @@ class Gate:
     def still(self, entry: Entry) -> None:
         """Raise ``Unauthenticated`` when the token of a request that has waited holds no more."""
         if entry.who is not None:
-            self._services.login.authenticate(entry.credentials, pending=entry.operation.pending, again=True)
+            self._services.login.authenticate(entry.credentials, entry.operation.tokens, again=True)
 
     def proceed(self, entry: Entry, ask: Mapping[str, Any]) -> Model:
         """Decode, authorise, open the Scope, put on record, call, and put on record how it ended.
@@ -88,6 +88,12 @@ class Gate:
         desk = Desk(services, peer, who, inside, entry.key)
         if operation.tenant and not isinstance(operation.permission, Public):
             _ = desk.scope  # refuses when no tenant is chosen
+        if operation.fresh and who is not None:
+            try:
+                services.login.require_fresh(who)
+            except StepUp:
+                services.audit.denied(operation.name, who, peer, about(question))
+                raise
         if not operation.audited:
             return operation.call(question, desk)
         record = services.audit.begin(operation.name, who, peer, about(question))
@@ -108,7 +114,7 @@ class Gate:
         try:
             if isinstance(operation.permission, Public):
                 return None, login.prove(credentials) if credentials.proof is not None else ""
-            return login.authenticate(credentials, pending=operation.pending), ""
+            return login.authenticate(credentials, operation.tokens), ""
         except Unauthenticated:
             self._limits.failed(peer)
             raise

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sluicegate.base import clock
-from sluicegate.base.errors import Denied, Invalid, Missing, Unauthenticated
+from sluicegate.base.errors import Denied, Invalid, Missing, StepUp, Unauthenticated
 from sluicegate.base.principal import Credentials, Peer, Principal, Role, Via
 from sluicegate.base.secret import Secret
 from sluicegate.crypto import opaque, password
 from sluicegate.crypto.dpop import ProofCheck
 from sluicegate.crypto.keys import Key, derive
-from sluicegate.guard.tokens import ACCESS, PENDING
+from sluicegate.guard.operation import Standing
+from sluicegate.guard.tenancy import policy_of
+from sluicegate.guard.tokens import ACCESS, ENROL, FACTOR, PENDING, Purpose
 
 if TYPE_CHECKING:
     from sluicegate.base.settings import Settings
+    from sluicegate.crypto.token import Claims
     from sluicegate.guard.audit import Audit
+    from sluicegate.guard.factors import Factors
     from sluicegate.guard.limits import Limits
     from sluicegate.guard.revocation import Revocation
     from sluicegate.guard.tokens import Tokens
@@ -27,6 +31,13 @@ if TYPE_CHECKING:
 
 PASSWORD_MIN, PASSWORD_MAX = 15, 256
 BOOTSTRAP = "bootstrap"
+_PURPOSES: Mapping[Standing, Purpose] = {
+    "signed in": ACCESS, "password": PENDING, "factor": FACTOR, "enrol": ENROL,
+}  # fmt: skip
+_STANDINGS = tuple(_PURPOSES)
+FRESH: Final = 300.0
+"""Seconds for which a proof of who somebody is counts for what is dangerous (SEC-A12)."""
+_BOTH = "password factor"
 _WRONG = "Wrong tenant, email or password."
 
 
@@ -37,7 +48,9 @@ class Grant:
     access: Secret
     expires_in: int
     refresh: Secret
-    must_change: bool
+    """Empty while a second factor is owed."""
+    standing: Standing = "signed in"
+    """How far the person has come: what ``access`` is good for."""
 
 
 class Login:
@@ -52,11 +65,12 @@ class Login:
         limits: Limits,
         tokens: Tokens,
         revocation: Revocation,
+        factors: Factors,
         now: Callable[[], float] = clock.system,
     ) -> None:
         """Derive one key per purpose from ``root``."""
         self._system, self._audit, self._limits, self._now = system, audit, limits, now
-        self._settings, self._tokens, self._revocation = settings, tokens, revocation
+        self._settings, self._tokens, self._revocation, self._factors = settings, tokens, revocation, factors
         self._pepper = derive(root, "password-pepper")
         self._refresh = derive(root, "refresh-token")
         self._children = derive(root, "refresh-token-child")
@@ -65,27 +79,32 @@ class Login:
         self._cost = password.Cost(memory=settings.passwords.memory, passes=settings.passwords.rounds)
         self._proofs = ProofCheck(now)
 
-    def authenticate(self, credentials: Credentials, *, pending: bool = False, again: bool = False) -> Principal:
+    def authenticate(
+        self, credentials: Credentials, tokens: frozenset[Standing] = frozenset({"signed in"}), *, again: bool = False
+    ) -> Principal:
         """Return who holds the access token and the key it is bound to. ``Unauthenticated`` does not say why not.
 
-        ``pending``: the token of somebody who must first choose a password will do, too. ``again``: the proof of this
-        very request has been taken already, so only the token is looked at.
+        ``tokens``: how far they must have come in signing in. ``again``: the proof of this very request has been taken
+        already, so only the token is looked at.
         """
         if credentials.token is None:
             raise Unauthenticated
-        text = credentials.token.reveal()
-        try:
-            claims = self._tokens.verify(ACCESS, text)
-        except Unauthenticated:
-            if not pending:
-                raise
-            claims = self._tokens.verify(PENDING, text)
+        claims = self._claims(credentials.token.reveal(), tokens)
         key = (claims.cnf or {}).get("jkt", "")
         if key and not again and self.prove(credentials) != key:
             raise Unauthenticated
         return Principal(
             claims.sub, claims.tid or None, Role(claims.role), Via.PASSWORD, None, claims.jti, claims.sid, key
         )
+
+    def _claims(self, text: str, tokens: frozenset[Standing]) -> Claims:
+        for standing in _STANDINGS:
+            if standing in tokens:
+                try:
+                    return self._tokens.verify(_PURPOSES[standing], text)
+                except Unauthenticated:
+                    continue
+        raise Unauthenticated
 
     def prove(self, credentials: Credentials) -> str:
         """Return the thumbprint of the client's key that a request proves to hold. Raises ``Unauthenticated``."""
@@ -122,7 +141,7 @@ class Login:
         epoch = self._revocation.newest()
         id_ = self._system.accounts().create(email, name, Role.SUPERADMIN, self._hash(chosen)).id
         self._audit.event("session.bootstrap", None, peer, "ok", {"id": id_, "email": email})
-        return self._begin(Principal(id_, None, Role.SUPERADMIN, key=key), peer, epoch, must_change=False)
+        return self._begin(Principal(id_, None, Role.SUPERADMIN, key=key), peer, epoch, "signed in")
 
     # -- password ------------------------------------------------------------------------------------------------------
 
@@ -153,9 +172,65 @@ class Login:
         who = Principal(user.id, tenant_id, Role(user.role), key=key)
         if password.needs_rehash(user.password, cost=self._cost):
             self._system.accounts().rehash(user.id, self._hash(given))
+        if self._factors.of(user.id):
+            self._audit.event("session.login", who, peer, "factor", {"email": email}, tenant=tenant_id)
+            access, expires = self._tokens.mint(FACTOR, who, epoch)
+            return Grant(access, int(expires - self._now()), Secret(""), "factor")
         self._system.accounts().touch_sign_in(user.id)
         self._audit.event("session.login", who, peer, "ok", {"email": email, **({"tenant": tenant} if tenant else {})})
-        return self._begin(who, peer, epoch, must_change=user.must_change)
+        return self._begin(who, peer, epoch, self._standing(user, tenant_id, "password"))
+
+    def give_factor(self, who: Principal, code: Secret, peer: Peer) -> Grant:
+        """Finish a sign-in with the second factor. Raises ``Invalid`` for a wrong code, ``Throttled``."""
+        epoch = self._revocation.newest()
+        user = self._system.accounts().account(who.id)
+        try:
+            self._factors.check(who.id, who.tenant, code)
+        except Invalid:
+            self._limits.failed(peer)
+            raise
+        self._system.accounts().touch_sign_in(who.id)
+        if who.token:  # what was given for the password is good for one sign-in
+            self._system.marks().revoke(who.token, self._now() + self._settings.tokens.access + 1)
+        standing = self._standing(user, who.tenant, _BOTH)
+        return self._begin(replace(who, token=""), peer, epoch, standing, factors=_BOTH)
+
+    def _standing(self, user: Account, tenant: str | None, proved: str) -> Standing:
+        """Return how far somebody has come who has proved who they are by ``proved``."""
+        if user.must_change:
+            return "password"
+        wanted = tenant is not None and policy_of(self._system.tenants().get(tenant)).factor_required
+        if wanted and proved == "password":
+            return "enrol"
+        return "signed in"
+
+    def has_factor(self, who: Principal) -> None:
+        """Count a factor that somebody has just set up as proved in this sign-in."""
+        self._system.grants().prove(who.grant, _BOTH)
+
+    def require_fresh(self, who: Principal) -> None:
+        """Raise ``StepUp`` when a person has not proved who they are for a while."""
+        if who.via is Via.PASSWORD and self._now() - self._system.grants().proved(who.grant) > FRESH:
+            raise StepUp(
+                "Prove once more that it is you: this needs a sign-in of the last 5 minutes.",
+                hint="Run: sluice prove",
+            )
+
+    def prove_again(self, who: Principal, given: Secret, code: Secret | None, peer: Peer) -> None:
+        """Take password and, from who has one, a second factor once more (step-up)."""
+        user = self._system.accounts().account(who.id)
+        account = f"prove/{who.id}"
+        self._limits.account_admit(account)
+        if not password.verify_password(user.password, given, self._pepper):
+            self._limits.account_failed(account)
+            self._limits.failed(peer)
+            raise Denied("The password is wrong.")
+        owes = bool(self._factors.of(who.id))
+        if owes:
+            if code is None:
+                raise Invalid("is required: you have a second factor", where="code")
+            self._factors.check(who.id, who.tenant, code)
+        self._system.grants().prove(who.grant, _BOTH if owes else "password")
 
     def _find(self, email: str, tenant: str | None) -> Account | None:
         """Return whose address this is: in the tenant named, or a SuperAdmin; without a tenant, the only one."""
@@ -237,7 +312,10 @@ class Login:
         if user.state != "active" or self._suspended(user.tenant):
             raise Unauthenticated("Sign in again.")
         who = Principal(user.id, grant.tenant, user.role, grant=grant.family, key=key)
-        return self._grant(who, child, epoch, must_change=user.must_change)
+        standing = self._standing(user, grant.tenant, grant.factors)
+        if standing == "enrol" and self._factors.of(user.id):
+            raise Unauthenticated("Sign in again.")  # there is one now, and this sign-in has not shown it
+        return self._grant(who, child, epoch, standing)
 
     def _refused(self, result: str, user: str, tenant: str | None, peer: Peer) -> None:
         self._audit.event("session.refresh", None, peer, result, {"id": user}, tenant=tenant)
@@ -256,7 +334,7 @@ class Login:
         raw = opaque.digest(self._children, parent)[:32]
         return Secret("rt_" + base64.urlsafe_b64encode(raw).rstrip(b"=").decode())
 
-    def _begin(self, who: Principal, peer: Peer, epoch: int, *, must_change: bool) -> Grant:
+    def _begin(self, who: Principal, peer: Peer, epoch: int, standing: Standing, factors: str = "password") -> Grant:
         token = opaque.new_refresh()
         made = self._system.grants().open(
             who.id,
@@ -267,12 +345,13 @@ class Login:
             absolute=self._now() + self._settings.tokens.refresh,
             client=peer.client,
             address=peer.address,
+            factors=factors,
         )
-        return self._grant(replace(who, grant=made.family), token, epoch, must_change=must_change)
+        return self._grant(replace(who, grant=made.family), token, epoch, standing)
 
-    def _grant(self, who: Principal, refresh: Secret, epoch: int, *, must_change: bool) -> Grant:
-        access, expires = self._tokens.mint(PENDING if must_change else ACCESS, who, epoch)
-        return Grant(access, int(expires - self._now()), refresh, must_change)
+    def _grant(self, who: Principal, refresh: Secret, epoch: int, standing: Standing) -> Grant:
+        access, expires = self._tokens.mint(_PURPOSES[standing], who, epoch)
+        return Grant(access, int(expires - self._now()), refresh, standing)
 
 
 __all__ = ["Grant", "Login"]

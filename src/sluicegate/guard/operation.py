@@ -13,6 +13,9 @@ from sluicegate.base.permission import Permission, Public
 if TYPE_CHECKING:
     from sluicegate.guard.desk import Desk
 
+Standing = Literal["signed in", "password", "factor", "enrol"]
+"""``password``: must choose one first. ``factor``: owes a second factor. ``enrol``: must set one up first."""
+
 _PLACE = re.compile(r"\{(\w+)\}")
 
 
@@ -58,9 +61,10 @@ class Operation:
     """Whether each call leaves a record even when it is allowed. Denials always do."""
     tenant: bool = field(default=True, kw_only=True)
     """Whether it works inside a tenant. Without one, it is refused."""
-    pending: bool = field(default=False, kw_only=True)
-    """Whether somebody who must first choose a password may call it."""
-
+    tokens: frozenset[Standing] = field(default=frozenset({"signed in"}), kw_only=True)
+    """How far somebody must have come in signing in: their token says it."""
+    fresh: bool = field(default=False, kw_only=True)
+    """Whether a person must have proved who they are within the last minutes (step-up, SEC-A12)."""
     asks: bool = field(default=False, kw_only=True)
     """Whether it has a task process do something, and waits: a tenant may have few of them at once."""
 

@@ -39,7 +39,11 @@ class Purpose(NamedTuple):
 ACCESS = Purpose("at+jwt", "sluicegate-api")
 PENDING = Purpose("pending+jwt", "sluicegate-password")
 """Of somebody who must choose a password before anything else."""
-PURPOSES: Final = (ACCESS, PENDING)
+FACTOR = Purpose("factor+jwt", "sluicegate-factor")
+"""Of somebody whose password was right, and who owes the second factor."""
+ENROL = Purpose("enrol+jwt", "sluicegate-enrol")
+"""Of somebody whose tenant wants a second factor, and who must set one up before anything else."""
+PURPOSES: Final = (ACCESS, PENDING, FACTOR, ENROL)
 
 
 class _Signing(NamedTuple):
@@ -58,7 +62,7 @@ class Tokens:
         self, root: Key, ttl: int, system: System, revocation: Revocation, now: clock.Clock = clock.system
     ) -> None:
         """Read the keys, or make the first; they are kept in the store under a key derived from ``root``."""
-        self._kek = derive(root, _BLOB)
+        self._kek = derive(root, "token-keys")
         self._ttl, self._system, self._revocation, self._now = ttl, system, revocation, now
         self._lock = threading.Lock()
         self._rings: dict[Purpose, TokenRing] = {}

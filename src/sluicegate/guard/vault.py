@@ -45,7 +45,8 @@ class Vault:
         sealed = envelope.encrypt(
             record, value.reveal().encode(), (*self._aad(scope, name, version, kek_version), _FIELD)
         )
-        return secrets.put(name, wrapped, sealed, self.fingerprint(scope, value), version=version)
+        print_ = self._fingerprint(scope, name, version, wrapped + sealed)
+        return secrets.put(name, wrapped, sealed, print_, version=version)
 
     def use(self, scope: Scope, name: str, *, purpose: str) -> Secret:
         """Return the secret for a use, on record before it is decrypted. Raises ``Missing`` or ``Corrupt``."""
@@ -56,9 +57,14 @@ class Vault:
         record = envelope.unwrap(kek, stored.wrapped, aad)
         return Secret(envelope.decrypt(record, stored.ciphertext, (*aad, _FIELD)).decode())
 
-    def fingerprint(self, scope: Scope, value: Secret) -> str:
-        """Return a short keyed print of a value: tells that a secret changed, never what it is."""
-        return opaque.digest(derive(self._prints, scope.tenant), value).hex()[:16]
+    def _fingerprint(self, scope: Scope, name: str, version: int, sealed: bytes) -> str:
+        """Return a short keyed print of a record: another one each time it is set.
+
+        It is taken of what is sealed, whose record key and random part are its salt, never of the secret: an equal
+        secret under another name must not look equal, or whoever may set secrets could try guesses.
+        """
+        told = "\n".join((name, str(version), sealed.hex()))
+        return opaque.digest(derive(self._prints, scope.tenant), told).hex()[:16]
 
     def clear(self, scope: Scope, names: frozenset[str]) -> tuple[str, ...]:
         """Delete secrets because the connection that names them leads elsewhere now (SEC-V08). Return those deleted."""

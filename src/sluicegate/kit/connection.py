@@ -9,8 +9,9 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from sluicegate.base.flaws import Misfit
 from sluicegate.base.model import Model, Name
 from sluicegate.kit.mode import Mode
 
@@ -28,6 +29,14 @@ class SecretName(Model):
 
     secret: Name
     """Name of the secret, as given to ``sluice secret set NAME``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_only(cls, value: Any) -> Any:
+        """Refuse all else in one sentence: what stands here instead is most likely the secret itself."""
+        if isinstance(value, SecretName) or (isinstance(value, dict) and set(value) == {"secret"}):
+            return value
+        raise Misfit("write { secret: NAME }: a definition names a secret and never holds one")
 
 
 Tls = Literal["verify-full", "verify-ca", "require", "disable"]
@@ -48,6 +57,11 @@ class Connection(Model):
     """Fields that say where the connection leads. Changing one clears the secrets it uses (SEC-V08)."""
     single_writer: ClassVar[bool] = False
     """Whether the system takes one load at a time, so that two loads are carried out one after the other."""
+
+    holds: ClassVar[Literal["tables", "files"]] = "tables"
+    """What its items are."""
+    paths: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are paths: on a server each must lie beneath the tenant's own directory."""
 
     def open(self, ctx: Context) -> AbstractContextManager[Any]:
         """Open a session. Raises ``Unreachable``, ``Egress`` or ``Failed``."""

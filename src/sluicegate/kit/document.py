@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError, field_validator
 
 from sluicegate.base.errors import Invalid, from_validation
-from sluicegate.base.model import Model, Name
+from sluicegate.base.flaws import Misfit, Path
+from sluicegate.base.model import NAME_PATTERN, Model, Name
 from sluicegate.kit import registry
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow
-from sluicegate.kit.step import Formatted, parse_format
+from sluicegate.kit.origin import Origin
+from sluicegate.kit.step import Formatted, Reading, Writing, parse_format
 
 BYTES_MAX = 1 << 20
 DEPTH_MAX = 32
@@ -34,9 +37,9 @@ class Recipient(Model):
     @classmethod
     def _public(cls, value: str) -> str:
         if value.upper().startswith("AGE-SECRET-KEY"):
-            raise ValueError("this is the secret half of the key; keep it, and give the public half (age1…)")
+            raise Misfit("this is the secret half of the key; keep it, and give the public half (age1…)")
         if not value.startswith("age1") or not value.isalnum() or len(value) > 4096:  # noqa: PLR2004 - generous
-            raise ValueError("an age recipient begins with age1")
+            raise Misfit("an age recipient begins with age1")
         return value
 
 
@@ -58,6 +61,12 @@ class Document(NamedTuple):
     body: dict[str, Any]
     source: str
     where: str
+    """Its first line."""
+    origin: Origin | None = None
+
+    def place(self, path: Path = ()) -> str:
+        """Return the line of one of its keys, as errors name it."""
+        return self.origin.place(path) if self.origin else self.where
 
 
 def body_of(definition: Definition) -> dict[str, Any]:
@@ -67,40 +76,39 @@ def body_of(definition: Definition) -> dict[str, Any]:
     return {"kind": definition.kind, "name": definition.name, **typed, **shown}
 
 
-def parse_definition(value: Any, where: str = "") -> Definition:
-    """Return the definition in a map; ``Invalid`` says what does not fit and where."""
+def parse_definition(value: Any, where: str = "", origin: Origin | None = None) -> Definition:
+    """Return the definition in a map; ``Invalid`` says what does not fit and where (``origin`` knows the lines)."""
+
+    def place(path: Path = ()) -> str:
+        told = f"{kind} {name}" if isinstance(name, str) and kind in KINDS and re.fullmatch(NAME_PATTERN, name) else ""
+        return ", ".join(filter(None, (origin.place(path) if origin else where, told)))
+
+    kind = name = None
     if not isinstance(value, dict):
-        raise Invalid("a document is a map with a kind and a name", where=where)
-    kind = value.get("kind")
-    name = value.get("name")
-    place = ", ".join(
-        filter(None, (where, f"{kind} {name}" if isinstance(name, str) and isinstance(kind, str) else ""))
-    )
+        raise Invalid("a document is a map with a kind and a name", where=place())
+    kind, name = value.get("kind"), value.get("name")
+    if kind not in KINDS:
+        said = f"unknown kind {kind[:64]!r}" if isinstance(kind, str) else "kind: is required"
+        raise Invalid(said, where=place(("kind",)), hint=f"There are: {', '.join(KINDS)}.")
     try:
         if kind == "flow":
             return Flow.model_validate(value)
         if kind == "recipient":
             return Recipient.model_validate(value)
-        if kind == "connection":
-            type_ = value.get("type")
-            if not isinstance(type_, str):
-                raise Invalid(
-                    "type: is required", where=place, hint=f"There are: {', '.join(registry.types('connection'))}."
-                )
-            try:
-                plugin = registry.find("connection", type_)
-            except Invalid as fault:
-                raise fault.at(place) from None
-            found: Connection = plugin.model_validate(value)  # type: ignore[attr-defined]
-            return found
+        type_ = value.get("type")
+        if not isinstance(type_, str):
+            known = ", ".join(registry.types("connection"))
+            raise Invalid("type: is required", where=place(("type",)), hint=f"There are: {known}.")
+        try:
+            plugin = registry.find("connection", type_)
+        except Invalid as fault:
+            raise fault.at(place(("type",))) from None
+        found: Connection = plugin.model_validate(value)  # type: ignore[attr-defined]
     except ValidationError as fault:
-        raise _clear(from_validation(fault, where=place)) from None
-    raise Invalid(f"unknown kind {str(kind)[:64]!r}", where=place or where, hint=f"There are: {', '.join(KINDS)}.")
-
-
-def _clear(fault: Invalid) -> Invalid:
-    fault.message = fault.message.replace("Value error, ", "").removeprefix("steps: ")
-    return fault
+        told = from_validation(fault, given=value, line=origin.line if origin else None)
+        told.where = place(told.path)
+        raise told from None
+    return found
 
 
 def read(text: str, *, where: str = "") -> list[Document]:
@@ -117,12 +125,10 @@ def read(text: str, *, where: str = "") -> list[Document]:
         for node in yaml.compose_all(text, Loader=yaml.SafeLoader):
             if isinstance(node, yaml.ScalarNode) and not node.value:
                 continue  # nothing between two dividers
-            line = node.start_mark.line + 1
-            place = f"{where}:{line}" if where else f"line {line}"
-            value = _plain(node, where)
+            origin = Origin(where, node)
             source = text[node.start_mark.index : node.end_mark.index].rstrip() + "\n"
-            definition = parse_definition(value, place)
-            found.append(Document(definition, body_of(definition), source, place))
+            definition = parse_definition(_plain(node, where), origin=origin)
+            found.append(Document(definition, body_of(definition), source, origin.place(), origin))
             if len(found) > DOCUMENTS_MAX:
                 raise Invalid(f"a file holds at most {DOCUMENTS_MAX} documents", where=where)
     except yaml.MarkedYAMLError as fault:
@@ -133,14 +139,13 @@ def read(text: str, *, where: str = "") -> list[Document]:
         raise Invalid("this is not YAML", where=where) from None
     except RecursionError:
         raise Invalid("the document is nested too deeply", where=where) from None
-    twice = [each for each in _keys(found) if _keys(found).count(each) > 1]
-    if twice:
-        raise Invalid(f"{twice[0][0]} {twice[0][1]!r} stands twice", where=where)
+    seen: set[tuple[str, str]] = set()
+    for each in found:
+        key = (each.definition.kind, each.definition.name)
+        if key in seen:
+            raise Invalid(f"{key[0]} {key[1]!r} stands twice", where=each.place(("name",)))
+        seen.add(key)
     return found
-
-
-def _keys(found: list[Document]) -> list[tuple[str, str]]:
-    return [(each.definition.kind, each.definition.name) for each in found]
 
 
 def _plain(root: Any, where: str) -> Any:
@@ -192,13 +197,17 @@ def names_used(documents: list[Document]) -> Iterator[tuple[str, str, str]]:
     """Yield ``(kind, name, where)`` for everything the documents refer to: connections and recipients."""
     for each in documents:
         if isinstance(each.definition, Flow):
-            for name in each.definition.connections():
-                yield "connection", name, each.where
-            for step in each.definition.steps:
-                seal = getattr(step, "seal", None)
-                for to in seal.to if seal else ():
-                    if not to.startswith("age1"):
-                        yield "recipient", to, each.where
+            yield from _used(each, each.definition)
+
+
+def _used(document: Document, flow: Flow) -> Iterator[tuple[str, str, str]]:
+    for step in flow.steps:
+        if isinstance(step, Reading | Writing):
+            yield "connection", step.connection, document.place(flow.path(step, "connection"))
+        seal = getattr(step, "seal", None)
+        for place, to in enumerate(seal.to if seal else ()):
+            if not to.startswith("age1"):
+                yield "recipient", to, document.place(flow.path(step, "seal", "to", place))
 
 
 __all__ = [

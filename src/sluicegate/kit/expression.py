@@ -6,15 +6,15 @@ new syntax or function is closed until someone opens it. This is the first wall;
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.base.errors import Invalid, UnknownColumn
+from sluicegate.base.errors import Invalid
 
 if TYPE_CHECKING:
     from sqlglot import exp
+
+    from sluicegate.kit.columns import Columns
 
 _LENGTH_MAX = 10_000
 _NODES_MAX = 2_000
@@ -60,13 +60,6 @@ FUNCTIONS = frozenset(
 _REFUSED = "is not allowed in an expression"
 
 
-def quote(name: str) -> str:
-    """Return ``name`` as a quoted SQL identifier."""
-    if "\0" in name:
-        raise Invalid("a name cannot hold a NUL")
-    return '"' + name.replace('"', '""') + '"'
-
-
 class Expression:
     """One checked expression."""
 
@@ -88,22 +81,19 @@ class Expression:
 
         return tuple(dict.fromkeys(each.name for each in self._tree.find_all(exp.Placeholder)))
 
-    def sql(self, known: Sequence[str]) -> str:
-        """Return DuckDB SQL with every column quoted; ``UnknownColumn`` names the first that is not ``known``.
+    def sql(self, known: Columns) -> str:
+        """Return DuckDB SQL over the names the query uses; ``UnknownColumn`` names the first that is not ``known``.
 
-        Names are matched exactly first, then without regard to case, as SQL does.
+        A name in double quotes is matched exactly. Any other is matched exactly first, then without regard to case when
+        only one column fits.
         """
         from sqlglot import exp
 
-        folded = {each.lower(): each for each in known}
         tree = exp.Paren(this=self._tree.copy())  # a root, so that every node can be replaced
         for column in list(tree.find_all(exp.Column)):
-            real = column.name if column.name in known else folded.get(column.name.lower())
-            if real is None:
-                near = difflib.get_close_matches(column.name, list(known), n=1)
-                hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known[:40])}."
-                raise UnknownColumn(f"there is no column {column.name!r}", hint=hint)
-            column.replace(exp.column(exp.to_identifier(real, quoted=True)))
+            exact = bool(column.this.args.get("quoted"))
+            inner = known.inner(known.find(column.name, exact=exact))
+            column.replace(exp.column(exp.to_identifier(inner, quoted=True)))
         for place in list(tree.find_all(exp.Placeholder)):
             place.replace(exp.Parameter(this=exp.Var(this=place.name)))
         return str(tree.sql(dialect="duckdb"))

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 def refuse(reject: Reject) -> None:
     """Stop at the first bad row: what happens when a flow says nothing else."""
-    place = f"line {reject.line}" if reject.line is not None else ""
-    column = f"column {reject.column}" if reject.column else ""
-    raise DataError(reject.reason, where=", ".join(filter(None, (place, column))))
+    raise DataError(reject.reason, where=reject.place())
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from sluicegate.base.flaws import Misfit
 from sluicegate.base.model import Model
 
 
@@ -34,7 +35,7 @@ class Merge(Model):
     def _ordered(self) -> "Merge":
         if (self.duplicates == "last") != bool(self.order_by):
             msg = "'duplicates: last' and 'order_by' go together"
-            raise ValueError(msg)
+            raise Misfit(msg)
         return self
 
 

@@ -28,6 +28,7 @@ from sluicegate.kit.text import (
     wrap,
     write_interval,
 )
+from sluicegate.kit.types import to_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -189,7 +190,7 @@ def shape(value: Any, kind: pa.DataType) -> Any:  # noqa: C901, PLR0911, PLR0912
     try:
         return pa.scalar(value, pa.string()).cast(kind).as_py()
     except pa.ArrowInvalid:
-        raise ValueError(f"{shown(value)} is not a {kind}") from None
+        raise ValueError(f"{shown(value)} is not {to_name(kind)}") from None
 
 
 def _integer(value: Any, kind: pa.DataType) -> int:
@@ -201,7 +202,7 @@ def _integer(value: Any, kind: pa.DataType) -> int:
     if not isinstance(value, int | float | Decimal):
         raise ValueError(f"{shown(value)} is not a whole number")
     if not low <= value < high:  # before int(): 1E+999999999 has a billion digits
-        raise ValueError(f"{shown(value)} does not fit {kind}")
+        raise ValueError(f"{shown(value)} does not fit {to_name(kind)}")
     if value != int(value):
         raise ValueError(f"{shown(value)} is not a whole number")
     return int(value)

@@ -20,11 +20,18 @@ class Reject(NamedTuple):
     """One row that could not be taken, with enough to find and mend it."""
 
     line: int | None
-    """Line in the source (1-based, the header counts) or ordinal of the row."""
+    """Line in the source (1-based, the header counts), when the source has lines and this row is one of them."""
     column: str | None
     reason: str
     raw: str
     """The row as it came, as text."""
+    row: int | None = None
+    """Ordinal of the row (1-based) among those that the step takes, when no line is known."""
+
+    def place(self) -> str:
+        """Return line or row, and column, as errors name them."""
+        told = (("line", self.line), ("row", self.row), ("column", self.column))
+        return ", ".join(f"{word} {value}" for word, value in told if value not in (None, ""))
 
 
 OnReject = Callable[[Reject], None]

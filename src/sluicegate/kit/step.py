@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field, SerializeAsAny, field_validator
+from pydantic import Field, SerializeAsAny, ValidationError, field_validator
 
+from sluicegate.base.flaws import Misfit, flaws_of
 from sluicegate.base.model import Model, Name
 from sluicegate.kit.format import Format
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
+
+    from sluicegate.base.flaws import Path
+    from sluicegate.kit.columns import Columns
 
 ITEM_MAX = 1024
 
@@ -34,6 +38,9 @@ class Step(Model):
         """Names of the steps whose rows this one takes."""
         return ()
 
+    def check_text(self) -> None:
+        """Check all that can be checked without knowing the columns; ``Invalid`` has the ``path`` of what is wrong."""
+
 
 class Reading(Step):
     """Brings rows in from a connection."""
@@ -47,22 +54,23 @@ class Reading(Step):
 class Transform(Step):
     """One query over its inputs: pure, without Context."""
 
-    def query(self, schemas: Mapping[str, Sequence[str]]) -> str:
-        """Return one SELECT (DuckDB dialect) over tables named like the inputs.
+    def query(self, inputs: Mapping[str, Columns]) -> str:
+        """Return one SELECT (DuckDB dialect) that gives the output columns in order; what it calls them is not read.
 
-        ``schemas`` gives the columns of each input. Raises ``UnknownColumn`` or ``Invalid``, placed at the column.
+        ``inputs`` tells, by the name of the step, how an input and its columns are spelled here. Raises
+        ``UnknownColumn`` or ``Invalid``, placed at the column.
         """
         raise NotImplementedError
 
     def check_text(self) -> None:
-        """Check all that can be checked without knowing the columns; ``Invalid`` says what is wrong."""
+        """Check every expression; see ``Step``."""
         raise NotImplementedError
 
-    def params(self) -> tuple[str, ...]:
-        """Return the names of the parameters that its expressions use."""
-        return ()
+    def params(self) -> Mapping[str, Path]:
+        """Return the names of the parameters that its expressions use, and where each is used first."""
+        return {}
 
-    def outputs(self, schemas: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    def outputs(self, inputs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
         """Return the names of the output columns, in order."""
         raise NotImplementedError
 
@@ -104,12 +112,13 @@ def parse_format(value: Any) -> Any:
     if isinstance(value, str):
         value = {"type": value}
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
-        msg = "a format is a word, or a map with a 'type'"
-        raise ValueError(msg)
+        raise Misfit("is a word, or a map with a 'type'")
     if value["type"] not in registry.types("format"):
-        msg = "unknown format type; there are: " + ", ".join(registry.types("format"))
-        raise ValueError(msg)
-    return registry.find("format", value["type"]).model_validate(value)  # type: ignore[attr-defined]
+        raise Misfit("unknown format type; there are: " + ", ".join(registry.types("format")), "type")
+    try:
+        return registry.find("format", value["type"]).model_validate(value)  # type: ignore[attr-defined]
+    except ValidationError as fault:
+        raise Misfit(flaws=flaws_of(fault, value)) from None
 
 
 class Formatted(Step):

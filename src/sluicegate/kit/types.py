@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator
 
+from sluicegate.base.flaws import Misfit
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -39,7 +41,7 @@ def check_type(text: str, depth: int = 0) -> str:
     text = text.strip()
     if depth > _MAX_DEPTH:
         msg = "types are nested too deeply"
-        raise ValueError(msg)
+        raise Misfit(msg)
     if text in _PLAIN:
         return text
     if found := _DECIMAL.match(text):
@@ -53,8 +55,8 @@ def check_type(text: str, depth: int = 0) -> str:
         if all(found_fields):
             inner = ((one[1] or one[2], check_type(one[3], depth + 1)) for one in found_fields if one)
             return "struct(" + ", ".join(f'"{name}" {kind}' for name, kind in inner) + ")"
-    msg = "not a type; use " + " ".join(_PLAIN[:3]) + " … text date timestamp decimal(p,s) list(T) struct(name T, …)"
-    raise ValueError(msg)
+    msg = "is not a type; use " + " ".join(_PLAIN[:3]) + " … text date timestamp decimal(p,s) list(T) struct(name T, …)"
+    raise Misfit(msg)
 
 
 TypeName = Annotated[str, AfterValidator(check_type)]
@@ -83,6 +85,26 @@ def to_arrow(name: str) -> pa.DataType:
         return pa.list_(to_arrow(name[5:-1]))
     fields = (_FIELD.match(part) for part in _split(name[7:-1]))
     return pa.struct([(one[1] or one[2], to_arrow(one[3])) for one in fields if one])
+
+
+_OPEN = b"sluicegate.open"
+
+
+def opened(schema: pa.Schema) -> pa.Schema:
+    """Return the schema of a stream that has ended without a row, of which some types were never seen."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            pa.field(field.name, pa.string() if pa.types.is_null(field.type) else field.type, metadata={_OPEN: b"1"})
+            for field in schema
+        ]
+    )
+
+
+def is_open(field: pa.Field) -> bool:
+    """Tell whether no value has said what the type is, so that it contradicts no column of a target."""
+    return bool(field.metadata and _OPEN in field.metadata)
 
 
 def to_name(kind: pa.DataType) -> str:  # noqa: PLR0911 - one line for each type

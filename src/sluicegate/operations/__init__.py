@@ -1,10 +1,12 @@
 """The use cases, as one table. HTTP routes, OpenAPI, the command line and the security matrix are projections of it."""
 
-from sluicegate.operations import definitions, explore, people, runs, secrets, session, system
+from sluicegate.operations import definitions, explore, factors, people, runs, secrets, session, system, tenancy
 
 OPERATIONS = (
     *session.OPERATIONS,
+    *factors.OPERATIONS,
     *people.OPERATIONS,
+    *tenancy.OPERATIONS,
     *definitions.OPERATIONS,
     *explore.OPERATIONS,
     *runs.OPERATIONS,

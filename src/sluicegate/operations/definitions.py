@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -13,16 +10,16 @@ from sluicegate.base import clock
 from sluicegate.base.errors import Invalid, Missing
 from sluicegate.base.model import Model, Name
 from sluicegate.base.permission import Permission
+from sluicegate.guard import tls
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Nothing, Operation
-from sluicegate.guard.vault import RESERVED
-from sluicegate.kit import document
+from sluicegate.kit import bundle, document
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow, digest
+from sluicegate.operations import places
 
 if TYPE_CHECKING:
     from sluicegate.store.definitions import Brief, Last
-    from sluicegate.store.definitions import Definition as Stored
 
 
 class ApplyAsk(Model):
@@ -132,29 +129,38 @@ class Versions(Model):
     items: tuple[Version, ...]
 
 
-def _refers(desk: Desk, documents: list[document.Document]) -> None:
-    own = {(each.definition.kind, each.definition.name) for each in documents}
-    for kind, name, where in document.names_used(documents):
-        if (kind, name) in own:
-            continue
+def _read(source: str) -> list[document.Document]:
+    found = document.read(source)
+    if not found:
+        raise Invalid("there is no document in it", hint="Write one: kind, name and its fields.")
+    return found
+
+
+def _check(desk: Desk, documents: list[document.Document]) -> None:
+    """Check what the documents refer to, among themselves and in the store; and that all paths stay in the tenant's."""
+    own = bundle.finder(documents)
+
+    def find(kind: str, name: str) -> document.Definition | None:
+        if (found := own(kind, name)) is not None:
+            return found
         try:
-            desk.scope.definitions().get(kind, name)
+            return document.parse_definition(desk.scope.definitions().get(kind, name).body)
         except Missing:
-            raise Invalid(
-                f"there is no {kind} {name!r}",
-                where=where,
-                hint="Apply it first, or put its document into the same call.",
-            ) from None
+            return None
+
+    bundle.check(documents, find, hint="Apply it first, or put its document into the same call.")
+    bundle.check_paths(documents)
 
 
 def apply(ask: ApplyAsk, desk: Desk) -> AppliedAll:
     """Save documents: all of them, or none when one is wrong."""
-    documents = document.read(ask.source)
-    if not documents:
-        raise Invalid("there is no document in it")
+    documents = _read(ask.source)
+    for each in documents:
+        if isinstance(each.definition, Connection):
+            tls.admit(each.definition, desk.services.settings, desk.services.audit, desk.scope, "apply")
     with desk.scope.transaction():
-        _refers(desk, documents)
-        moved = _moved(desk, documents)
+        _check(desk, documents)
+        moved = places.find_moved(desk, documents)
         stored = [
             desk.scope.definitions().put(
                 each.definition.kind, each.definition.name, each.body, each.source, digest(each.body)
@@ -172,68 +178,14 @@ def apply(ask: ApplyAsk, desk: Desk) -> AppliedAll:
     )
 
 
-_WITHIN = frozenset({"database"})
-"""Fields of a destination that choose within one server: connections to the same server may share a secret."""
-
-
-def _moved(desk: Desk, documents: list[document.Document]) -> list[frozenset[str]]:
-    """Return, for each document, the secrets that must be cleared because their connection leads elsewhere now.
-
-    A secret goes only where it has gone since it was set (SEC-V08): else an editor could have it sent to their own
-    server. A connection that moves loses its secrets; one that names a secret of another, which leads elsewhere, is
-    refused with ``Invalid``.
-    """
-    if not any(isinstance(each.definition, Connection) for each in documents):
-        return [frozenset()] * len(documents)
-    history = list(desk.scope.definitions().history("connection"))
-    set_at = {each.name: each.set_at for each in desk.scope.secrets().list()}
-    return [_moved_one(each, history, set_at) for each in documents]
-
-
-def _moved_one(new: document.Document, history: list[Stored], set_at: dict[str, float]) -> frozenset[str]:
-    connection = new.definition
-    if not isinstance(connection, Connection):
-        return frozenset()
-    own = [name for name in connection.secret_names() if name.startswith(RESERVED)]
-    if own:
-        raise Invalid(f"the secret {own[0]!r} is the product's own", where=f"connection {connection.name}")
-    before = next((each for each in reversed(history) if each.name == connection.name), None)
-    cleared: frozenset[str] = frozenset()
-    if before is not None and not _same_place(before.body, new.body, connection.destination):
-        cleared = _secrets_in(before.body) & set_at.keys()
-    for name in sorted((connection.secret_names() & set_at.keys()) - cleared):
-        led = [each for each in _since(history, set_at[name]) if name in _secrets_in(each.body)]
-        if led and not any(_same_place(each.body, new.body, connection.destination - _WITHIN) for each in led):
-            raise Invalid(
-                f"the secret {name!r} belongs to the connection {led[-1].name!r}, which leads elsewhere",
-                where=f"connection {connection.name}",
-                hint="Give this connection a secret of its own.",
-            )
-    return cleared
-
-
-def _same_place(old: dict[str, Any], new: dict[str, Any], fields: frozenset[str]) -> bool:
-    return all(old.get(field) == new.get(field) for field in fields | {"type"})
-
-
-def _secrets_in(body: dict[str, Any]) -> frozenset[str]:
-    """Return the names of the secrets in a stored body; an older release may have written it, so it is not parsed."""
-    return frozenset(value["secret"] for value in body.values() if isinstance(value, dict) and set(value) == {"secret"})
-
-
-def _since(history: list[Stored], moment: float) -> Iterator[Stored]:
-    """Yield the versions that were in force at ``moment`` or later; deleted ones count, for when is not on record."""
-    for each, after in zip_longest(history, history[1:]):
-        replaced = after.created if after is not None and after.name == each.name else math.inf
-        if replaced >= moment:
-            yield each
-
-
 def validate(ask: ApplyAsk, desk: Desk) -> CheckedAll:
     """Check documents without saving them."""
-    documents = document.read(ask.source)
-    _refers(desk, documents)
-    _moved(desk, documents)
+    documents = _read(ask.source)
+    for each in documents:
+        if isinstance(each.definition, Connection):
+            tls.check(each.definition, desk.services.settings)
+    _check(desk, documents)
+    places.find_moved(desk, documents)
     return CheckedAll(
         items=tuple(
             Checked(kind=each.definition.kind, name=each.definition.name, digest=digest(each.body))

@@ -81,6 +81,8 @@ class Rows(Model):
     """Types by column."""
     rows: tuple[tuple[Any, ...], ...]
     """Values; what JSON cannot carry exactly is text."""
+    cut: str = ""
+    """What was left out because the answer would have been too large."""
 
 
 class Rejects(Model):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from sluicegate.base import clock
 from sluicegate.base.errors import Denied, Invalid
-from sluicegate.base.model import Id, Model, Name
+from sluicegate.base.model import Email, Id, Line, Model, Name
 from sluicegate.base.permission import Permission
 from sluicegate.base.principal import Role
 from sluicegate.guard import policy
@@ -39,9 +37,9 @@ class Tenants(Model):
 class UserAsk(Model):
     """A new user."""
 
-    email: str = Field(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")
+    email: Email
     """E-mail address."""
-    name: str = Field(default="", max_length=200)
+    name: Line = ""
     """Full name."""
     role: Role
     """One of the six roles."""
@@ -73,6 +71,8 @@ class User(Model):
     state: str
     created: str
     last_sign_in: str | None
+    factor: bool
+    """Whether there is a second factor."""
 
 
 class Users(Model):
@@ -112,6 +112,8 @@ def create_user(ask: UserAsk, desk: Desk) -> UserMade:
 
 def list_users(_ask: Nothing, desk: Desk) -> Users:
     """List the users of the tenant."""
+    found = desk.scope.people().list()
+    owners = desk.services.system.factors().owners(each.id for each in found)
     return Users(
         items=tuple(
             User(
@@ -122,8 +124,9 @@ def list_users(_ask: Nothing, desk: Desk) -> Users:
                 state=each.state,
                 created=clock.iso(each.created),
                 last_sign_in=clock.iso(each.last_sign_in) if each.last_sign_in else None,
+                factor=each.id in owners,
             )
-            for each in desk.scope.people().list()
+            for each in found
         )
     )
 
@@ -152,6 +155,7 @@ OPERATIONS = (
         create_tenant,
         audited=True,
         tenant=False,
+        fresh=True,
     ),
     Operation(
         "tenant.list",
@@ -164,7 +168,14 @@ OPERATIONS = (
         tenant=False,
     ),
     Operation(
-        "user.create", Permission.USER_MANAGE, Http("POST", "/users", 201), UserAsk, UserMade, create_user, audited=True
+        "user.create",
+        Permission.USER_MANAGE,
+        Http("POST", "/users", 201),
+        UserAsk,
+        UserMade,
+        create_user,
+        audited=True,
+        fresh=True,
     ),
     Operation("user.list", Permission.USER_MANAGE, Http("GET", "/users"), Nothing, Users, list_users, audited=False),
     Operation(
@@ -175,5 +186,6 @@ OPERATIONS = (
         Nothing,
         deactivate_user,
         audited=True,
+        fresh=True,
     ),
 )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from sluicegate.base import clock
-from sluicegate.base.errors import Invalid
+from sluicegate.base.errors import Invalid, without_rows
 from sluicegate.base.model import Id, Model, Name, new_id
 from sluicegate.base.permission import Permission
+from sluicegate.guard import policy
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Operation
 from sluicegate.kit import document
@@ -113,7 +115,40 @@ class Events(Model):
 ENDED = frozenset({"succeeded", "finished_with_rejects", "failed", "cancelled"})
 
 
-def _shown(run: Stored, receipts: dict[str, dict[str, Any]] | None = None) -> Run:
+def plain(value: Any) -> Any:
+    """Return a stored value with what JSON cannot hold put into words: no row can make an answer impossible."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {str(plain(key)): plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        return "a number of more than 64 bits"
+    return value
+
+
+_HIDDEN = "People who may read rows see what is said here."
+
+
+def _reads_rows(desk: Desk) -> bool:
+    return policy.allowed(desk.who, Permission.DATA_READ)
+
+
+def _told(kind: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Return an event for those who may not read rows: where and what kind, without the words (SEC-Z07)."""
+    if kind == "reject":
+        return {**body, "reason": _HIDDEN}
+    if kind == "log" and ("by" in body or body.get("level") == "error"):
+        problem = without_rows({"code": body.get("code", ""), "title": str(body.get("message", ""))})
+        said = _HIDDEN if "by" in body else problem["title"]
+        return {**{name: body[name] for name in ("level", "by", "code") if name in body}, "message": said}
+    return body
+
+
+def _shown(run: Stored, desk: Desk, receipts: dict[str, dict[str, Any]] | None = None) -> Run:
     def when(at: float | None) -> str | None:
         return clock.iso(at) if at else None
 
@@ -126,10 +161,10 @@ def _shown(run: Stored, receipts: dict[str, dict[str, Any]] | None = None) -> Ru
         created=clock.iso(run.created),
         started=when(run.started),
         finished=when(run.finished),
-        params=run.params,
-        counts=run.counts or {},
-        error=run.error,
-        receipts=receipts or {},
+        params=plain(run.params),
+        counts=plain(run.counts or {}),
+        error=plain(run.error if run.error is None or _reads_rows(desk) else without_rows(run.error)),
+        receipts=plain(receipts or {}),
     )
 
 
@@ -162,13 +197,13 @@ def start(ask: RunAsk, desk: Desk) -> Started:
 
 def list_(ask: RunsAsk, desk: Desk) -> Runs:
     """List runs."""
-    return Runs(items=tuple(_shown(each) for each in desk.scope.runs().list(ask.limit, ask.flow, ask.before)))
+    return Runs(items=tuple(_shown(each, desk) for each in desk.scope.runs().list(ask.limit, ask.flow, ask.before)))
 
 
 def get(ask: RunOf, desk: Desk) -> Run:
     """Show a run."""
     runs = desk.scope.runs()
-    return _shown(runs.get(ask.id), runs.receipts(ask.id))
+    return _shown(runs.get(ask.id), desk, runs.receipts(ask.id))
 
 
 def events(ask: EventsAsk, desk: Desk) -> Events:
@@ -176,7 +211,16 @@ def events(ask: EventsAsk, desk: Desk) -> Events:
     runs = desk.scope.runs()
     state = runs.get(ask.id).state  # before the events: an ended run has no later ones
     found = runs.events(ask.id, ask.after, ask.limit)
-    items = tuple(Event(seq=each.seq, at=clock.iso(each.at), kind=each.kind, body=each.body) for each in found)
+    whole = _reads_rows(desk)
+    items = tuple(
+        Event(
+            seq=each.seq,
+            at=clock.iso(each.at),
+            kind=each.kind,
+            body=plain(each.body if whole else _told(each.kind, each.body)),
+        )
+        for each in found
+    )
     return Events(items=items, done=state in ENDED and len(items) < ask.limit)
 
 

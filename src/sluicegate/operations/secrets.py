@@ -14,6 +14,7 @@ from sluicegate.guard.operation import Http, Nothing, Operation
 from sluicegate.guard.vault import RESERVED, SECRET_MAX
 from sluicegate.kit import document
 from sluicegate.kit.connection import Connection
+from sluicegate.operations import places
 
 
 class SecretAsk(Model):
@@ -38,7 +39,7 @@ class Kept(Model):
     name: str
     version: int
     fingerprint: str
-    """Changes when the secret does; says nothing about it."""
+    """Another one each time the secret is set; says nothing about it."""
     set_at: str
     set_by: str
     used_by: tuple[str, ...] = ()
@@ -62,13 +63,15 @@ def _used_by(desk: Desk) -> dict[str, list[str]]:
 
 
 def set_(ask: SecretAsk, desk: Desk) -> Kept:
-    """Keep a secret. The value before is gone; nobody can read it back."""
+    """Keep a secret, for one server. The value before is gone; nobody can read it back."""
     value = ask.value.get_secret_value()
     if "\0" in value:
         raise Invalid("a secret cannot hold a NUL", where="value")
     if ask.name.startswith(RESERVED):
         raise Invalid(f"names that begin with {RESERVED!r} are the product's own", where="name")
-    desk.services.vault.put(desk.scope, ask.name, Secret(value))
+    with desk.scope.transaction():
+        places.check_one_place(desk, ask.name)
+        desk.services.vault.put(desk.scope, ask.name, Secret(value))
     return next(each for each in list_(Nothing(), desk).items if each.name == ask.name)
 
 
@@ -108,6 +111,7 @@ OPERATIONS = (
         Kept,
         set_,
         audited=True,
+        fresh=True,
     ),
     Operation(
         "secret.list", Permission.CONNECTION_READ, Http("GET", "/secrets"), Nothing, KeptAll, list_, audited=False
@@ -120,5 +124,6 @@ OPERATIONS = (
         Nothing,
         delete,
         audited=True,
+        fresh=True,
     ),
 )

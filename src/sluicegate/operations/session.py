@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, SecretStr
 
 from sluicegate.base.errors import Invalid
-from sluicegate.base.model import Model
+from sluicegate.base.model import DisplayName, Email, Line, Model
 from sluicegate.base.permission import Permission, Public
 from sluicegate.base.secret import Secret
 from sluicegate.guard import policy
@@ -19,9 +19,9 @@ _TEXT = 4096
 class LoginAsk(Model):
     """Who, and the proof."""
 
-    tenant: str | None = Field(default=None, max_length=64)
+    tenant: Line | None = None
     """Name of the tenant; a SuperAdmin may leave it out, or name the tenant to work in."""
-    email: str = Field(min_length=1, max_length=254)
+    email: Line
     """E-mail address."""
     password: SecretStr = Field(max_length=_TEXT)
     """Password."""
@@ -32,9 +32,9 @@ class BootstrapAsk(Model):
 
     code: SecretStr = Field(max_length=_TEXT)
     """The one-time code that the first start of the server prints."""
-    email: str = Field(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")
+    email: Email
     """E-mail address."""
-    name: str = Field(min_length=1, max_length=200)
+    name: DisplayName
     """Full name."""
     password: SecretStr = Field(max_length=_TEXT)
     """A password of 15 characters or more."""
@@ -67,6 +67,24 @@ class Tokens(Model):
     """Refresh token: good once."""
     must_change: bool = False
     """True when a password must be chosen before anything else."""
+    standing: str = "signed in"
+    """How far you have come: ``signed in``; ``password`` must be chosen; a second ``factor`` is owed; ``enrol`` one."""
+
+
+class FactorAsk(Model):
+    """The second factor."""
+
+    code: SecretStr = Field(max_length=64)
+    """The code that your app shows now, or a recovery code."""
+
+
+class ProveAsk(Model):
+    """Who you are, once more."""
+
+    password: SecretStr = Field(max_length=_TEXT)
+    """Your password."""
+    code: SecretStr | None = Field(default=None, max_length=64)
+    """The code that your app shows now, when you have a second factor."""
 
 
 class Whoami(Model):
@@ -86,7 +104,8 @@ def _tokens(grant: Grant) -> Tokens:
         access=grant.access.reveal(),
         expires_in=grant.expires_in,
         refresh=grant.refresh.reveal(),
-        must_change=grant.must_change,
+        must_change=grant.standing == "password",
+        standing=grant.standing,
     )
 
 
@@ -110,6 +129,18 @@ def bootstrap(ask: BootstrapAsk, desk: Desk) -> Tokens:
 def refresh(ask: RefreshAsk, desk: Desk) -> Tokens:
     """Trade a refresh token for new tokens."""
     return _tokens(desk.services.login.refresh(_secret(ask.refresh), desk.peer, desk.bound_to))
+
+
+def factor(ask: FactorAsk, desk: Desk) -> Tokens:
+    """Finish signing in with your second factor."""
+    return _tokens(desk.services.login.give_factor(desk.who, _secret(ask.code), desk.peer))
+
+
+def prove(ask: ProveAsk, desk: Desk) -> Nothing:
+    """Prove once more that it is you, before something dangerous."""
+    code = _secret(ask.code) if ask.code is not None else None
+    desk.services.login.prove_again(desk.who, _secret(ask.password), code, desk.peer)
+    return Nothing()
 
 
 def logout(ask: RefreshAsk, desk: Desk) -> Nothing:
@@ -174,6 +205,27 @@ OPERATIONS = (
         tenant=False,
     ),
     Operation(
+        "session.factor",
+        Permission.SELF,
+        Http("POST", "/session/factor"),
+        FactorAsk,
+        Tokens,
+        factor,
+        audited=True,
+        tenant=False,
+        tokens=frozenset({"factor"}),
+    ),
+    Operation(
+        "session.prove",
+        Permission.SELF,
+        Http("POST", "/session/prove"),
+        ProveAsk,
+        Nothing,
+        prove,
+        audited=True,
+        tenant=False,
+    ),
+    Operation(
         "session.logout",
         Permission.SELF,
         Http("POST", "/session/logout"),
@@ -182,7 +234,7 @@ OPERATIONS = (
         logout,
         audited=True,
         tenant=False,
-        pending=True,
+        tokens=frozenset({"signed in", "password", "enrol"}),
     ),
     Operation(
         "session.password",
@@ -193,7 +245,7 @@ OPERATIONS = (
         change_password,
         audited=True,
         tenant=False,
-        pending=True,
+        tokens=frozenset({"signed in", "password"}),
     ),
     Operation(
         "session.whoami",

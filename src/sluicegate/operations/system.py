@@ -30,6 +30,19 @@ class About(Model):
     engine: dict[str, Any]
 
 
+class RotateAsk(Model):
+    """How."""
+
+    at_once: bool = Field(default=False, strict=True)
+    """End every access token now, as after a theft; otherwise those that are out hold until they end."""
+
+
+class Rotated(Model):
+    """The key that signs from now on."""
+
+    kid: str
+
+
 class AuditAsk(Model):
     """Which records."""
 
@@ -73,6 +86,11 @@ def about(_ask: Nothing, desk: Desk) -> About:
     return About(version=__version__, engine=dict(desk.services.engine.health()))
 
 
+def rotate(ask: RotateAsk, desk: Desk) -> Rotated:
+    """Replace the key that signs access tokens, while everybody works."""
+    return Rotated(kid=desk.services.tokens.rotate(at_once=ask.at_once))
+
+
 def audit(ask: AuditAsk, desk: Desk) -> AuditRecords:
     """List the audit trail of the tenant."""
     found = desk.scope.ledger().list(ask.limit, ask.before, action=ask.action)
@@ -92,6 +110,17 @@ OPERATIONS = (
     ),
     Operation(
         "system.about", Permission.SELF, Http("GET", "/about"), Nothing, About, about, audited=False, tenant=False
+    ),
+    Operation(
+        "system.rotate",
+        Permission.TENANT_MANAGE,
+        Http("POST", "/system/rotate"),
+        RotateAsk,
+        Rotated,
+        rotate,
+        audited=True,
+        tenant=False,
+        fresh=True,
     ),
     Operation("audit.list", Permission.AUDIT_READ, Http("GET", "/audit"), AuditAsk, AuditRecords, audit, audited=False),
 )

@@ -7,12 +7,14 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from sluicegate.base.errors import DataError, UnknownColumn
+from sluicegate.base.errors import DataError, Invalid, UnknownColumn
+from sluicegate.base.flaws import Misfit
 from sluicegate.base.model import Model, Name
-from sluicegate.kit import step
+from sluicegate.kit import pattern, step
 from sluicegate.kit.rows import Reject
+from sluicegate.kit.types import to_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,8 +40,15 @@ class Rule(Model):
     @model_validator(mode="after")
     def _says_something(self) -> Rule:
         if not self.not_null and self.between is None and self.in_ is None and self.matches is None:
-            raise ValueError("a rule needs not_null, between, in or matches")
+            raise Misfit("a rule needs not_null, between, in or matches")
         return self
+
+    @field_validator("matches")
+    @classmethod
+    def _readable(cls, value: str | None) -> str | None:
+        if value is not None and (why := pattern.explain(value)):
+            raise Misfit(f"this is not a regular expression: {why}")
+        return value
 
     def reason(self) -> str:
         """Return what a row that fails has done wrong."""
@@ -76,13 +85,17 @@ class Check(step.Check):
         return (self.from_,)
 
     def check_columns(self, columns: Sequence[str]) -> None:
-        """Raise ``UnknownColumn`` for the first rule whose column is not there."""
-        for rule in self.rules:
+        """Raise ``UnknownColumn`` for the first rule whose column is not there, ``Invalid`` for one RE2 cannot read."""
+        for place, rule in enumerate(self.rules):
             if rule.column not in columns:
                 raise UnknownColumn(
                     f"there is no column {rule.column!r}",
                     where=f"step {self.name}, rules",
                     hint=f"There are: {', '.join(columns[:40])}.",
+                )
+            if rule.matches is not None and (why := _unreadable(rule.matches)):
+                raise Invalid(
+                    f"this is not a regular expression: {why}", where=f"step {self.name}, rules[{place}].matches"
                 )
 
     def split(self, batch: pa.RecordBatch, first_row: int) -> tuple[pa.RecordBatch, list[Any]]:
@@ -95,7 +108,7 @@ class Check(step.Check):
             try:
                 passed = _passes(rule, batch.column(rule.column))
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
-                kind = batch.schema.field(rule.column).type
+                kind = to_name(batch.schema.field(rule.column).type)
                 raise DataError(
                     f"the rule does not fit a column of type {kind}", where=f"step {self.name}, column {rule.column}"
                 ) from None
@@ -107,10 +120,26 @@ class Check(step.Check):
             return batch, []
         keep = [row not in rejected for row in range(batch.num_rows)]
         rejects = [
-            Reject(first_row + row, rule.column, rule.reason(), _raw(batch, row))
+            Reject(None, rule.column, rule.reason(), _raw(batch, row), first_row + row)
             for row, rule in sorted(rejected.items())
         ]
         return batch.filter(pa.array(keep)), rejects
+
+
+def _whole(text: str) -> str:
+    return f"^(?:{text})$"
+
+
+def _unreadable(text: str) -> str:
+    """Return why RE2 cannot read a pattern; empty when it can."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        pc.match_substring_regex(pa.array([""]), pattern=_whole(text))
+    except pa.ArrowInvalid as fault:
+        return pattern.retell(str(fault))
+    return ""
 
 
 def _raw(batch: pa.RecordBatch, row: int) -> str:
@@ -139,6 +168,6 @@ def _passes(rule: Rule, values: pa.Array[Any]) -> pa.BooleanArray:
         listed = pa.array([scalar(each).as_py() for each in rule.in_])
         passed = pc.and_(passed, pc.or_kleene(null, pc.is_in(values, value_set=listed.cast(values.type))))
     if rule.matches is not None:
-        found = pc.match_substring_regex(values, pattern=f"^(?:{rule.matches})$")
+        found = pc.match_substring_regex(values, pattern=_whole(rule.matches))
         passed = pc.and_(passed, pc.or_kleene(null, found))
     return passed

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from sluicegate.base.errors import Invalid, UnknownColumn
 from sluicegate.base.model import Name
-from sluicegate.kit import expression
 from sluicegate.kit.step import Transform
+
+if TYPE_CHECKING:
+    from sluicegate.kit.columns import Columns
 
 
 class Join(Transform):
@@ -36,30 +38,39 @@ class Join(Transform):
     def check_text(self) -> None:
         """Check that the two inputs differ; names are only ever quoted."""
         if self.left == self.right:
-            raise Invalid("a join needs two different inputs", where=f"step {self.name}")
+            fault = Invalid("a join needs two different inputs", where=f"step {self.name}")
+            fault.path = ("right",)
+            raise fault
 
-    def outputs(self, schemas: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    def outputs(self, inputs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
         """Return the left columns, then the right ones that are not joined on."""
-        return (*schemas[self.left], *(each for each in schemas[self.right] if each not in self.on))
+        return (*inputs[self.left], *(each for each in inputs[self.right] if each not in self.on))
 
-    def query(self, schemas: Mapping[str, Sequence[str]]) -> str:
-        """``SELECT … FROM left JOIN right USING (…)``."""
+    def query(self, inputs: Mapping[str, Columns]) -> str:
+        """``SELECT … FROM left JOIN right ON …``."""
         for side in (self.left, self.right):
             for column in self.on:
-                if column not in schemas[side]:
+                if column not in inputs[side]:
                     raise UnknownColumn(
                         f"{side!r} has no column {column!r}",
                         where=f"step {self.name}, on",
-                        hint=f"It has: {', '.join(schemas[side][:40])}.",
+                        hint=f"It has: {', '.join(inputs[side][:40])}.",
                     )
-        both = [each for each in schemas[self.left] if each in schemas[self.right] and each not in self.on]
+        both = [each for each in inputs[self.left] if each in inputs[self.right] and each not in self.on]
         if both:
             raise Invalid(
                 f"both inputs have a column {both[0]!r}",
                 where=f"step {self.name}",
                 hint="Rename or leave out one of them in a map step before the join.",
             )
-        left, right = expression.quote(self.left), expression.quote(self.right)
-        shown = ", ".join(expression.quote(each) for each in self.outputs(schemas))
-        using = ", ".join(expression.quote(each) for each in self.on)
-        return f"SELECT {shown} FROM {left} {self.how.upper()} JOIN {right} USING ({using})"  # noqa: S608 - quoted names
+        left, right = inputs[self.left], inputs[self.right]
+        shown = [*(self._key(name, left, right) if name in self.on else left.sql(name) for name in left)]
+        shown += [right.sql(name) for name in right if name not in self.on]
+        equal = " AND ".join(f"{left.sql(name)} = {right.sql(name)}" for name in self.on)
+        return f"SELECT {', '.join(shown)} FROM {left.table} {self.how.upper()} JOIN {right.table} ON {equal}"  # noqa: S608 - quoted names
+
+    def _key(self, name: str, left: Columns, right: Columns) -> str:
+        """Return a join column: from the side that has a row."""
+        if self.how == "full":
+            return f"coalesce({left.sql(name)}, {right.sql(name)})"
+        return (right if self.how == "right" else left).sql(name)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from sluicegate.base.errors import SluiceError
+from sluicegate.base.errors import Invalid, SluiceError
+from sluicegate.base.flaws import Path, spell
 from sluicegate.base.model import Name
 from sluicegate.kit import expression
 from sluicegate.kit.step import Transform
+
+if TYPE_CHECKING:
+    from sluicegate.kit.columns import Columns
 
 
 class Map(Transform):
@@ -21,7 +25,7 @@ class Map(Transform):
     """Name of this step."""
     from_: Name = Field(alias="from")
     """Name of the step whose rows come in."""
-    columns: dict[str, str] | None = None
+    columns: dict[str, str] | None = Field(default=None, min_length=1)
     """The complete output, ``name: expression``; all input columns as they are when absent."""
     where: str | None = None
     """Keep only rows for which this holds. It sees the input's columns."""
@@ -33,41 +37,47 @@ class Map(Transform):
 
     def check_text(self) -> None:
         """Check every expression against the allowlist."""
-        for name, text in (self.columns or {}).items():
-            self._parse(text, f"columns.{name}")
-        if self.where is not None:
-            self._parse(self.where, "where")
+        for path, text in self._texts():
+            try:
+                expression.parse(text)
+            except Invalid as fault:
+                fault.path = path
+                raise fault.at(self._place(path)) from None
 
-    def params(self) -> tuple[str, ...]:
+    def params(self) -> dict[str, Path]:
         """All ``:name`` in the expressions."""
-        texts = [*(self.columns or {}).values(), *([self.where] if self.where is not None else [])]
-        return tuple(dict.fromkeys(name for text in texts for name in expression.parse(text).params))
+        found: dict[str, Path] = {}
+        for path, text in self._texts():
+            for name in expression.parse(text).params:
+                found.setdefault(name, path)
+        return found
 
-    def outputs(self, schemas: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    def outputs(self, inputs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
         """Return the keys of ``columns``, or the input's columns."""
-        return tuple(self.columns) if self.columns is not None else tuple(schemas[self.from_])
+        return tuple(self.columns) if self.columns is not None else tuple(inputs[self.from_])
 
-    def query(self, schemas: Mapping[str, Sequence[str]]) -> str:
+    def query(self, inputs: Mapping[str, Columns]) -> str:
         """``SELECT expressions FROM input WHERE condition``."""
-        known = schemas[self.from_]
+        known = inputs[self.from_]
         if self.columns is None:
-            chosen = "*"
+            chosen = [known.sql(name) for name in known]
         else:
-            chosen = ", ".join(
-                f"{self._sql(text, known, f'columns.{name}')} AS {expression.quote(name)}"
-                for name, text in self.columns.items()
-            )
-        kept = f" WHERE {self._sql(self.where, known, 'where')}" if self.where is not None else ""
-        return f"SELECT {chosen} FROM {expression.quote(self.from_)}{kept}"  # noqa: S608 - every part is checked or quoted
+            chosen = [self._sql(text, known, ("columns", name)) for name, text in self.columns.items()]
+        kept = f" WHERE {self._sql(self.where, known, ('where',))}" if self.where is not None else ""
+        return f"SELECT {', '.join(chosen)} FROM {known.table}{kept}"  # noqa: S608 - every part is checked or quoted
 
-    def _parse(self, text: str, part: str) -> expression.Expression:
-        try:
-            return expression.parse(text)
-        except SluiceError as fault:
-            raise fault.at(f"step {self.name}, {part}") from None
+    def _texts(self) -> Iterator[tuple[Path, str]]:
+        """Yield each expression and where it stands."""
+        for name, text in (self.columns or {}).items():
+            yield ("columns", name), text
+        if self.where is not None:
+            yield ("where",), self.where
 
-    def _sql(self, text: str, known: Sequence[str], part: str) -> str:
+    def _place(self, path: Path) -> str:
+        return f"step {self.name}, {spell(path)}"
+
+    def _sql(self, text: str, known: Columns, path: Path) -> str:
         try:
             return expression.parse(text).sql(known)
         except SluiceError as fault:
-            raise fault.at(f"step {self.name}, {part}") from None
+            raise fault.at(self._place(path)) from None

@@ -40,6 +40,10 @@ class Grant:
     consumed_at: float | None
     client: str
     address: str
+    proved: float
+    """When the person last proved who they are …"""
+    factors: str
+    """… and by what: ``password``, ``password factor``."""
 
 
 class Outcome(StrEnum):
@@ -64,7 +68,7 @@ class Rotation(NamedTuple):
 
 _GRANT = (
     g.c.id, g.c.family, g.c.parent, g.c.user_id, g.c.tenant_id, g.c.thumbprint, g.c.issued, g.c.expires, g.c.absolute,
-    g.c.consumed_at, g.c.client, g.c.address,
+    g.c.consumed_at, g.c.client, g.c.address, g.c.proved, g.c.factors,
 )  # fmt: skip
 _NOW = bindparam("now", type_=Double)
 _ALIVE = (g.c.killed_at.is_(None), g.c.expires > _NOW, g.c.absolute > _NOW)
@@ -95,11 +99,12 @@ class Grants:
         absolute: float,
         client: str = "",
         address: str = "",
+        factors: str = "password",
     ) -> Grant:
         """Add the first token of a new family, whose id is the ``sid`` of its access tokens."""
         now = self._system.database.clock()
         made = Grant(new_id(), new_id(), None, user, tenant, thumbprint, now, min(expires, absolute), absolute, None,
-                     client, address)  # fmt: skip
+                     client, address, now, factors)  # fmt: skip
         with self._system.writing() as connection:
             _add(connection, made, digest)
         return made
@@ -127,7 +132,8 @@ class Grants:
                 return self._second(connection, digest, thumbprint, now, leeway)
             absolute = parent.absolute
             made = Grant(new_id(), parent.family, parent.id, parent.user_id, parent.tenant_id, thumbprint, now,
-                         min(expires, absolute), absolute, None, client, address)  # fmt: skip
+                         min(expires, absolute), absolute, None, client, address, parent.proved,
+                         parent.factors)  # fmt: skip
             _add(connection, made, child)
             return Rotation(Outcome.ROTATED, made)
 
@@ -149,6 +155,20 @@ class Grants:
         if row is None or row.killed_at is not None or row.absolute <= self._system.database.clock():
             return None
         return _grant(row)
+
+    def prove(self, family: str, factors: str) -> None:
+        """Write down that the person of this family has proved who they are now. Raises ``Missing`` when it is over."""
+        now = self._system.database.clock()
+        mine = update(g).where(g.c.family == family, g.c.killed_at.is_(None), g.c.consumed_at.is_(None))
+        with self._system.writing() as connection:
+            if not connection.execute(mine.values(proved=now, factors=factors)).rowcount:
+                raise Missing("This sign-in is over.")
+
+    def proved(self, family: str) -> float:
+        """Return when the person of this family last proved who they are; 0 when it is over."""
+        asked = select(func.max(g.c.proved)).where(g.c.family == family, g.c.killed_at.is_(None))
+        with self._system.reading() as connection:
+            return connection.scalar(asked) or 0.0
 
     def of(self, user: str) -> list[Grant]:
         """Return the tokens a user can still use, newest first: one per family, that is per client."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, String, bindparam, func, insert, select, update
 
-from sluicegate.base.errors import Conflict, Missing
+from sluicegate.base.errors import Conflict, Corrupt, Missing
 from sluicegate.store.database import pack, unpack
 from sluicegate.store.tables import receipts, run_events, runs, snapshots
 
@@ -81,6 +81,9 @@ _COLUMNS = {
 }
 _DOCUMENTS = frozenset({"params", "error", "counts", "plan"})
 _FIELDS = tuple(Run.__dataclass_fields__)
+_OPTIONAL = ("error", "counts")
+_MOMENTS = ("created", "started", "finished")
+_LATEST = 253402300800.0  # the year 10000
 _AMENDABLE = frozenset({"started", "finished", "error", "counts", "plan", "executor"})
 _TENANT = bindparam("tenant", type_=String)
 _ID = bindparam("run", type_=String)
@@ -124,7 +127,7 @@ class Runs:
         return run
 
     def get(self, run: str) -> Run:
-        """Return the run. Raises ``Missing``."""
+        """Return the run. Raises ``Missing``, ``Corrupt`` when its row cannot be read."""
         with self._scope.reading() as connection:
             row = connection.execute(_GET, self._keys(run)).first()
         if row is None:
@@ -225,7 +228,10 @@ class Runs:
     def list(
         self, limit: int = 50, flow: str | None = None, before: str | None = None, state: State | None = None
     ) -> list[Run]:
-        """Return runs, newest first, without their plans; ``before`` is the id of the last one of the page before."""
+        """Return runs, newest first, without their plans; ``before`` is the id of the last one of the page before.
+
+        A row that cannot be read is a failed run that says so: it does not take the others down.
+        """
         asked = select(*_BRIEF).where(runs.c.tenant_id == self._scope.tenant)
         if flow is not None:
             asked = asked.where(runs.c.flow == flow)
@@ -234,7 +240,7 @@ class Runs:
         if state is not None:
             asked = asked.where(runs.c.state == state)
         with self._scope.reading() as connection:
-            return [_run(row) for row in connection.execute(asked.order_by(runs.c.id.desc()).limit(limit))]
+            return [_listed(row) for row in connection.execute(asked.order_by(runs.c.id.desc()).limit(limit))]
 
     def _keys(self, run: str) -> dict[str, Any]:
         return {"tenant": self._scope.tenant, "run": run}
@@ -268,9 +274,31 @@ def _stored(name: str, value: Any) -> Any:
 
 def _run(row: Row[*tuple[Any, ...]]) -> Run:
     stored: dict[str, Any] = {name: getattr(row, _COLUMNS.get(name, name), None) for name in _FIELDS}
-    read = {name: unpack(value) if name in _DOCUMENTS else value for name, value in stored.items()}
-    read["state"] = State(row.state)
+    try:
+        read = {name: unpack(value) if name in _DOCUMENTS else value for name, value in stored.items()}
+        read["state"] = State(row.state)
+        _check(read)
+    except (ValueError, TypeError, RecursionError):
+        raise Corrupt("What is stored of this run cannot be read.", where=f"run {row.id}") from None
     return Run(**read)
+
+
+def _check(read: Mapping[str, Any]) -> None:
+    if not isinstance(read["params"], dict) or not all(isinstance(read[name], dict | None) for name in _OPTIONAL):
+        raise TypeError("params")
+    if not all(0 <= read[name] < _LATEST for name in _MOMENTS if read[name] is not None or name == "created"):
+        raise ValueError("created")
+
+
+def _listed(row: Row[*tuple[Any, ...]]) -> Run:
+    try:
+        return _run(row)
+    except Corrupt as fault:
+        names: dict[str, Any] = {
+            name: str(getattr(row, _COLUMNS.get(name, name))) for name in ("id", "flow", "digest", "by", "via")
+        }
+        version = row.version if isinstance(row.version, int) else 0
+        return Run(**names, flow_version=version, created=0.0, state=State.FAILED, error=fault.problem())
 
 
 def _missing() -> Missing:

@@ -6,10 +6,11 @@ by ``WHERE tenant_id = …`` in the statement and, on PostgreSQL, by row-level s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.engine import Row
@@ -17,8 +18,9 @@ from sqlalchemy.engine import Row
 from sluicegate.base.errors import Conflict, Denied, Missing
 from sluicegate.base.model import new_id
 from sluicegate.base.principal import Principal, Role, Via
-from sluicegate.store.database import Database
+from sluicegate.store.database import Database, pack, unpack
 from sluicegate.store.definitions import Definitions
+from sluicegate.store.factors import Factors
 from sluicegate.store.grants import Grants, Marks
 from sluicegate.store.ledger import Ledger
 from sluicegate.store.people import Accounts, People
@@ -134,6 +136,10 @@ class System:
         """Return epochs and revocations."""
         return Marks(self)
 
+    def factors(self) -> Factors:
+        """Return the second factors and recovery codes of all users."""
+        return Factors(self)
+
     def blobs(self) -> Blobs:
         """Return the small values the system keeps."""
         return Blobs(self)
@@ -163,6 +169,8 @@ class Tenant:
     state: TenantState
     epoch: int
     created: float
+    policy: Mapping[str, Any]
+    """What it asks of its people (``guard/tenancy.py``)."""
 
 
 class Tenants:
@@ -173,10 +181,11 @@ class Tenants:
 
     def create(self, name: str) -> Tenant:
         """Add a tenant. Raises ``Conflict`` when the name is taken."""
-        made = Tenant(new_id(), name, TenantState.ACTIVE, 0, self._system.database.clock())
+        made = Tenant(new_id(), name, TenantState.ACTIVE, 0, self._system.database.clock(), {})
+        row = {"id": made.id, "name": name, "state": made.state, "epoch": 0, "created": made.created, "policy": "{}"}
         try:
             with self._system.writing() as connection:
-                connection.execute(insert(tenants), {column: getattr(made, column) for column in tenants.c.keys()})  # noqa: SIM118 - columns, not a dict
+                connection.execute(insert(tenants), row)
         except Conflict:
             raise Conflict(f"There is a tenant named {name} already.") from None
         return made
@@ -202,11 +211,17 @@ class Tenants:
             self._system.marks().raise_tenant(tenant)
             connection.execute(update(tenants).where(tenants.c.id == tenant).values(state=TenantState(state)))
 
+    def set_policy(self, tenant: str, policy: Mapping[str, Any]) -> None:
+        """Set what the tenant asks of its people; all their tokens are void, so that it holds now. ``Missing``."""
+        with self._system.writing() as connection:
+            self._system.marks().raise_tenant(tenant)
+            connection.execute(update(tenants).where(tenants.c.id == tenant).values(policy=pack(dict(policy))))
 
-def _tenant(row: Row[tuple[str, str, str, int, float]] | None) -> Tenant:
+
+def _tenant(row: Row[tuple[str, str, str, int, float, str]] | None) -> Tenant:
     if row is None:
         raise Missing("There is no such tenant.")
-    return Tenant(row.id, row.name, TenantState(row.state), row.epoch, row.created)
+    return Tenant(row.id, row.name, TenantState(row.state), row.epoch, row.created, unpack(row.policy))
 
 
 class Blobs:

@@ -49,6 +49,7 @@ _LIST = (
     .where(s.c.tenant_id == bindparam("tenant"), s.c.deleted.is_(False))
     .order_by(s.c.name)
 )
+_MOMENTS = select(s.c.name, s.c.set_at).where(s.c.tenant_id == bindparam("tenant"))
 _VERSION = select(s.c.version).where(*_THIS)
 _KEY = (
     select(k.c.version, k.c.wrapped).where(k.c.tenant_id == bindparam("tenant")).order_by(k.c.version.desc()).limit(1)
@@ -105,6 +106,11 @@ class Secrets:
         """Return all secrets by name, without what is sealed."""
         with self._scope.reading() as connection:
             return [SecretBrief(*row) for row in connection.execute(_LIST, {"tenant": self._scope.tenant})]
+
+    def moments(self) -> dict[str, float]:
+        """Return when each secret was set last, also those that were deleted since."""
+        with self._scope.reading() as connection:
+            return {row.name: row.set_at for row in connection.execute(_MOMENTS, {"tenant": self._scope.tenant})}
 
     def delete(self, name: str) -> None:
         """Remove the secret: its key and ciphertext are gone, its version number stays used. Raises ``Missing``."""

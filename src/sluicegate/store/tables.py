@@ -57,6 +57,7 @@ tenants = Table(
     Column("state", String, nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Column("created", Double, nullable=False),
+    Column("policy", Text, nullable=False, server_default="{}"),
 )
 
 users = Table(
@@ -97,6 +98,32 @@ grants = Table(
     Column("killed_at", Double),
     Column("client", String, nullable=False),
     Column("address", String, nullable=False),
+    Column("proved", Double, nullable=False, server_default="0"),
+    Column("factors", String, nullable=False, server_default="password"),
+)
+
+factors = Table(
+    "factors",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant_id", String, ForeignKey("tenants.id")),
+    Column("user_id", String, ForeignKey("users.id"), nullable=False, index=True),
+    Column("kind", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("used", Double),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("tenant_id", String, ForeignKey("tenants.id")),
+    Column("user_id", String, ForeignKey("users.id"), nullable=False, index=True),
+    Column("used", Double),
 )
 
 marks = Table(

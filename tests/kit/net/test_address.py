@@ -63,7 +63,7 @@ CLOSED = Egress()
 def test_an_address_that_is_not_public_is_refused_by_literal_and_by_name(address):
     with pytest.raises(EgressRefused):
         Net(CLOSED, Names()).dial(address, 443)
-    with pytest.raises(EgressRefused, match=r"^port 443: The egress policy refuses data\.example\.org"):
+    with pytest.raises(EgressRefused, match=r"^data.example.org:443: The egress policy refuses data\.example\.org"):
         Net(CLOSED, Names([address])).dial("data.example.org", 443)
 
 

@@ -44,7 +44,7 @@ class Postgres(Connection):
     password: SecretName | None = None
     """Name of the secret that holds the password."""
     tls: Tls = "verify-full"
-    """How the server must prove who it is; anything weaker than ``verify-full`` needs the tenant's policy."""
+    """How the database must prove who it is; on a server, the setting ``tls.weakest`` says how weak it may be."""
     ca: str | None = Field(default=None, max_length=1 << 20)
     """Certificate authority that signs the server's certificate, as PEM text; the system's when absent."""
 
@@ -52,7 +52,7 @@ class Postgres(Connection):
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[PostgresSession]:
-        """Sign in. ``Egress``, ``Unreachable``, or ``Failed`` when sign-in is refused; never with the password."""
+        """Sign in. ``Egress``, ``Unreachable``, or ``SignInRefused``; never with the password."""
         session = PostgresSession(self, ctx)
         try:
             yield session

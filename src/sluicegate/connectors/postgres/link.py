@@ -13,7 +13,16 @@ from contextlib import ExitStack, contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.base.errors import Constraint, DataError, Failed, Invalid, NoSpace, SluiceError, Unreachable
+from sluicegate.base.errors import (
+    Constraint,
+    DataError,
+    Failed,
+    Invalid,
+    NoSpace,
+    SignInRefused,
+    SluiceError,
+    Unreachable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +71,7 @@ def _authority(ca: str | None, stack: ExitStack) -> str:
 
 
 def connect(connection: Postgres, ctx: Context) -> psycopg.Connection[Any]:
-    """Return a connection in autocommit mode. ``Egress``, ``Unreachable``, or ``Failed`` when sign-in is refused."""
+    """Return a connection in autocommit mode. ``Egress``, ``Unreachable``, or ``SignInRefused``."""
     import psycopg
 
     pinned = ctx.net.dial(connection.host, connection.port)
@@ -106,12 +115,12 @@ def _refusal(text: str, place: str, connection: Postgres, net: Net) -> SluiceErr
     if "certificate" in text or "SSL error" in text:
         return _certificate(place, connection, net)
     if "authentication" in text or "no password supplied" in text or "role " in text:
-        return Failed(
+        return SignInRefused(
             f"The database refuses user {connection.user!r} or its password.", where=place,
             hint="Check the user, the secret and pg_hba.conf.",
         )  # fmt: skip
     if "pg_hba.conf" in text:
-        return Failed("The database takes no connection from here (pg_hba.conf).", where=place)
+        return SignInRefused("The database takes no connection from here (pg_hba.conf).", where=place)
     if "does not exist" in text:
         return Failed(f"There is no database {connection.database!r}.", where=place)
     if "too many" in text or "remaining connection slots" in text:

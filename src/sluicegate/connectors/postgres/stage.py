@@ -20,6 +20,7 @@ from sluicegate.connectors.postgres.wire import Encoder, Plan, plan
 from sluicegate.kit.mode import Merge, Replace
 from sluicegate.kit.rows import Receipt
 from sluicegate.kit.text import shown
+from sluicegate.kit.types import is_open
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -168,7 +169,11 @@ class PostgresStage:
                 raise DataError(
                     f"The rows have no column {shown(column.name)}, which the table has.", where=self._where
                 )
-        return [plan(field, by_name[field.name], self._where) for field in self._schema]
+        known = (
+            field.with_type(by_name[field.name].kind) if is_open(field) else field  # no row, so no type to contradict
+            for field in self._schema
+        )
+        return [plan(field, by_name[field.name], self._where) for field in known]
 
     def _is_unique(self, table: catalogue.Table) -> bool:
         row = self._link.execute(_UNIQUE, (table.oid, sorted(self._keys))).fetchone()

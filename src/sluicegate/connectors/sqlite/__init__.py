@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from sluicegate.base.errors import Cancelled, DataError, Failed, Missing
+from sluicegate.base.errors import Cancelled, DataError, Missing, MissingFile
+from sluicegate.connectors.sqlite.journal import check_companions
 from sluicegate.connectors.sqlite.link import connect, quoted, told
-from sluicegate.connectors.sqlite.stage import MARKERS, SqliteStage
+from sluicegate.connectors.sqlite.stage import MARKERS, File, SqliteStage, Vanished
 from sluicegate.connectors.sqlite.types import Column, columns, from_storage
 from sluicegate.kit.connection import Connection, Entry, Read
 from sluicegate.kit.rows import BATCH_BYTES
@@ -43,6 +44,7 @@ class Sqlite(Connection):
 
     single_writer: ClassVar[bool] = True
     destination: ClassVar[frozenset[str]] = frozenset({"path"})
+    paths: ClassVar[frozenset[str]] = frozenset({"path"})
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[SqliteSession]:
@@ -70,10 +72,11 @@ class SqliteSession:
             link.close()
 
     def _link(self, *, write: bool = False) -> sqlite3.Connection:
+        check_companions(self._ctx.files, self._path)
         if not write and not self._ctx.files.exists(self._path):
-            raise Failed("There is no such database file.", where=self._path, hint="Check the path of the connection.")
-        for companion in ("-journal", "-wal", "-shm"):  # SQLite opens these too: they are checked like the file itself
-            self._ctx.files.resolve(self._path + companion)
+            raise MissingFile(
+                "There is no such database file.", where=self._path, hint="Check the path of the connection."
+            )
         return connect(self._ctx.files.resolve(self._path), self._path, write=write)
 
     def test(self) -> str:
@@ -148,14 +151,18 @@ class SqliteSession:
 
     def stage(self, item: str, schema: pa.Schema, mode: Mode, marker: Marker) -> Stage:
         """Begin a load in one write transaction of its own: nobody sees anything of it before ``commit``."""
-        new = not self._ctx.files.exists(self._path)
-        stage = SqliteStage(self._link(write=True), self._path, item, schema, mode, marker, self._ctx.log)
-        self._open.append(stage)
-        try:
-            stage.begin()
-        except BaseException:
-            stage.abort()
-            if new:
-                self._ctx.files.delete(self._path)
-            raise
-        return stage
+        quoted(item)  # refused before a file is made for it
+        while True:
+            self._ctx.files.make(self._path)
+            file = File(self._ctx.files, self._path, self._ctx.files.stat(self._path).inode)  # before it is opened
+            stage = SqliteStage(self._link(write=True), file, item, schema, mode, marker, self._ctx.log)
+            self._open.append(stage)
+            try:
+                stage.begin()
+            except Vanished:  # it was new, and another load that failed took it away again
+                stage.abort()
+            except BaseException:
+                stage.abort()
+                raise
+            else:
+                return stage

@@ -19,8 +19,8 @@ _MAX_NAME = 255
 
 
 def connect(path: Path, shown: str, *, write: bool = False) -> sqlite3.Connection:
-    """Open the file, read-only unless ``write`` (which makes it when it is missing)."""
-    mode = "rwc" if write else "ro"
+    """Open the file, read-only unless ``write``. It must be there."""
+    mode = "rw" if write else "ro"
     with told(shown):
         link = sqlite3.connect(
             f"file:{quote(str(path))}?mode={mode}", uri=True, timeout=_WAIT, isolation_level=None,

@@ -11,15 +11,15 @@ from __future__ import annotations
 import sqlite3
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from sluicegate.base.errors import DataError, Failed, Invalid
+from sluicegate.base.errors import DataError, Failed, Invalid, SluiceError
 from sluicegate.connectors.sqlite.link import quoted, told
 from sluicegate.connectors.sqlite.types import columns, declare, narrowed, to_storage
 from sluicegate.kit.mode import Merge, Replace
 from sluicegate.kit.rows import Receipt
 from sluicegate.kit.text import Unfit, exact, shown
-from sluicegate.kit.types import to_name
+from sluicegate.kit.types import is_open, to_name
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from sluicegate.kit.context import Log
     from sluicegate.kit.mode import Mode
+    from sluicegate.kit.paths import Entry, Root
     from sluicegate.kit.rows import Marker
 
 MARKERS = "_sluicegate_loads"
@@ -35,13 +36,29 @@ _STAGE = quoted("_sluicegate_stage")
 _DECIMAL = "sluicegate_decimal"
 
 
+class Vanished(Exception):
+    """The file was taken away between its opening and its lock."""
+
+
+class File(NamedTuple):
+    """A database file, as it was found before it was opened."""
+
+    files: Root
+    path: str
+    inode: int
+
+    def entry(self) -> Entry | None:
+        """Return what bears its name now."""
+        return self.files.stat(self.path) if self.files.exists(self.path) else None
+
+
 class SqliteStage:
     """See ``Stage``."""
 
     def __init__(
-        self, link: sqlite3.Connection, path: str, item: str, schema: pa.Schema, mode: Mode, marker: Marker, log: Log
-    ) -> None:
-        """Take over ``link``; ``begin`` starts the transaction."""
+        self, link: sqlite3.Connection, file: File, item: str, schema: pa.Schema, mode: Mode, marker: Marker, log: Log
+    ) -> None:  # fmt: skip
+        """Take over ``link``, which leads to ``file``; ``begin`` starts the transaction."""
         self._link, self._item, self._schema, self._mode, self._marker, self._log = (
             link,
             item,
@@ -50,7 +67,8 @@ class SqliteStage:
             marker,
             log,
         )
-        self._where, self._table = f"{path}: {item}", quoted(item)
+        self._file, self._bytes, self._fresh = file, 0, False
+        self._where, self._table = f"{file.path}: {item}", quoted(item)
         self._names = list(schema.names)
         self._kinds = {field.name: field.type for field in schema}
         self._rows, self._open = 0, True
@@ -59,13 +77,15 @@ class SqliteStage:
 
     def begin(self) -> None:
         """Take the write lock, look for the marker and make the table ready."""
-        if self._item == MARKERS or self._item.lower().startswith("sqlite_"):
-            raise Invalid("This name is kept for other uses.", where=self._where)
-        lowered = [name.lower() for name in self._names]
-        if len(set(lowered)) != len(lowered) or not lowered:
-            raise Invalid("Columns need names that differ in more than case.", where=self._where)
+        try:
+            with told(self._where):
+                self._link.execute("begin immediate")
+        except SluiceError:
+            self._look()  # SQLite notices it, too, and says that the file cannot be opened
+            raise
+        self._look()
+        self._check_names()
         with told(self._where):
-            self._link.execute("begin immediate")
             self._link.execute(
                 f"create table if not exists {quoted(MARKERS)} (run text not null, segment text not null, "
                 "rows integer not null, at text not null, primary key (run, segment))"
@@ -78,6 +98,27 @@ class SqliteStage:
                 self._close()
                 return
             self._prepare()
+
+    def _look(self) -> None:
+        """See under the lock whether this is still the file that was opened, and whether anybody has used it before."""
+        now = self._file.entry()
+        if now is None or now.inode != self._file.inode:
+            raise Vanished
+        self._fresh = now.bytes == 0
+
+    def _check_names(self) -> None:
+        if self._item == MARKERS or self._item.lower().startswith("sqlite_"):
+            raise Invalid("This name is kept for other uses.", where=self._where)
+        if not self._names:
+            raise Invalid("A table needs columns.", where=self._where)
+        first: dict[str, str] = {}
+        for name in self._names:
+            if (twin := first.get(name.lower())) is not None:
+                raise Invalid(
+                    f"SQLite cannot tell the columns {twin!r} and {name!r} apart.", where=self._where,
+                    hint="Rename one of them in a map step.",
+                )  # fmt: skip
+            first[name.lower()] = name
 
     def _prepare(self) -> None:
         existing = columns(self._link, self._item)
@@ -132,7 +173,8 @@ class SqliteStage:
         if gone := [column.name for column in existing if column.required and column.name not in self._names]:
             raise DataError(f"The rows have no column {shown(gone[0])}, which the table has.", where=self._where)
         for field in self._schema:
-            self._kinds[field.name] = narrowed(by_name[field.name], field.type, self._where)
+            column = by_name[field.name]
+            self._kinds[field.name] = column.kind if is_open(field) else narrowed(column, field.type, self._where)
 
     def _unique(self, keys: tuple[str, ...]) -> bool:
         wanted = set(keys)
@@ -171,6 +213,7 @@ class SqliteStage:
             self.abort()
             raise
         self._rows += batch.num_rows
+        self._bytes += batch.nbytes
 
     def _repeated(self, row: list[Any]) -> None:
         keys = self._mode.keys if isinstance(self._mode, Merge) else ()
@@ -226,12 +269,14 @@ class SqliteStage:
             self.abort()
             raise
         self._close()
-        return Receipt(rows=rows)
+        return Receipt(rows=rows, bytes=self._bytes)
 
     def abort(self) -> None:
-        """Roll back; nothing to do once finished."""
+        """Roll back; nothing to do once finished. A file that holds nothing but this load goes, while it is locked."""
         if self._open and self._link.in_transaction:
             with told(self._where):
+                if self._fresh:
+                    self._file.files.delete(self._file.path)
                 self._link.execute("rollback")
         self._close()
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from sluicegate.base.flaws import Misfit
 from sluicegate.formats.csv.reading import Reading
 from sluicegate.formats.csv.writing import Writing
 from sluicegate.kit.format import Decoding, Encoder, Format
@@ -51,14 +52,14 @@ class Csv(Format):
         try:
             "".encode(name)
         except (LookupError, ValueError):
-            raise ValueError("not a character encoding") from None
+            raise Misfit("not a character encoding") from None
         return codecs.lookup(name).name.removesuffix("-sig")
 
     @model_validator(mode="after")
     def _distinct(self) -> Csv:
         marks = self.delimiter + self.quote
         if not marks.isascii() or set(marks) & set("\r\n\0") or self.delimiter == self.quote:
-            raise ValueError("delimiter and quote are two different ASCII characters, and no line ends")
+            raise Misfit("delimiter and quote are two different ASCII characters, and no line ends")
         return self
 
     def decode(self, data: BinaryIO, how: Decoding) -> pa.RecordBatchReader:

@@ -55,11 +55,15 @@ class Reading:
         missing = [name for name in self._names if name not in known]
         while missing and len(self._ahead) < _SAMPLE_BLOCKS and (block := next(self._blocks, None)):
             self._ahead.append(block)
+        self._rows: int | None = None  # of an input that the sample holds whole
         found = self._propose(missing) if missing else {}
         self.types = {name: known.get(name) or found[name] for name in self._names}
         import pyarrow as pa
 
-        self.schema = pa.schema([(name, to_arrow(kind)) for name, kind in self.types.items()])
+        unseen: list[str] = missing if self._rows == 0 else []
+        self.schema = pa.schema(
+            [(name, pa.null() if name in unseen else to_arrow(kind)) for name, kind in self.types.items()]
+        )
         self._parsed = {  # what pyarrow parses; the special ones come as text and are converted here
             field.name: pa.string() if special(field.type) else field.type for field in self.schema
         }
@@ -130,7 +134,9 @@ class Reading:
             for block in self._ahead
         )
         blocks = [self._parse(data, kinds, []) for data in sample if data]
-        if not blocks:
+        whole = len(self._ahead) < _SAMPLE_BLOCKS
+        self._rows = sum(block.num_rows for block in blocks) if whole else None
+        if not self._rows and whole:
             return dict.fromkeys(names, "text")
         table = pa.concat_tables(blocks)
         return {name: propose(table.column(name).combine_chunks()) for name in names}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import field_validator
 
 from sluicegate.base.errors import Egress as EgressRefused
+from sluicegate.base.flaws import Misfit
 from sluicegate.base.model import Model
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _KINDS = {
 }
 METADATA = [ipaddress.ip_network(text) for text in _SERVICES.split()]
 REFUSED = [(ipaddress.ip_network(text), kind) for kind, texts in _KINDS.items() for text in texts.split()]
-_NEVER = frozenset({"an unspecified", "a multicast", "a broadcast"})  # no grant reaches these: nothing listens there
+NEVER = frozenset({"an unspecified", "a multicast", "a broadcast"})  # no grant reaches these: nothing listens there
 _LOCAL = (_KINDS["a loopback"] + " " + _KINDS["a private"] + " " + _KINDS["a carrier-grade NAT"]).split()
 _GLOBAL = ipaddress.ip_network("2000::/3")  # all other IPv6 space is unassigned or special
 _NAT64, _NAT64_LOCAL = ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48")
@@ -58,14 +59,17 @@ class Grant(Model):
     @classmethod
     def _check_host(cls, text: str) -> str:
         if "/" in text:
-            return str(ipaddress.ip_network(text))
+            try:
+                return str(ipaddress.ip_network(text))
+            except ValueError:
+                raise Misfit("is not a network: write it like 10.0.0.0/8, with no bits set after the prefix") from None
         try:
             host = clean_host(text.removeprefix("*."))
         except EgressRefused as fault:
-            raise ValueError(fault.message) from None
+            raise Misfit(fault.message) from None
         if text.startswith("*."):
             if parse(host) is not None:
-                raise ValueError("a wildcard goes with a name, not with an address")
+                raise Misfit("a wildcard goes with a name, not with an address")
             return f"*.{host}"
         return host
 
@@ -73,12 +77,12 @@ class Grant(Model):
     @classmethod
     def _check_ports(cls, ports: tuple[int, ...]) -> tuple[int, ...]:
         if any(not 0 < port < 65536 for port in ports):  # noqa: PLR2004 - ports have 16 bits
-            raise ValueError("a port is 1 to 65535")
+            raise Misfit("a port is 1 to 65535")
         return ports
 
     def covers(self, host: str, address: Address | None, kind: str, port: int) -> bool:
         """Tell whether this grant opens ``address`` (of ``kind``) to a connection with ``host`` on ``port``."""
-        if kind in _NEVER or (self.ports and port not in self.ports):
+        if kind in NEVER or (self.ports and port not in self.ports):
             return False
         if "/" in self.host or (own := parse(self.host)) is not None:
             exact = "/" not in self.host

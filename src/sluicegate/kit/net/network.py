@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.base.errors import Egress as EgressRefused
 from sluicegate.base.errors import Failed, Unreachable
-from sluicegate.kit.net.address import Address, Egress, Pinned, carried, clean_host, kind_of, parse
+from sluicegate.kit.net.address import NEVER, Address, Egress, Pinned, carried, clean_host, kind_of, parse
 from sluicegate.kit.net.transport import transport
 from sluicegate.kit.net.trust import trust, unreachable
 
@@ -28,6 +28,14 @@ HOPS: Final = 5
 _KEPT = frozenset(  # headers that may cross to another origin; all others can hold a credential
     {"accept", "accept-encoding", "accept-language", "user-agent", "range", "if-none-match", "if-modified-since"}
 )
+
+
+def _granting(name: str, address: Address, kind: str) -> str:
+    """Return how the address could be allowed; nothing for one that no grant reaches."""
+    if kind in NEVER:
+        return ""
+    host = address if kind == "a metadata-service" else name
+    return f'If this is meant, grant it in sluice.toml: [[egress]] with host = "{host}".'
 
 
 def _is_own(address: Address) -> bool:
@@ -90,8 +98,8 @@ class Net:
             if kind and not any(grant.covers(name, face, kind, port) for grant in self._egress.allow):
                 raise EgressRefused(
                     f"The egress policy refuses {name}: it leads to {kind} address.",
-                    where=f"port {port}",
-                    hint="Grant the host in the egress policy if this is meant.",
+                    where=f"{name}:{port}",
+                    hint=_granting(name, face, kind),
                 )
 
     def connect(self, host: str, port: int, timeout: float = 10.0) -> socket.socket:

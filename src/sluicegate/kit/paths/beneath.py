@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from sluicegate.base.errors import Denied, Failed, Invalid, NoSpace, SluiceError
+from sluicegate.base.errors import Denied, Failed, Invalid, MissingFile, NoSpace, SluiceError
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -98,7 +98,7 @@ def sync(folder: int) -> None:
 def _error(fault: OSError, path: str) -> SluiceError:
     match fault.errno:
         case errno.ENOENT:
-            return Failed(f"There is no file {path!r}.", where=path, hint="Check the name and its case.")
+            return MissingFile(f"There is no file {path!r}.", where=path, hint="Check the name and its case.")
         case errno.ELOOP | errno.EXDEV:
             return Denied(f"{path!r} leads through a link.", where=path, hint="Name the file itself.")
         case errno.ENXIO | errno.ENODEV:

@@ -20,9 +20,30 @@ _DEVICES = frozenset(
 )
 
 
+_COMPANIONS = ("-journal", "-wal", "-shm")
+"""What SQLite keeps beside a database: on opening it, SQLite believes what stands in them, paths included."""
+
+
+def is_companion(name: str) -> bool:
+    """Tell whether SQLite would take the file for the journal of a database beside it."""
+    return unicodedata.normalize("NFKC", name).casefold().endswith(_COMPANIONS)
+
+
+def check_file(path: str) -> tuple[str, ...]:
+    """Return the parts of a relative path to a file. Raises as ``check``; ``Denied`` for a journal of SQLite's."""
+    parts = check(path)
+    if is_companion(parts[-1]):
+        raise Denied(
+            "Names that end with -journal, -wal or -shm are SQLite's own.",
+            where=ascii(path)[1:121],
+            hint="Choose another name.",
+        )
+    return parts
+
+
 def check(path: str) -> tuple[str, ...]:
     """Return the parts of a relative path. Raises ``Denied`` (leads out) or ``Invalid`` (not a usable name)."""
-    where = ascii(path)[1:121]
+    where = ascii(path)[1:-1][:120]
     if not path or len(path.encode("utf-8", "surrogatepass")) > PATH_BYTES:
         raise Invalid(f"A path is 1 to {PATH_BYTES} bytes long.", where="path")
     if path.startswith("/") or _DRIVE.match(path):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 from sluicegate.base.errors import Denied, Failed, Invalid
 from sluicegate.kit.paths.beneath import FOLDER, LOOK, READ, open_beneath, sync, told, walk
 from sluicegate.kit.paths.draft import NAME, Draft, lock
-from sluicegate.kit.paths.names import check
+from sluicegate.kit.paths.names import check, check_file, is_companion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +24,8 @@ class Entry(NamedTuple):
     is_dir: bool
     bytes: int
     modified: float
+    inode: int = 0
+    """Tells a file from another that has taken its name."""
 
 
 class Root:
@@ -50,7 +52,20 @@ class Root:
 
     def open(self, path: str) -> BinaryIO:
         """Open a regular file for reading."""
-        parts = check(path)
+        return self._open(check_file(path), path)
+
+    def companion(self, path: str, suffix: str) -> BinaryIO | None:
+        """Open what SQLite keeps beside the database ``path``, to look at it; ``None`` when there is none."""
+        check_file(path)
+        beside = path + suffix
+        try:
+            return self._open(check(beside), beside)
+        except Failed as fault:
+            if isinstance(fault.__cause__, FileNotFoundError):
+                return None
+            raise
+
+    def _open(self, parts: tuple[str, ...], path: str) -> BinaryIO:
         with told(path):
             fd = open_beneath(self._fd, parts, READ)
         try:
@@ -62,7 +77,7 @@ class Root:
 
     def create(self, path: str) -> Draft:
         """Begin a file, making its parent folders (0700). An existing file is replaced when the draft is committed."""
-        parts = check(path)
+        parts = check_file(path)
         with told(path):
             folder = walk(self._fd, parts[:-1], FOLDER, make=True)
             try:
@@ -73,10 +88,24 @@ class Root:
                 os.close(folder)
                 raise
 
+    def make(self, path: str) -> bool:
+        """Make an empty file (0600) for a driver that opens files itself; False when there is one already."""
+        parts = check_file(path)
+        with told(path):
+            folder = open_beneath(self._fd, parts[:-1], FOLDER)
+            try:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                os.close(os.open(parts[-1], flags, 0o600, dir_fd=folder))
+            except FileExistsError:
+                return False
+            finally:
+                os.close(folder)
+        return True
+
     def entries(self, under: str = "") -> Iterator[Entry]:
         """Yield all files and folders beneath ``under``, each folder before its content, sorted by the parts of names.
 
-        Links, devices, drafts and names that ``check`` refuses are left out: they could not be opened either.
+        Links, devices, drafts, journals and names that ``check`` refuses are left out: they could not be opened either.
         """
         waiting = self._content(check(under) if under else (), under)[::-1]
         while waiting:
@@ -96,7 +125,7 @@ class Root:
                         here = (*parts, name)
                         check("/".join(here))
                         about = os.stat(name, dir_fd=folder, follow_symlinks=False)
-                        if stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode):
+                        if stat.S_ISDIR(about.st_mode) or (stat.S_ISREG(about.st_mode) and not is_companion(name)):
                             found.append((_entry("/".join(here), about), here))
             finally:
                 os.close(folder)
@@ -150,7 +179,7 @@ class Root:
         """
         from pathlib import Path
 
-        parts = check(path)
+        parts = check_file(path)
         real = os.path.join(self._real, *parts)  # noqa: PTH118 - a text path is wanted below
         try:
             about = self._about(parts, path)
@@ -205,7 +234,7 @@ class Root:
 
 def _entry(name: str, about: os.stat_result) -> Entry:
     is_dir = stat.S_ISDIR(about.st_mode)
-    return Entry(name, is_dir, 0 if is_dir else about.st_size, about.st_mtime)
+    return Entry(name, is_dir, 0 if is_dir else about.st_size, about.st_mtime, about.st_ino)
 
 
 def _refuse_odd(about: os.stat_result, path: str, *, links: bool = False) -> None:

@@ -1,0 +1,80 @@
+"""Documents that go together: what they refer to must be there, and be able to do what is asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from sluicegate.base.errors import Invalid, SluiceError
+from sluicegate.kit.connection import Connection
+from sluicegate.kit.document import Definition, Document, Recipient, names_used
+from sluicegate.kit.flow import Flow
+from sluicegate.kit.step import Writing
+
+Find = Callable[[str, str], Definition | None]
+"""Returns the definition of a kind and a name; None when there is none."""
+
+
+def finder(documents: Iterable[Document]) -> Find:
+    """Return what finds definitions in ``documents``."""
+    known: dict[tuple[str, str], Definition] = {
+        (each.definition.kind, each.definition.name): each.definition for each in documents
+    }
+    return lambda kind, name: known.get((kind, name))
+
+
+def lacking(documents: list[Document], find: Find) -> set[tuple[str, str]]:
+    """Return what the documents refer to and ``find`` does not find."""
+    return {(kind, name) for kind, name, _ in names_used(documents) if find(kind, name) is None}
+
+
+def check(documents: list[Document], find: Find, *, hint: str) -> None:
+    """Raise ``Invalid`` for the first reference to what is not there (``hint`` says what to do), or cannot serve."""
+    for kind, name, where in names_used(documents):
+        found = find(kind, name)
+        if not isinstance(found, Connection if kind == "connection" else Recipient):
+            raise Invalid(f"there is no {kind} {name!r}", where=where, hint=hint)
+    for each in documents:
+        if isinstance(each.definition, Flow):
+            _check_writes(each, each.definition, find)
+
+
+def _check_writes(document: Document, flow: Flow, find: Find) -> None:
+    for step in flow.steps:
+        if not isinstance(step, Writing):
+            continue
+        target = find("connection", step.connection)
+        mode = getattr(step, "mode", None)
+        if not isinstance(target, Connection):
+            continue
+        if target.holds == "files" and mode is not None and mode.type != "replace":
+            raise Invalid(
+                f"step {flow.step_name(step)}: a file cannot be written with mode {mode.type!r}",
+                where=document.place(flow.path(step, "mode")),
+                hint="Use mode: replace, or a {param} in the item for one file a run.",
+            )
+        if target.holds == "tables" and getattr(step, "seal", None) is not None:
+            raise Invalid(
+                f"step {flow.step_name(step)}: the connection {step.connection!r} does not take files",
+                where=document.place(flow.path(step, "connection")),
+                hint="Archive to a connection that holds files.",
+            )
+
+
+def check_paths(documents: Iterable[Document]) -> None:
+    """Raise ``Denied`` or ``Invalid`` for a connection that leads out of the tenant's own directory."""
+    from sluicegate.kit.paths import check as check_path
+
+    for each in documents:
+        if not isinstance(each.definition, Connection):
+            continue
+        for field in sorted(each.definition.paths):
+            value = str(getattr(each.definition, field))
+            if value in ("", ".", "./"):
+                continue
+            try:
+                check_path(value.removeprefix("./").removesuffix("/") or "/")
+            except SluiceError as fault:
+                fault.where = each.place((field,))
+                fault.message = f"{field}: {fault.message}"
+                fault.hint = "On a server it must lie beneath the tenant's own directory: write a relative path."
+                raise
