@@ -223,9 +223,9 @@ async def _body(request: Request, limit: int) -> bytes:
 
 
 async def _hear_out(request: Request) -> None:
-    """Hear the rest of a refused body, unkept: over HTTP/2 the answer to half a question is lost."""
+    """Hear the rest of a refused body, unkept: over HTTP/2, and in chunks, the answer to half a question gets lost."""
     size = 0
-    if request.scope["http_version"] != "2":
+    if request.scope["http_version"] != "2" and "content-length" in request.headers:
         return
     with contextlib.suppress(TimeoutError, ClientDisconnect, RuntimeError):  # the last: it was heard already
         async with asyncio.timeout(_UNKEPT_SECONDS):
