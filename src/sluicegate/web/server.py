@@ -130,7 +130,7 @@ def _endpoint(app: App, operation: Operation, pool: Pool, log: Log) -> Callable[
             body = found.__pydantic_serializer__.to_json(found, by_alias=True)
             response = Response(body, http.status, media_type="application/json", headers=_API_HEADERS)
         except SluiceError as fault:
-            await _hear_out(request)
+            await _hear_out(request, begun=isinstance(fault, TooLarge))
             response = _problem(fault, peer)
         except ClientDisconnect:
             response = Response(status_code=499)
@@ -222,10 +222,10 @@ async def _body(request: Request, limit: int) -> bytes:
     return b"".join(parts)
 
 
-async def _hear_out(request: Request) -> None:
+async def _hear_out(request: Request, *, begun: bool = False) -> None:
     """Hear the rest of a refused body, unkept: over HTTP/2, and in chunks, the answer to half a question gets lost."""
     size = 0
-    if request.scope["http_version"] != "2" and "content-length" in request.headers:
+    if request.scope["http_version"] != "2" and not begun:
         return
     with contextlib.suppress(TimeoutError, ClientDisconnect, RuntimeError):  # the last: it was heard already
         async with asyncio.timeout(_UNKEPT_SECONDS):
