@@ -7,7 +7,7 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test unit check bench serve ui lock upgrade clean
+.PHONY: help demo test unit check bench timing serve ui lock upgrade clean
 MAKEFLAGS += --no-print-directory
 
 help:  ## show this list
@@ -36,6 +36,10 @@ check:  ## the gates: lint, types, floors, bandit, semgrep, secrets, locks, waiv
 bench:  ## the performance suite; results go to benchmarks/results/
 	@$(INSTALL) system test
 	@$(TEST) -m benchmarks
+
+timing:  ## whether the time of a refused sign-in tells who exists: 2,000 samples of each kind
+	@$(INSTALL) test
+	@$(TEST) -m benchmarks.timing
 
 ui:  ## build the UI into the package
 	@$(INSTALL) ui

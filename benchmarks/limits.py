@@ -13,4 +13,6 @@ LIMITS: dict[str, tuple[str, float]] = {
     "GET /flows: requests/s": (">=", 600),
     "GET /flows: p99 ms": ("<=", 60),
     "GET /flows: ratio to a hand-written handler": (">=", 0.7),
+    "200 sign-ins at once: more memory, MB (PSS)": ("<=", 192),
+    "200 sign-ins at once: others' p99, ms": ("<=", 250),
 }

@@ -6,8 +6,9 @@ import json
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
+from sluicegate.base import clock
 from sluicegate.base.errors import Invalid
 from sluicegate.base.settings import Settings
 from sluicegate.crypto import keys
@@ -15,13 +16,16 @@ from sluicegate.crypto.chain import Chain
 from sluicegate.engine.events import Events
 from sluicegate.engine.worker import Worker
 from sluicegate.guard import gate as gates
+from sluicegate.guard.apikeys import ApiKeys
 from sluicegate.guard.audit import Audit
 from sluicegate.guard.desk import Services
 from sluicegate.guard.factors import Factors
 from sluicegate.guard.gate import Gate
 from sluicegate.guard.limits import Limits, Rates
 from sluicegate.guard.login import Login
+from sluicegate.guard.quotas import Quotas, Shares
 from sluicegate.guard.revocation import Revocation
+from sluicegate.guard.rules import Rules
 from sluicegate.guard.tokens import Tokens
 from sluicegate.guard.vault import Vault
 from sluicegate.operations import OPERATIONS
@@ -78,17 +82,34 @@ def build(settings: Settings) -> App:
     except BaseException:
         database.close()
         raise
-    limits = Limits(Rates(address=settings.limits.requests, public=settings.limits.public))
+    given = settings.limits
+    limits = Limits(
+        Rates(
+            address=given.requests,
+            public=given.public,
+            guesses=given.guesses,
+            tenant=given.guesses_tenant,
+            everybody=given.guesses_all,
+        )
+    )
     revocation = Revocation(system)
     revocation.pull()
     tokens = Tokens(root, settings.tokens.access, system, revocation)
     factors = Factors(root, system, audit)
-    login = Login(root, settings, system, audit, limits, tokens, revocation, factors)
+    rules = Rules(system, audit, settings.server.addresses)
+    keys_ = ApiKeys(root, settings, system, audit, limits, tokens, revocation, rules)
+    revocation.on_rules, revocation.on_hour = rules.forget, keys_.sweep
+    login = Login(root, settings, system, audit, limits, tokens, revocation, factors, keys_, rules)
     vault = Vault(root, audit)
     events = Events()
     worker = Worker(settings, system, vault, audit, events)
-    services = Services(settings, system, login, tokens, revocation, factors, vault, audit, worker)
-    return App(settings, services, Gate(services, limits), worker, events)
+    services = Services(settings, system, login, tokens, revocation, factors, keys_, rules, vault, audit, worker)
+    return App(settings, services, Gate(services, limits, _quotas(settings)), worker, events)
+
+
+def _quotas(settings: Settings) -> Quotas:
+    given = settings.limits
+    return Quotas(Shares(given.tenant, given.user, given.key, given.changes, given.asks))
 
 
 def claim(settings: Settings) -> AbstractContextManager[None]:
@@ -152,3 +173,23 @@ def certificate(settings: Settings) -> tuple[Path, Path]:
         raise Invalid("there is no certificate", where=str(cert), hint="Run: sluice init")
     tls.check_pair(cert, key)
     return cert, key
+
+
+def import_breached(folder: Path, stream: IO[bytes], name: str) -> int:
+    """Take a list of breached passwords into the installation in ``folder``; return how many. Raises ``Invalid``."""
+    from sluicegate.guard.passwords import Breached
+
+    root_key(folder)  # no list where there is no installation
+    return Breached(folder).load(stream, name)
+
+
+def describe_breached(folder: Path) -> dict[str, Any]:
+    """Return how many common and breached passwords are known in ``folder``, and when the latter were imported."""
+    from sluicegate.crypto.hashset import HashSet
+    from sluicegate.guard.passwords import COMMON, Breached
+
+    root_key(folder)
+    breached = Breached(folder)
+    found = breached.open()
+    since = clock.iso(breached.file.stat().st_mtime) if found is not None else None
+    return {"common": len(HashSet(COMMON)), "breached": len(found) if found is not None else 0, "imported": since}

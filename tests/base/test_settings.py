@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_origin
 
 import pytest
 from hypothesis import given
@@ -55,6 +56,7 @@ def sample(model, name, field):
         if kind is SecretUrl:
             return "postgresql://db.example/x"
         text = "200000" if model.__name__ == "Passwords" and name == "memory" else "300" if kind is int else "/x"
+        text = {bool: str(not field.default), tuple: "10.0.0.0/8,::1/128"}.get(get_origin(kind) or kind, text)
         text = {"threads": "7", "runs": "7", "rounds": "7", "access": "200"}.get(name, text)
     return text
 

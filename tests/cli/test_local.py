@@ -6,6 +6,7 @@ import stat
 import pytest
 
 from sluicegate.kit import registry
+from tests.fixtures.home import sluice
 
 
 def mode(path):
@@ -105,3 +106,39 @@ def test_an_archive_opens_for_its_identity_and_a_changed_one_leaves_nothing(call
         assert told.json["error"]["code"] == "corrupt"
         assert sorted(each.name for each in tmp_path.iterdir()) == ["a.age", "id.txt"]
     assert call("archive", "keygen", tmp_path / "id.txt").code == 2
+
+
+def test_a_list_of_breached_passwords_is_imported_from_a_file_or_a_pipe(call, tmp_path):
+    import hashlib
+
+    lines = "".join(
+        sorted(
+            f"{hashlib.sha1(each.encode(), usedforsecurity=False).hexdigest().upper()}:{n}\r\n"
+            for n, each in enumerate("abc")
+        )
+    )
+    (tmp_path / "list.txt").write_text(lines)
+    assert "sluice init" in call("passwords", "import", str(tmp_path / "list.txt")).err
+    call("init")
+    told = call("passwords", "status", "--json").json
+    assert (told["breached"], told["imported"]) == (0, None)
+    assert told["common"] > 40_000
+    assert call("passwords", "import", str(tmp_path / "list.txt"), "--json").json == {"passwords": 3}
+    told = call("passwords", "status", "--json").json
+    assert told["breached"] == 3
+    assert told["imported"].endswith("Z")
+    assert sluice(tmp_path / "home", "passwords", "import", "-", told=lines[:43]) == {"passwords": 1}
+    assert call("passwords", "status", "--json").json["breached"] == 1
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A05")
+def test_a_list_with_a_bad_line_changes_nothing_and_the_line_is_named(call, tmp_path):
+    call("init")
+    (tmp_path / "list.txt").write_text("0" * 40 + "\n" + "correct horse battery\n")
+    told = call("passwords", "import", str(tmp_path / "list.txt"))
+    assert told.code == 2
+    assert "list.txt:2" in told.err
+    assert "correct" not in told.err
+    assert not (tmp_path / "home" / "breached-passwords.bin").exists()
+    assert mode(tmp_path / "home") == 0o700

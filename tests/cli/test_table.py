@@ -10,7 +10,19 @@ from sluicegate.operations import OPERATIONS
 
 
 def test_every_operation_of_a_noun_is_a_command_with_its_places_as_arguments():
-    for noun in ("tenant", "user", "secret", "flow", "connection", "recipient", "audit", "system"):
+    for noun in (
+        "tenant",
+        "user",
+        "service",
+        "key",
+        "policy",
+        "secret",
+        "flow",
+        "connection",
+        "recipient",
+        "audit",
+        "system",
+    ):
         group = table.command(noun)
         made = {each.name: each for each in OPERATIONS if each.name.startswith(f"{noun}.")}
         assert {f"{noun}.{verb}" for verb in group.commands} == set(made)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sluicegate.base.errors import Invalid, Throttled
 from sluicegate.base.principal import Peer
-from sluicegate.guard.limits import Limits, Meter, Rates
+from sluicegate.guard.limits import FORGET, Backoff, Limits, Meter, Rates
 
 HERE, THERE = Peer("10.0.0.1"), Peer("10.0.0.2")
 
@@ -32,7 +32,7 @@ def test_an_address_has_so_many_requests_and_another_its_own():
         limits.admit(HERE, knocks=False)
     with pytest.raises(Throttled) as told:
         limits.admit(HERE, knocks=False)
-    assert told.value.after == 60
+    assert told.value.after == pytest.approx(20, abs=1)
     limits.admit(THERE, knocks=False)
 
 
@@ -44,7 +44,7 @@ def test_tries_are_counted_apart_from_requests():
     limits.admit(HERE, knocks=True)
     with pytest.raises(Throttled) as told:
         limits.admit(HERE, knocks=True)
-    assert told.value.after == 60
+    assert told.value.after == pytest.approx(30, abs=1)
     limits.admit(THERE, knocks=True)
 
 
@@ -129,3 +129,58 @@ def test_the_rates_as_shipped_leave_room_for_work():
     limits = Limits(Rates())
     for _ in range(1000):
         limits.admit(HERE, knocks=False)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A06", "SEC-D03")
+@given(st.lists(st.tuples(st.floats(0, 40), st.booleans()), max_size=60))
+def test_the_wait_that_a_meter_tells_is_true(steps):
+    clock = Hand(1000.0)
+    meter = Meter("6/minute", clock)
+    for pause, back in steps:
+        clock.now += pause
+        wait = meter.wait("k")
+        assert (wait == 0) is meter.room("k")
+        if wait:
+            clock.now += wait - 0.001
+            assert not meter.room("k"), "no second of it is too much"
+            clock.now += 0.001
+        assert meter.count("k")
+        if back:
+            meter.give_back("k")
+
+
+@given(st.integers(1, 20))
+def test_what_is_given_back_was_never_counted(times):
+    clock = Hand(1000.0)
+    meter = Meter("3/minute", clock)
+    for _ in range(times):
+        assert meter.count("k")
+        meter.give_back("k")
+    meter.give_back("another")
+    assert [meter.count("k") for _ in range(4)] == [True, True, True, False]
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A06")
+@given(st.lists(st.tuples(st.floats(0, 5000), st.sampled_from(["count", "give_back", "clear"])), max_size=60))
+def test_no_wait_is_for_ever_and_a_day_of_peace_forgets_all(steps):
+    clock = Hand(1000.0)
+    lane = Backoff(3, 60.0, clock)
+    for pause, what in steps:
+        clock.now += pause
+        getattr(lane, what)("k")
+        assert 0 <= lane.wait("k") <= 60
+    clock.now += FORGET
+    lane.count("k")
+    assert lane.wait("k") == 0
+    assert lane._seen["k"][0] == 1
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A06")
+def test_a_thousand_failures_do_not_overflow():
+    lane = Backoff(1, 60.0, Hand(1000.0))
+    for _ in range(2000):
+        lane.count("k")
+    assert lane.wait("k") == 60

@@ -50,7 +50,8 @@ def make(place, hand, **settings):
     services = place.app.services
     tokens = TokenMint(root, given.tokens.access, services.system, services.revocation, hand)
     audit, limits = services.audit, Limits(Rates())
-    return Login(root, given, services.system, audit, limits, tokens, services.revocation, services.factors, now=hand)
+    kept = services.revocation, services.factors, services.keys, services.rules
+    return Login(root, given, services.system, audit, limits, tokens, *kept, now=hand)
 
 
 def enter(login, place, role=Role.EDITOR, password=PASSWORD):

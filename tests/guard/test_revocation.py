@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -77,6 +78,35 @@ def test_a_token_is_void_as_soon_as_its_reason_is_gone(fresh, change):
     }[change]()
     assert fresh.request("GET", "/api/v1/flows", granted["access"]).status_code == 401
     assert fresh.request("GET", "/api/v1/flows", other["access"]).status_code == (401 if change == "everybody" else 200)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T09")
+def test_who_asks_while_a_mark_is_being_read_waits_for_it(fresh, monkeypatch):
+    """The follower has begun to read, and has not taken the mark in yet: that is no moment to let a token through."""
+    who = fresh.people["north", Role.OPERATOR]
+    access = fresh.app.services.tokens.verify(_access(), fresh.sign_in(who)["access"])
+    revocation, marks = fresh.app.services.revocation, type(fresh.app.services.system.marks())
+    reading, go_on, since = threading.Event(), threading.Event(), marks.since
+
+    def slow(self, *words):
+        found = since(self, *words)
+        if found:
+            reading.set()
+            go_on.wait(10)
+        return found
+
+    monkeypatch.setattr(marks, "since", slow)
+    fresh.scope("north").people().set_state(who.id, "disabled")
+    assert reading.wait(10), "the follower is at it"
+    told = []
+    asker = threading.Thread(target=lambda: told.append(revocation.holds(access)))
+    asker.start()
+    asker.join(0.3)
+    assert told == []
+    go_on.set()
+    asker.join(10)
+    assert told == [False]
 
 
 @pytest.mark.security
@@ -160,3 +190,29 @@ def test_what_is_over_is_forgotten(place):
     now[0] = 1002.0
     revocation._forget()
     assert revocation._over == {}
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T09")
+def test_what_was_just_marked_counts_while_another_thread_is_reading_it(place, monkeypatch):
+    services = place.app.services
+    token = claims(epo=services.revocation.newest(), jti="just-marked", sid="s")
+    node = Revocation(services.system)
+    node._marked = threading.Event()  # the event is the process's: this node has one of its own here
+    node.pull()
+    reading, go = threading.Event(), threading.Event()
+    take = node._take
+
+    def slow(mark):
+        reading.set()
+        go.wait(10)
+        take(mark)
+
+    services.system.marks().revoke(token.jti, token.exp)
+    monkeypatch.setattr(node, "_take", slow)
+    thread = threading.Thread(target=node.pull)
+    thread.start()
+    assert reading.wait(10)
+    threading.Timer(0.2, go.set).start()
+    assert node.holds(token) is False
+    thread.join()

@@ -156,7 +156,7 @@ def test_what_is_no_refresh_token_is_refused_in_one_way(place, text):
         ("x" * 257, "15 to 256"),
         ("aaaaaaaaaaaaaaaaaaaa", "too few"),
         ("abababababababababab", "too few"),
-        ("firstfirstfirst1", "your own name"),
+        ("firstfirstfirst1", "your name, your address"),
     ],
 )
 def test_a_weak_password_is_refused_and_not_repeated(empty, chosen, why):

@@ -22,6 +22,12 @@ def ask_for(operation: str) -> dict[str, Any]:
         "session.refresh": {"refresh": "rt_nothing"},
         "session.logout": {"refresh": "rt_nothing"},
         "session.password": {"old": PASSWORD, "new": PASSWORD},  # refused, after the old one was found right
+        "session.key": {"key": "slg_nothing"},
+        "key.leaked": {"key": "slg_nothing"},
+        "key.create": {"name": "matrix", "scopes": ["self:use"]},
+        "key.revoke": {"id": new_id()},
+        "service.create": {"name": f"s-{new_id()[-12:]}", "role": "api_user"},
+        "user.addresses": {"id": new_id()},
         "session.factor": {"code": "000000"},
         "session.prove": {"password": PASSWORD},
         "system.rotate": {},

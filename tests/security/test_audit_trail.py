@@ -21,6 +21,8 @@ UNAUDITED_CHANGES = {
     "definition.validate": "checks and saves nothing",
     "session.login": "writes its own record, ok or denied, once it is known who it is",
     "session.bootstrap": "the same",
+    "session.key": "writes its own record, ok or denied, once it is known whose key it is",
+    "key.leaked": "writes its own record where the key belongs, when it ends one",
     "session.refresh": "reuse is on record; a plain refresh is in the access log",
 }
 FIELDS = {"at", "action", "result", "who", "role", "via", "address", "client", "request", "about", "seq"}
@@ -89,11 +91,11 @@ def test_sign_in_is_on_record_where_the_person_belongs(place):
     ]
     assert found[0]["who"] == who.id
     assert found[1]["about"] == {"email": who.email}
-    assert place.head(None) == system
-    with pytest.raises(Unauthenticated):
-        place.call("session.login", {"tenant": "north", "email": "nobody@x.example", "password": PASSWORD})
-    assert place.head() == before + 2, "a stranger is no matter of the tenant they name"
-    assert place.records(None)[-1]["about"] == {"email": "nobody@x.example"}
+    for tenant, ledger in (("north", "north"), ("no-such", None), (None, None)):
+        with pytest.raises(Unauthenticated):
+            place.call("session.login", {"tenant": tenant, "email": "nobody@x.example", "password": PASSWORD})
+        assert place.records(ledger)[-1]["about"] == {"email": "nobody@x.example"}, "where it was tried"
+    assert (place.head(), place.head(None)) == (before + 3, system + 2)
 
 
 @pytest.mark.security

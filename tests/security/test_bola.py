@@ -40,8 +40,12 @@ def north(place: Place) -> dict[str, str]:
     place.call("definition.apply", {"source": NORTH}, admin)
     run = place.a_run("north", "north-flow")
     place.scope("north").runs().event(run, "log", {"message": "a canary of north"})
+    service = place.call("service.create", {"name": "north-service", "role": "viewer"}, admin).id
+    ask = {"name": "north-key", "user": service, "scopes": ["flow:read"]}
+    key = place.call("key.create", ask, admin).id
     mine = place.call("factor.begin", {}, place.token(Role.VIEWER)).id
-    return {"factor": mine, "run": run, "user": place.people["north", Role.VIEWER].id, "tenant": place.tenants["north"]}
+    known = {"factor": mine, "run": run, "key": key, "service": service}
+    return {**known, "user": place.people["north", Role.VIEWER].id, "tenant": place.tenants["north"]}
 
 
 def rows(place: Place, tenant: str) -> dict[str, list[tuple[object, ...]]]:
@@ -80,6 +84,8 @@ ATTACKS = {
     "run.cancel": {"id": "run"},
     "run.rejects": {"id": "run"},
     "user.deactivate": {"id": "user"},
+    "user.addresses": {"id": "user", "addresses": ()},
+    "key.revoke": {"id": "key"},
     "factor.confirm": {"id": "factor", "code": "000000"},
     "factor.remove": {"id": "factor"},
     "factor.reset": {"id": "user"},
@@ -117,7 +123,16 @@ def test_every_operation_that_names_a_thing_is_attacked():
 @pytest.mark.req("SEC-Z03", "SEC-Z05")
 @pytest.mark.parametrize(
     "operation",
-    ["flow.list", "connection.list", "recipient.list", "secret.list", "run.list", "user.list", "audit.list"],
+    [
+        "flow.list",
+        "connection.list",
+        "recipient.list",
+        "secret.list",
+        "run.list",
+        "user.list",
+        "key.list",
+        "audit.list",
+    ],
 )
 def test_no_list_shows_another_tenants_things(place, north, operation):
     with pytest.raises(SluiceError):  # on the newest page of north's record stands what north alone may know
@@ -178,11 +193,28 @@ def test_a_flow_cannot_refer_to_another_tenants_connection(place, north):
 
 
 @pytest.mark.security
+@pytest.mark.req("SEC-Z03", "SEC-K01")
+def test_no_key_is_made_for_and_none_listed_of_another_tenants_user(place, north):
+    token, before = place.token(Role.ADMINISTRATOR, "south"), rows(place, north["tenant"])
+    for user in (north["service"], north["user"]):
+        with pytest.raises(Missing, match="no such user"):
+            place.call("key.create", {"name": "thief", "user": user, "scopes": ["flow:read"]}, token)
+        assert place.call("key.list", {"user": user}, token).items == ()
+    assert rows(place, north["tenant"]) == before
+
+
+@pytest.mark.security
 @pytest.mark.req("SEC-Z03")
 def test_ids_of_another_kind_find_nothing(place, north):
     token = place.token(Role.ADMINISTRATOR, "south")
-    for operation, field in (("run.get", "id"), ("run.events", "id"), ("user.deactivate", "id")):
-        for swapped in (north["run"], north["user"], north["tenant"]):
+    for operation, field in (
+        ("run.get", "id"),
+        ("run.events", "id"),
+        ("user.deactivate", "id"),
+        ("user.addresses", "id"),
+        ("key.revoke", "id"),
+    ):
+        for swapped in (north["run"], north["user"], north["tenant"], north["key"]):
             with pytest.raises(Missing):
                 place.call(operation, {field: swapped}, token)
 
@@ -193,7 +225,7 @@ def test_ids_of_another_kind_find_nothing(place, north):
     "id_", ["1", "%", "' OR 1=1 --", "../x", "0" * 36, "01a20ae5-c678-4dd4-b306-5c38cdec57df", "\u0000"]
 )
 def test_what_is_no_id_is_refused_before_anything_is_looked_up(place, north, id_):
-    for operation in ("run.get", "run.cancel", "user.deactivate"):
+    for operation in ("run.get", "run.cancel", "user.deactivate", "key.revoke"):
         with pytest.raises(Invalid):
             place.call(operation, {"id": id_}, place.token(Role.ADMINISTRATOR, "south"))
 

@@ -35,7 +35,8 @@ def told(engine):
 def start(place, type_, text):
     token = place.token(Role.OPERATOR)
     body = f'{{"params": {{"p_{type_}": {text}}}}}'
-    return place.request("POST", "/api/v1/flows/told/runs", token, content=body)
+    json_ = {"content-type": "application/json"}
+    return place.request("POST", "/api/v1/flows/told/runs", token, content=body, headers=json_)
 
 
 def lists(place):

@@ -133,6 +133,7 @@ def test_no_answer_has_a_field_for_a_secret():
 def test_secrets_are_taken_as_a_type_that_hides_them():
     wanted = {("session.login", "password"), ("session.bootstrap", "password"), ("session.bootstrap", "code"), ("session.refresh", "refresh"),
               ("session.logout", "refresh"), ("session.password", "old"), ("session.password", "new"), ("secret.set", "value"),
+              ("session.key", "key"), ("key.leaked", "key"),
               ("session.factor", "code"), ("session.prove", "password"), ("session.prove", "code"), ("factor.confirm", "code")}  # fmt: skip
     found = {
         (each.name, name)

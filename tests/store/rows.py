@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from sluicegate.base.model import new_id
+from sluicegate.base.permission import Permission
 from sluicegate.base.principal import Role
 from sluicegate.store.runs import Run
 from sluicegate.store.scope import Scope, System
@@ -29,6 +30,10 @@ def fill(scope: Scope, system: System) -> tuple[str, str]:
     scope.secrets().put("s", b"w", b"c", "fp")
     scope.secrets().put_tenant_key(1, b"k")
     user = scope.people().create("a@b.c", "A", Role.EDITOR, "hash")
+    scope.people().set_addresses(user.id, ("0.0.0.0/0",))
+    scope.api_keys().create(  # its id is the user's: one less to be handed about
+        user.id, user.id, "a-key", os.urandom(8), scopes=frozenset({Permission.SELF}), addresses=(), expires=2e9
+    )
     run = scope.runs().add(a_run())
     scope.runs().event(run.id, "log", {})
     scope.runs().receipt(run.id, "1", {})

@@ -11,7 +11,7 @@ from sluicegate.base.errors import Missing
 from sluicegate.base.model import new_id
 from sluicegate.base.principal import Role
 from sluicegate.store.database import Database
-from sluicegate.store.grants import LEEWAY, Kind, Mark, Outcome
+from sluicegate.store.grants import LEEWAY, REMEMBERED, Kind, Mark, Outcome
 
 HOUR = 3600.0
 
@@ -151,8 +151,29 @@ def test_purging(grants, first, user, clock):
     rotate(grants, clock, b"d0", b"d1")
     assert grants.purge() == 0
     clock.now = first.absolute
-    assert grants.purge() == 2
+    assert grants.purge() == 1, "the first of a family stays for a while"
     assert grants.find(b"e") is not None
+    clock.now = first.issued + REMEMBERED
+    assert grants.purge() == 2
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A06")
+def test_a_device_and_an_address_are_known_again_by_the_user_they_signed_in_as(grants, first, user, ours, clock):
+    other = ours.people().create("b@b.c", "B", Role.EDITOR, "h")
+    here = "192.0.2.1"
+    assert grants.known(user.id, "key", here) == (True, True)
+    assert grants.known(user.id, "key", "192.0.2.9") == (True, False)
+    assert grants.known(user.id, "another", here) == (False, True)
+    for who, key, address in ((other.id, "key", here), (user.id, "another", "192.0.2.9"), ("", "key", here)):
+        assert grants.known(who, key, address) == (False, False)
+    grants.kill(first.family)
+    assert grants.known(user.id, "key", here) == (True, True), "who signed out is no stranger"
+    clock.now = first.absolute + 1
+    grants.purge()
+    assert grants.known(user.id, "key", here) == (True, True), "nor is who comes back tomorrow"
+    clock.now = first.issued + REMEMBERED
+    assert grants.known(user.id, "key", here) == (False, False)
 
 
 # --- marks

@@ -12,7 +12,9 @@ from sqlalchemy import event
 
 from sluicegate.base.errors import Conflict, Denied, Missing
 from sluicegate.base.model import new_id
+from sluicegate.base.permission import Permission
 from sluicegate.base.principal import Principal, Role, Via
+from sluicegate.store.apikeys import ApiKeys
 from sluicegate.store.definitions import Definitions, Draft
 from sluicegate.store.ledger import GENESIS, Ledger
 from sluicegate.store.people import People, UserState
@@ -117,9 +119,17 @@ ATTACKS = {
         "set_state": [(USER, UserState.DISABLED)],
         "set_role": [(USER, Role.VIEWER)],
         "set_password": [(USER, "mine")],
+        "set_addresses": [(USER, ("10.0.0.0/8",))],
         "touch_sign_in": [(USER,)],
         "list": [()],
         "create": [("a@b.c", "mine", Role.EDITOR, "mine")],
+        "create_service": [("mine", Role.EDITOR)],
+    },
+    ApiKeys: {  # the key's id is the user's
+        "get": [(USER,)],
+        "end": [(USER, "mine")],
+        "list": [(), (USER,)],
+        "create": [(new_id(), USER, "mine", b"mine")],
     },
     Ledger: {
         "head": [()],
@@ -128,7 +138,7 @@ ATTACKS = {
         "append": [({"action": "mine"}, link)],
     },
 }
-OPEN = {Definitions: "definitions", Secrets: "secrets", Runs: "runs", People: "people", Ledger: "ledger"}
+OPEN = {Definitions: "definitions", Secrets: "secrets", Runs: "runs", People: "people", ApiKeys: "api_keys",  Ledger: "ledger"}  # fmt: skip
 CASES = [
     (kind, name, arguments) for kind, table in ATTACKS.items() for name, tries in table.items() for arguments in tries
 ]
@@ -139,7 +149,7 @@ FIRST = {
     (Secrets, "list"): [], (Secrets, "moments"): {}, (Secrets, "tenant_key"): None, (Secrets, "next_version"): 1, (Secrets, "put"): 1,
     (Secrets, "put_tenant_key"): None,
     (Runs, "list"): [], (Runs, "snapshot"): {}, (Runs, "put_snapshot"): None,
-    (People, "list"): [],
+    (People, "list"): [], (ApiKeys, "list"): [],
     (Ledger, "head"): (0, GENESIS), (Ledger, "list"): [], (Ledger, "all"): [], (Ledger, "append"): 1,
 }  # fmt: skip
 
@@ -149,6 +159,8 @@ def call(scope, kind, name, arguments, run, user):
     asked = [a_run(id=run) if a is RUN and name == "add" else run if a is RUN else user if a is USER else a
              for a in arguments]  # fmt: skip
     options = {"plan": {"mine": 1}} if name == "amend" else {}
+    if (kind, name) == (ApiKeys, "create"):
+        options = {"scopes": frozenset({Permission.SELF}), "addresses": (), "expires": 2e9}
     outcome = getattr(getattr(scope, OPEN[kind])(), name)(*asked, **options)
     return list(outcome) if name == "all" else outcome
 
@@ -187,11 +199,13 @@ def test_another_tenants_rows_are_neither_seen_nor_touched(place, ours, theirs, 
         if "tenant_id" in table.c:
             assert before[table.name], table.name
     for kind, name, arguments in CASES:
-        if RUN in arguments or USER in arguments or (kind, name) in NAMED:
+        if (kind, name) == (ApiKeys, "list"):
+            assert call(theirs, kind, name, arguments, run, user) == []
+        elif RUN in arguments or USER in arguments or (kind, name) in NAMED:
             # A taken id is the one thing told: ids are not guessable, and we give them out ourselves.
             with pytest.raises(Conflict if name == "add" else Missing):
                 call(theirs, kind, name, arguments, run, user)
-        elif (kind, name) == (People, "create"):
+        elif (kind, name) in {(People, "create"), (People, "create_service")}:
             assert call(theirs, kind, name, arguments, run, user).tenant == theirs.tenant
         else:
             found = call(theirs, kind, name, arguments, run, user)

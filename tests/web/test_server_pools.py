@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import json
 import threading
+import time
 
 import pytest
 
@@ -26,7 +27,7 @@ def operation(method="POST", name="a.b", **more):
 
 
 KINDS = {
-    "read": operation("GET", audited=False), "session": operation(name="session.a"), "ask": operation(asks=True), "work": operation(),
+    "read": operation("GET", audited=False), "hash": operation(hashes=True), "ask": operation(asks=True), "work": operation(),
 }  # fmt: skip
 
 
@@ -62,6 +63,31 @@ def test_the_queue_before_the_threads_is_not_endless():
     told = asyncio.run(crowd())
     assert [type(each) for each in told] == [bool, bool, bool, Throttled, Throttled]
     assert asyncio.run(pool.run(lambda: 1)) == 1
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A02")
+def test_who_is_sent_away_is_told_how_long_the_queue_takes():
+    pool = Pool("a", 2, 6)
+
+    async def crowd():
+        for _ in range(40):  # it learns how long one takes
+            await pool.run(lambda: time.sleep(0.02))
+        tries = [asyncio.create_task(pool.run(lambda: time.sleep(0.02))) for _ in range(7)]
+        return await asyncio.gather(*tries, return_exceptions=True)
+
+    told = asyncio.run(crowd())[-1]
+    assert isinstance(told, Throttled)
+    assert 0.05 < told.after < 0.5, "six at 0.02 s, two at a time"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A02")
+def test_whatever_hashes_a_password_waits_with_its_like_and_nothing_else_does():
+    pools = Pools(1)
+    hashing = {each.name for each in OPERATIONS if pools.of(each) is pools._hashes}
+    assert hashing == {"session.login", "session.bootstrap", "session.prove", "session.password", "user.create"}
+    assert not any(pools.door(each) is pools._hashes for each in OPERATIONS)
 
 
 @pytest.mark.security

@@ -140,6 +140,92 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Exchange an API key for a short-lived access token, bound to the client's key when a proof comes along. */
+        post: operations["session.key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/services": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Create a service user: a program with a role below yours, and nothing but API keys. */
+        post: operations["service.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List your API keys; for an administrator, those of all users of the tenant. */
+        get: operations["key.list"];
+        put?: never;
+        /** Create an API key for yourself or for a service user, shown once. */
+        post: operations["key.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revoke an API key of yours; for an administrator, of any user of the tenant. Its tokens end at once. */
+        delete: operations["key.revoke"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/leaked": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Revoke a key that was found where it should not be. The answer is the same for every text. */
+        post: operations["key.leaked"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/factors": {
         parameters: {
             query?: never;
@@ -273,6 +359,23 @@ export interface paths {
         put?: never;
         /** Deactivate a user: no sign-in, no refresh; their runs stop at the next step. */
         post: operations["user.deactivate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/addresses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Set the networks that a user may come from; none for anywhere. */
+        put: operations["user.addresses"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -760,6 +863,23 @@ export interface components {
             };
         };
         /**
+         * AddressesAsk
+         * @description From where a user may come.
+         */
+        AddressesAsk: {
+            /**
+             * Id
+             * @description Id of the user.
+             */
+            id: string;
+            /**
+             * Addresses
+             * @description Networks; anywhere when empty.
+             * @default []
+             */
+            addresses?: string[];
+        };
+        /**
          * Answer
          * @description How a connection answered.
          */
@@ -1052,6 +1172,24 @@ export interface components {
             wait?: number;
         };
         /**
+         * ExchangeAsk
+         * @description A key to exchange.
+         */
+        ExchangeAsk: {
+            /**
+             * Key
+             * Format: password
+             * @description The API key.
+             */
+            key: string;
+            /**
+             * Client
+             * @description Id of the key, when the caller has it (OAuth's ``client_id``): the two must belong together.
+             * @default null
+             */
+            client?: string | null;
+        };
+        /**
          * Factor
          * @description One second factor of yours.
          */
@@ -1206,6 +1344,157 @@ export interface components {
             items: components["schemas"]["Kept"][];
         };
         /**
+         * Key
+         * @description One key, without anything secret.
+         */
+        Key: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** User */
+            user: string;
+            /**
+             * Owner
+             * @description Address or name of the user.
+             */
+            owner: string;
+            /**
+             * State
+             * @description ``active``, ``expired``, or why it has ended.
+             */
+            state: string;
+            /** Scopes */
+            scopes: string[];
+            /** Addresses */
+            addresses: string[];
+            /** Created */
+            created: string;
+            /** Expires */
+            expires: string;
+            /** Last Used */
+            last_used: string | null;
+            /** Last Address */
+            last_address: string;
+            /** Uses */
+            uses: number;
+        };
+        /**
+         * KeyAsk
+         * @description A new API key.
+         */
+        KeyAsk: {
+            /**
+             * Name
+             * @description What the key is for.
+             */
+            name: string;
+            /**
+             * User
+             * @description Id of the service user it is for; yourself when left out.
+             * @default null
+             */
+            user?: string | null;
+            /**
+             * Scopes
+             * @description What the key may do, of what its user may.
+             */
+            scopes: components["schemas"]["Permission"][];
+            /**
+             * Days
+             * @description Days that it lives; the installation's usual time when left out.
+             * @default null
+             */
+            days?: number | null;
+            /**
+             * Addresses
+             * @description Networks it may be used from; anywhere when empty.
+             * @default []
+             */
+            addresses?: string[];
+        };
+        /**
+         * KeyMade
+         * @description A key has been made. It is shown this once.
+         */
+        KeyMade: {
+            /**
+             * Id
+             * @description Id of the key, and the ``client_id`` for OAuth.
+             */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Key
+             * @description The key itself, and the ``client_secret`` for OAuth.
+             */
+            key: string;
+            /** Scopes */
+            scopes: string[];
+            /** Addresses */
+            addresses: string[];
+            /** Expires */
+            expires: string;
+        };
+        /**
+         * KeyOf
+         * @description One key.
+         */
+        KeyOf: {
+            /**
+             * Id
+             * @description Id of the key.
+             */
+            id: string;
+        };
+        /**
+         * KeyToken
+         * @description What a key is exchanged for. There is no refresh token: exchange the key again.
+         */
+        KeyToken: {
+            /**
+             * Access
+             * @description Access token (JWT), for the Authorization header.
+             */
+            access: string;
+            /**
+             * Expires In
+             * @description Seconds it is good for.
+             */
+            expires_in: number;
+            /**
+             * Token Type
+             * @description ``DPoP`` when it is bound to the key that a proof came with, else ``Bearer``.
+             */
+            token_type: string;
+            /**
+             * Scopes
+             * @description What it may be used for.
+             */
+            scopes: string[];
+        };
+        /**
+         * Keys
+         * @description Keys, the newest first.
+         */
+        Keys: {
+            /** Items */
+            items: components["schemas"]["Key"][];
+        };
+        /**
+         * KeysAsk
+         * @description Whose keys.
+         */
+        KeysAsk: {
+            /**
+             * User
+             * @description Only keys of this user.
+             * @default null
+             */
+            user?: string | null;
+        };
+        /**
          * LastRun
          * @description The newest run of a flow.
          */
@@ -1216,6 +1505,18 @@ export interface components {
             state: string;
             /** Created */
             created: string;
+        };
+        /**
+         * LeakedAsk
+         * @description A key that was found where it should not be.
+         */
+        LeakedAsk: {
+            /**
+             * Key
+             * Format: password
+             * @description The API key.
+             */
+            key: string;
         };
         /**
          * Listed
@@ -1296,10 +1597,16 @@ export interface components {
             /**
              * New
              * Format: password
-             * @description A password of 15 characters or more.
+             * @description A password of 15 characters or more; 12 when you have a second factor.
              */
             new: string;
         };
+        /**
+         * Permission
+         * @description ``noun:verb``, in alphabetical order. Every operation names exactly one of these or is ``Public``.
+         * @enum {string}
+         */
+        Permission: "audit:read" | "connection:read" | "data:read" | "definition:write" | "flow:read" | "run:control" | "run:read" | "secret:write" | "self:use" | "tenant:manage" | "user:manage";
         /**
          * Policy
          * @description What a tenant asks of its people.
@@ -1311,6 +1618,24 @@ export interface components {
              * @default false
              */
             factor_required?: boolean;
+            /**
+             * Addresses
+             * @description Networks from which the tenant's people and keys may come; from anywhere when empty.
+             * @default []
+             */
+            addresses?: string[];
+            /**
+             * Key Days
+             * @description Days that an API key lives at the most; the installation's limit when left out.
+             * @default null
+             */
+            key_days?: number | null;
+            /**
+             * Key Proof
+             * @description Whether an API key is exchanged only together with a DPoP proof (RFC 9449).
+             * @default false
+             */
+            key_proof?: boolean;
         };
         /**
          * Policy
@@ -1323,6 +1648,24 @@ export interface components {
              * @default false
              */
             factor_required: boolean;
+            /**
+             * Addresses
+             * @description Networks from which the tenant's people and keys may come; from anywhere when empty.
+             * @default []
+             */
+            addresses: string[];
+            /**
+             * Key Days
+             * @description Days that an API key lives at the most; the installation's limit when left out.
+             * @default null
+             */
+            key_days: number | null;
+            /**
+             * Key Proof
+             * @description Whether an API key is exchanged only together with a DPoP proof (RFC 9449).
+             * @default false
+             */
+            key_proof: boolean;
         };
         /**
          * PreviewAsk
@@ -1597,6 +1940,31 @@ export interface components {
             name: string;
         };
         /**
+         * Service
+         * @description A service user: it has no password and no sign-in, only API keys.
+         */
+        Service: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Role */
+            role: string;
+        };
+        /**
+         * ServiceAsk
+         * @description A new service user.
+         */
+        ServiceAsk: {
+            /**
+             * Name
+             * @description Name of the program.
+             */
+            name: string;
+            /** @description One of the roles below your own. */
+            role: components["schemas"]["Role"];
+        };
+        /**
          * Shown
          * @description One definition whole. Definitions hold names of secrets, never secrets.
          */
@@ -1722,6 +2090,16 @@ export interface components {
              * @description Whether there is a second factor.
              */
             factor: boolean;
+            /**
+             * Kind
+             * @description ``person``, or ``service``: a program that has nothing but API keys.
+             */
+            kind: string;
+            /**
+             * Addresses
+             * @description Networks they may come from; anywhere when empty.
+             */
+            addresses: string[];
         };
         /**
          * UserAsk
@@ -2121,6 +2499,200 @@ export interface operations {
             };
         };
     };
+    "session.key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExchangeAsk"];
+            };
+        };
+        responses: {
+            /** @description What a key is exchanged for. There is no refresh token: exchange the key again. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyToken"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "service.create": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ServiceAsk"];
+            };
+        };
+        responses: {
+            /** @description A service user: it has no password and no sign-in, only API keys. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Service"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "key.list": {
+        parameters: {
+            query?: {
+                user?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Keys, the newest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Keys"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "key.create": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyAsk"];
+            };
+        };
+        responses: {
+            /** @description A key has been made. It is shown this once. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyMade"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "key.revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "key.leaked": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LeakedAsk"];
+            };
+        };
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "factor.list": {
         parameters: {
             query?: never;
@@ -2450,6 +3022,48 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "user.addresses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /**
+                     * Addresses
+                     * @description Networks; anywhere when empty.
+                     * @default []
+                     */
+                    addresses?: string[];
+                };
+            };
+        };
         responses: {
             /** @description Neither question nor answer. */
             200: {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -127,6 +128,11 @@ class TooLarge(SluiceError):
     status = 413
 
 
+def wait_of(seconds: float) -> int:
+    """Return whole seconds to wait, of which none is missing: a second too late is true, one too early is not."""
+    return max(1, math.ceil(seconds))
+
+
 class Throttled(SluiceError):
     """Too many requests; try again later."""
 
@@ -135,7 +141,7 @@ class Throttled(SluiceError):
 
     def __init__(self, message: str = "Too many requests.", *, after: float = 1.0, hint: str = "") -> None:
         """Hold the seconds after which to try again."""
-        super().__init__(message, hint=hint or f"Try again in {after:.0f} s.")
+        super().__init__(message, hint=hint or f"Try again in {wait_of(after)} s.")
         self.after = after
 
 

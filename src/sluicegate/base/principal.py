@@ -22,6 +22,7 @@ class Via(StrEnum):
     """The way a principal came in."""
 
     PASSWORD = "password"  # noqa: S105 - the name of a way in
+    KEY = "key"
     SYSTEM = "system"
     LOCAL = "local"
 

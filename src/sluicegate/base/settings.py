@@ -12,11 +12,14 @@ from pydantic import Field, ValidationError
 
 from sluicegate.base.errors import Invalid, from_validation
 from sluicegate.base.model import Model
+from sluicegate.base.networks import Network
 from sluicegate.base.secret import SecretUrl
 
 _VARIABLES = "SLUICE_"
-_NOT_SETTINGS = frozenset({"SLUICE_HOME", "SLUICE_PASSWORD", "SLUICE_DEBUG", "SLUICE_URL", "SLUICE_TENANT"})
+_NOT_SETTINGS = frozenset({"SLUICE_HOME", "SLUICE_PASSWORD", "SLUICE_DEBUG", "SLUICE_URL", "SLUICE_TENANT",
+                           "SLUICE_API_KEY", "SLUICE_API_KEY_FILE", "SLUICE_CA"})  # fmt: skip
 _SECRETS = "SLUICE_SECRET_"
+_LISTS = frozenset({"names", "addresses", "proxies"})
 
 
 class Grant(Model):
@@ -41,6 +44,10 @@ class Server(Model):
     """Certificate chain (PEM) instead of the one that ``sluice init`` made."""
     key: Path | None = None
     """Its private key (PEM, PKCS#8, mode 0600)."""
+    addresses: tuple[Network, ...] = ()
+    """Networks from which the API may be used (``10.0.0.0/8``); from anywhere when empty."""
+    proxies: tuple[Network, ...] = ()
+    """Proxies whose ``X-Forwarded-For`` is believed; nobody's when empty."""
     threads: int = Field(default=8, ge=1, le=64)
     """Threads behind the gate."""
     access_log: bool = True
@@ -76,12 +83,27 @@ class Tokens(Model):
     """Seconds without a sign of life after which a person signs in again."""
 
 
-class Passwords(Model):
-    """Cost of Argon2id."""
+class Keys(Model):
+    """API keys. A tenant's policy may be stricter."""
 
-    memory: int = Field(default=65536, ge=19456)
-    """KiB."""
-    rounds: int = Field(default=3, ge=2)
+    days: int = Field(default=90, ge=1, le=3650)
+    """Days that a key lives when its maker says nothing."""
+    longest: int = Field(default=365, ge=1, le=3650)
+    """Days that a key lives at the most."""
+    unused: int = Field(default=90, ge=1, le=3650)
+    """Days without use after which a key ends."""
+    each: int = Field(default=50, ge=1, le=1000)
+    """Keys that one user has at the most."""
+    proof: bool = False
+    """Exchange keys only together with a DPoP proof (RFC 9449)."""
+
+
+class Passwords(Model):
+    """Cost of Argon2id. A hash of another cost is replaced when its owner signs in."""
+
+    memory: int = Field(default=65536, ge=19456, le=1024 * 1024)
+    """KiB for one password; two are hashed at once, so twice of it is what signing in takes at the most."""
+    rounds: int = Field(default=3, ge=2, le=16)
     """Passes."""
 
 
@@ -103,6 +125,22 @@ class Limits(Model):
     """Requests of one address."""
     public: str = "60/minute"
     """Tries to sign in of one address."""
+    tenant: str = "8000/second"
+    """Work of one tenant: a plain read counts 1, a change 2, a test, listing or preview 10."""
+    user: str = "4000/second"
+    """Work of one user."""
+    key: str = "2000/second"
+    """Work of one API key."""
+    changes: str = "1000/second"
+    """Changes of one user."""
+    asks: str = "6000/minute"
+    """Tests, listings and previews of one user."""
+    guesses: str = "30/minute"
+    """Wrong passwords of one address, from devices not seen before."""
+    guesses_tenant: str = "120/minute"
+    """Wrong passwords in one tenant, from devices and addresses not seen before."""
+    guesses_all: str = "300/minute"
+    """Wrong passwords in all, from devices and addresses not seen before."""
     input: int = Field(default=1 << 40, ge=1)
     """Decompressed bytes of one input file."""
     runs: int = Field(default=4, ge=1, le=64)
@@ -118,6 +156,7 @@ class Settings(Model):
     store: Store = Field(default_factory=Store)
     tls: Tls = Tls()
     tokens: Tokens = Tokens()
+    keys: Keys = Keys()
     passwords: Passwords = Passwords()
     jail: Jail = Jail()
     limits: Limits = Limits()
@@ -184,7 +223,7 @@ def _place(found: dict[str, Any], name: str, text: str) -> None:
         if key in fields:
             inner = found.setdefault(table, {})
             if isinstance(inner, dict):  # else the file is wrong, and its model says so
-                inner[key] = [each.strip() for each in text.split(",")] if key == "names" else text
+                inner[key] = [each.strip() for each in text.split(",")] if key in _LISTS else text
             return
         held = key.removesuffix("_file")
         if held in fields and fields[held].annotation is SecretUrl:

@@ -9,12 +9,13 @@ import click
 
 _PLACES = {
     "init": "local", "serve": "local", "trust": "trust", "settings": "local", "schema": "local", "archive": "local",
+    "passwords": "local",
     "login": "session", "logout": "session", "whoami": "session", "passwd": "session", "prove": "session",
     "bootstrap": "session",
     "apply": "flows", "get": "flows", "diff": "flows", "validate": "flows", "test": "flows", "items": "flows",
     "preview": "flows", "run": "runs", "runs": "runs", "logs": "runs", "cancel": "runs", "rejects": "runs",
     "tenant": "table", "user": "table", "secret": "table", "flow": "table", "connection": "table", "recipient": "table",
-    "factor": "table", "policy": "table", "audit": "table", "system": "table",
+    "factor": "table", "policy": "table", "audit": "table", "system": "table", "key": "table", "service": "table",
 }  # fmt: skip
 
 _HELP = {
@@ -24,6 +25,7 @@ _HELP = {
     "settings": "List all settings and their values.",
     "schema": "Print the JSON Schema of a kind of document or plugin.",
     "archive": "Make keys for archives and open archives.",
+    "passwords": "Load a list of breached passwords into a server's home.",
     "login": "Sign in.",
     "logout": "Sign out.",
     "whoami": "Say who you are and what you may do.",
@@ -44,6 +46,8 @@ _HELP = {
     "rejects": "Show rows that a run put into quarantine.",
     "tenant": "Create and list tenants.",
     "user": "Create, list and deactivate users.",
+    "service": "Create service users: programs with nothing but API keys.",
+    "key": "Create, list and revoke API keys.",
     "secret": "Set, list and delete secrets.",
     "flow": "List, get and delete flows.",
     "connection": "List, get, test and delete connections.",

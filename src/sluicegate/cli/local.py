@@ -18,7 +18,14 @@ from sluicegate.cli.commands import json_option
 
 def command(name: str) -> click.Command:
     """Return the command called ``name``."""
-    return {"init": init, "serve": serve, "settings": settings, "schema": schema, "archive": archive}[name]
+    return {
+        "init": init,
+        "serve": serve,
+        "settings": settings,
+        "schema": schema,
+        "archive": archive,
+        "passwords": passwords,
+    }[name]
 
 
 @click.command()
@@ -144,3 +151,35 @@ def open_(*, file: Path, identity: Path, output: Path, as_json: bool) -> None:
     if output.exists():
         raise Invalid("this file exists already", where=str(output))
     show.answer({"output": str(output), "bytes": open_archive(file, identity, output)}, as_json=as_json)
+
+
+@click.group()
+def passwords() -> None:
+    """Say which passwords are refused because others have lost them. Works on this machine's SLUICE_HOME."""
+
+
+@passwords.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@json_option
+def import_(*, file: Path, as_json: bool) -> None:
+    """Load FILE: SHA-1 hashes of breached passwords, sorted, one a line, with or without a count (- reads stdin).
+
+    It takes the place of the list before it, whole or not at all. A running server sees it at once.
+    """
+    from sluicegate.app import import_breached
+
+    if file == Path("-"):
+        count = import_breached(settings_.home(), sys.stdin.buffer, "stdin")
+    else:
+        with file.open("rb") as stream:
+            count = import_breached(settings_.home(), stream, str(file))
+    show.answer({"passwords": count}, as_json=as_json)
+
+
+@passwords.command()
+@json_option
+def status(*, as_json: bool) -> None:
+    """Say how many passwords the lists hold, and since when."""
+    from sluicegate.app import describe_breached
+
+    show.answer(describe_breached(settings_.home()), as_json=as_json)

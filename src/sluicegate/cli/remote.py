@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from sluicegate import __version__
-from sluicegate.base.errors import Conflict, StepUp, Unauthenticated, rebuild
+from sluicegate.base.errors import Conflict, StepUp, Unauthenticated, Usage, rebuild
+from sluicegate.base.secret import Secret
 from sluicegate.base.settings import home
 from sluicegate.guard.operation import Operation
 
@@ -35,11 +36,15 @@ class Server:
         self._file = home() / "login.json"
         self._state: dict[str, Any] = self._load()
         self.url = url or os.environ.get("SLUICE_URL") or self._state.get("url") or "https://localhost:8443"
-        known = ca or (Path(self._state["ca"]) if self._state.get("ca") else None)
+        named = os.environ.get("SLUICE_CA")
+        known = ca or (Path(named) if named else None) or (Path(self._state["ca"]) if self._state.get("ca") else None)
         own = home() / "tls" / "ca.pem"
         self._ca = known or (own if own.exists() else None)
         self._client: Any = None
         self._key: ProofKey | None = None
+        self._given = _api_key()
+        self._token = ("", 0.0)
+        """What the API key was exchanged for, and until when it is good."""
 
     def call(self, operation: Operation, ask: Mapping[str, Any] | None = None) -> Any:
         """Call an operation and return its answer as plain values; raises what the server says."""
@@ -79,6 +84,8 @@ class Server:
 
     def keep(self, tokens: Mapping[str, Any]) -> None:
         """Keep the tokens of a sign-in for the commands to come."""
+        if self._given is not None:
+            raise Usage("an API key is set in the environment, so nobody signs in", hint="Unset SLUICE_API_KEY.")
         self.hold(tokens)
         self._save()
 
@@ -107,6 +114,8 @@ class Server:
 
     def _access(self, but: str = "") -> str:
         """Return an access token that is good for a while, and is not ``but``."""
+        if self._given is not None:
+            return self._exchange(self._given, but)
 
         def good() -> bool:
             return bool(self._state["until"] - time.time() > _EARLY and self._state["access"] != but)
@@ -126,6 +135,14 @@ class Server:
                 except Unauthenticated:
                     raise Unauthenticated("Your sign-in is over.", hint="Run: sluice login") from None
         return str(self._state["access"])
+
+    def _exchange(self, given: Secret, but: str) -> str:
+        """Return a token for the API key in the environment; it is kept by this process alone."""
+        if self._token[1] - time.time() <= _EARLY or self._token[0] == but:
+            raw = json.dumps({"key": given.reveal()}).encode()
+            made = self._send("POST", PREFIX + "/session/key", raw, None)
+            self._token = made["access"], time.time() + made["expires_in"]
+        return self._token[0]
 
     def _send(self, method: str, path: str, body: bytes | None, token: str | None) -> Any:
         from sluicegate.kit.net import HttpsClient
@@ -153,6 +170,9 @@ class Server:
         if self._key is None:
             from sluicegate.crypto.dpop import ProofKey as Made
 
+            if self._given is not None:  # a job needs no home of its own
+                self._key = Made.new()
+                return self._key
             file = home() / KEY_FILE
             if not file.exists():
                 file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -181,6 +201,21 @@ class Server:
         with (home() / "login.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _api_key() -> Secret | None:
+    """Return the API key that the environment gives or names a file for; with one, nobody signs in."""
+    text, file = os.environ.get("SLUICE_API_KEY", ""), os.environ.get("SLUICE_API_KEY_FILE", "")
+    if text and file:
+        raise Usage("SLUICE_API_KEY and SLUICE_API_KEY_FILE are both set", hint="Set one of them.")
+    if file:
+        try:
+            text = Path(file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise Usage("the file that SLUICE_API_KEY_FILE names cannot be read", where=file) from None
+        if not text.strip():
+            raise Usage("the file that SLUICE_API_KEY_FILE names is empty", where=file)
+    return Secret(text.strip()) if text.strip() else None
 
 
 def operation(name: str) -> Operation:

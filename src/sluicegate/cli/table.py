@@ -10,11 +10,12 @@ import sys
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import click
 from pydantic import SecretStr
 
+from sluicegate.base.permission import Permission
 from sluicegate.cli import show
 from sluicegate.cli.commands import json_option
 from sluicegate.cli.people import name_people
@@ -22,7 +23,10 @@ from sluicegate.cli.remote import Server
 from sluicegate.guard.operation import Operation
 from sluicegate.operations import OPERATIONS
 
-_ARGUMENTS = {"tenant.create": ("name",), "user.create": ("email",), "secret.set": ("name",)}
+_ARGUMENTS = {
+    "tenant.create": ("name",), "user.create": ("email",), "secret.set": ("name",), "service.create": ("name",),
+    "key.create": ("name",),
+}  # fmt: skip
 
 
 def command(noun: str) -> click.Group:
@@ -56,12 +60,16 @@ def _command(operation: Operation) -> click.Command:
         kind: Any = str
         if isinstance(field.annotation, type) and issubclass(field.annotation, Enum):
             kind = click.Choice([each.value for each in field.annotation])
-        elif field.annotation is int or int in get_args(field.annotation):
+        elif int in (field.annotation, *get_args(field.annotation)):
             kind = int
-        needed = field.is_required()
-        parameters.append(
-            click.Option([f"--{name.replace('_', '-')}", name], type=kind, required=needed, help=field.description)
-        )
+        elif field.annotation is bool:
+            kind = bool
+        many = get_origin(field.annotation) is tuple
+        if many and get_args(field.annotation)[0] is Permission:
+            kind = click.Choice([each.value for each in Permission])
+        shown = (field.description or "") + (" May stand several times." if many else "")
+        option = [f"--{name.replace('_', '-')}", name]
+        parameters.append(click.Option(option, type=kind, required=field.is_required(), multiple=many, help=shown))
 
     def run(*, as_json: bool, **given: Any) -> None:
         for name in secrets:

@@ -11,10 +11,12 @@ from sluicegate.base.principal import Peer, Principal
 
 if TYPE_CHECKING:
     from sluicegate.base.settings import Settings
+    from sluicegate.guard.apikeys import ApiKeys
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.factors import Factors
     from sluicegate.guard.login import Login
     from sluicegate.guard.revocation import Revocation
+    from sluicegate.guard.rules import Rules
     from sluicegate.guard.tokens import Tokens
     from sluicegate.guard.vault import Vault
     from sluicegate.store.scope import Scope, System
@@ -50,6 +52,8 @@ class Services:
     tokens: Tokens
     revocation: Revocation
     factors: Factors
+    keys: ApiKeys
+    rules: Rules
     vault: Vault
     audit: Audit
     engine: Engine

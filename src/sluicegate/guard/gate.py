@@ -14,10 +14,11 @@ from pydantic import ValidationError
 from sluicegate.base.errors import Denied, Invalid, SluiceError, StepUp, Unauthenticated, from_validation
 from sluicegate.base.model import Model
 from sluicegate.base.permission import Public
-from sluicegate.base.principal import Credentials, Peer, Principal
+from sluicegate.base.principal import Credentials, Peer, Principal, Via
 from sluicegate.guard import policy
 from sluicegate.guard.desk import Desk, Services
 from sluicegate.guard.limits import Limits
+from sluicegate.guard.quotas import Quotas, Shares
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,8 +42,9 @@ class Entry:
 class Gate:
     """Lets an operation be called, or says why not."""
 
-    def __init__(self, services: Services, limits: Limits) -> None:
+    def __init__(self, services: Services, limits: Limits, quotas: Quotas | None = None) -> None:
         """Stand before ``services``."""
+        self._quotas = quotas or Quotas(Shares())
         self._services = services
         self._limits = limits
 
@@ -54,14 +56,18 @@ class Gate:
         return self.proceed(self.enter(operation, credentials, peer), ask)
 
     def enter(self, operation: Operation, credentials: Credentials, peer: Peer) -> Entry:
-        """Take one request in, before its body is read: limit, authenticate.
+        """Take one request in, before its body is read: limit, authenticate, look where it comes from.
 
-        Raises ``Throttled``, ``Unauthenticated``, or ``Unavailable`` when it is not known whether its token still
-        holds and it may change something.
+        Raises ``Throttled``, ``Unauthenticated``, ``Denied`` for an address that is on no list, or ``Unavailable``
+        when it is not known whether its token still holds and it may change something.
         """
         knocks = isinstance(operation.permission, Public) and operation.http.method != "GET"
         self._limits.admit(peer, knocks=knocks)
         who, key = self._authenticate(operation, credentials, peer)
+        if who is not None or operation.changes:  # health and the like tell strangers nothing, and fill no trail
+            self._services.rules.require(operation.name, who, peer, self._services.keys.networks(who))
+        if who is not None:
+            self._quotas.admit(who, operation)
         if who is not None and operation.changes:
             self._services.revocation.require_fresh()
         return Entry(operation, credentials, peer, who, key)
@@ -125,10 +131,13 @@ class Gate:
             return
         if who is None:
             raise Unauthenticated
-        if policy.allowed(who, operation.permission):
+        by_key = operation.person and who.via is Via.KEY
+        if policy.allowed(who, operation.permission) and not by_key:
             return
         shown = about(question) if isinstance(question, Model) else {}
         self._services.audit.denied(operation.name, who, entry.peer, shown)
+        if by_key:
+            raise Denied(f"An API key may not do this: {operation.name} is for people.", hint="Sign in as a person.")
         raise Denied(
             f"The role {who.role.value} may not do this: {operation.name} needs {operation.permission.value}.",
             hint="Ask an administrator of your tenant.",

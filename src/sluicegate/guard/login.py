@@ -11,25 +11,29 @@ from sluicegate.base import clock
 from sluicegate.base.errors import Denied, Invalid, Missing, StepUp, Unauthenticated
 from sluicegate.base.principal import Credentials, Peer, Principal, Role, Via
 from sluicegate.base.secret import Secret
-from sluicegate.crypto import opaque, password
+from sluicegate.crypto import opaque
 from sluicegate.crypto.dpop import ProofCheck
 from sluicegate.crypto.keys import Key, derive
+from sluicegate.guard.apikeys import FAMILY
 from sluicegate.guard.operation import Standing
+from sluicegate.guard.passwords import Passwords
 from sluicegate.guard.tenancy import policy_of
 from sluicegate.guard.tokens import ACCESS, ENROL, FACTOR, PENDING, Purpose
+from sluicegate.guard.tries import Known, Tries
 
 if TYPE_CHECKING:
     from sluicegate.base.settings import Settings
     from sluicegate.crypto.token import Claims
+    from sluicegate.guard.apikeys import ApiKeys
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.factors import Factors
     from sluicegate.guard.limits import Limits
     from sluicegate.guard.revocation import Revocation
+    from sluicegate.guard.rules import Rules
     from sluicegate.guard.tokens import Tokens
     from sluicegate.store.people import Account
     from sluicegate.store.scope import System
 
-PASSWORD_MIN, PASSWORD_MAX = 15, 256
 BOOTSTRAP = "bootstrap"
 _PURPOSES: Mapping[Standing, Purpose] = {
     "signed in": ACCESS, "password": PENDING, "factor": FACTOR, "enrol": ENROL,
@@ -66,17 +70,19 @@ class Login:
         tokens: Tokens,
         revocation: Revocation,
         factors: Factors,
+        keys: ApiKeys,
+        rules: Rules,
         now: Callable[[], float] = clock.system,
     ) -> None:
         """Derive one key per purpose from ``root``."""
         self._system, self._audit, self._limits, self._now = system, audit, limits, now
         self._settings, self._tokens, self._revocation, self._factors = settings, tokens, revocation, factors
-        self._pepper = derive(root, "password-pepper")
+        self._keys, self._rules = keys, rules
+        self._passwords, self._tries = Passwords(root, settings), Tries(limits.rates, now)
         self._refresh = derive(root, "refresh-token")
         self._children = derive(root, "refresh-token-child")
         self._any_user = False
         self._codes = derive(root, "bootstrap-code")
-        self._cost = password.Cost(memory=settings.passwords.memory, passes=settings.passwords.rounds)
         self._proofs = ProofCheck(now)
 
     def authenticate(
@@ -93,9 +99,10 @@ class Login:
         key = (claims.cnf or {}).get("jkt", "")
         if key and not again and self.prove(credentials) != key:
             raise Unauthenticated
-        return Principal(
+        who = Principal(
             claims.sub, claims.tid or None, Role(claims.role), Via.PASSWORD, None, claims.jti, claims.sid, key
         )
+        return self._keys.narrow(who) if claims.sid.startswith(FAMILY) else who
 
     def _claims(self, text: str, tokens: frozenset[Standing]) -> Claims:
         for standing in _STANDINGS:
@@ -133,13 +140,13 @@ class Login:
     def bootstrap(self, code: Secret, email: str, name: str, chosen: Secret, peer: Peer, key: str) -> Grant:
         """Make the first SuperAdmin. The code works once and only while there is no user."""
         self._limits.account_admit(BOOTSTRAP)
-        self._check_password(chosen, email, name)
+        self._passwords.check(chosen, factor=False, names=(email, name), where="password")
         if not self.bootstrapping or self._system.blobs().take(BOOTSTRAP, opaque.digest(self._codes, code)) is None:
             self._limits.account_failed(BOOTSTRAP)
             self._audit.event("session.bootstrap", None, peer, "denied", {})
             raise Unauthenticated("The code is wrong or has been used.")
         epoch = self._revocation.newest()
-        id_ = self._system.accounts().create(email, name, Role.SUPERADMIN, self._hash(chosen)).id
+        id_ = self._system.accounts().create(email, name, Role.SUPERADMIN, self._passwords.hash(chosen)).id
         self._audit.event("session.bootstrap", None, peer, "ok", {"id": id_, "email": email})
         return self._begin(Principal(id_, None, Role.SUPERADMIN, key=key), peer, epoch, "signed in")
 
@@ -150,28 +157,28 @@ class Login:
 
         ``key`` is the thumbprint of the client's key: all that is given out is bound to it.
         """
-        account = f"{tenant or ''}/{email.lower()}/{peer.address}"
-        self._limits.account_admit(account)
         epoch = self._revocation.newest()
-        user = self._find(email, tenant)
-        if user is None or user.state != "active" or self._suspended(user.tenant):
-            password.burn(given, self._pepper, cost=self._cost)
+        user, place = self._find(email, tenant)
+        device, address = self._system.grants().known(user.id if user else "", key, peer.address)
+        attempt = self._tries.begin(email, tenant or "", peer.address, key, Known(device, address))
+        if user is None or user.kind != "person" or user.state != "active" or self._suspended(user.tenant):
+            self._passwords.burn(given)
             fits = False
         else:
-            fits = password.verify_password(user.password, given, self._pepper)
+            fits = self._passwords.verify(user.password, given)
         if user is None or not fits:
-            self._limits.account_failed(account)
             self._limits.failed(peer)
-            self._audit.event(
-                "session.login", None, peer, "denied", {"email": email[:254]}, tenant=user.tenant if user else None
-            )
+            told = {"email": email[:254]}
+            self._audit.event("session.login", None, peer, "denied", told, tenant=user.tenant if user else place)
             raise Unauthenticated(_WRONG)
+        attempt.worked()
         tenant_id = user.tenant
         if user.tenant is None and tenant:
             tenant_id = self._system.tenants().named(tenant).id
         who = Principal(user.id, tenant_id, Role(user.role), key=key)
-        if password.needs_rehash(user.password, cost=self._cost):
-            self._system.accounts().rehash(user.id, self._hash(given))
+        self._rules.require("session.login", who, peer)
+        if self._passwords.is_stale(user.password):
+            self._system.accounts().rehash(user.id, self._passwords.hash(given))
         if self._factors.of(user.id):
             self._audit.event("session.login", who, peer, "factor", {"email": email}, tenant=tenant_id)
             access, expires = self._tokens.mint(FACTOR, who, epoch)
@@ -218,10 +225,10 @@ class Login:
 
     def prove_again(self, who: Principal, given: Secret, code: Secret | None, peer: Peer) -> None:
         """Take password and, from who has one, a second factor once more (step-up)."""
-        user = self._system.accounts().account(who.id)
+        user = self._person(who)
         account = f"prove/{who.id}"
         self._limits.account_admit(account)
-        if not password.verify_password(user.password, given, self._pepper):
+        if not self._passwords.verify(user.password, given):
             self._limits.account_failed(account)
             self._limits.failed(peer)
             raise Denied("The password is wrong.")
@@ -232,55 +239,46 @@ class Login:
             self._factors.check(who.id, who.tenant, code)
         self._system.grants().prove(who.grant, _BOTH if owes else "password")
 
-    def _find(self, email: str, tenant: str | None) -> Account | None:
-        """Return whose address this is: in the tenant named, or a SuperAdmin; without a tenant, the only one."""
+    def _person(self, who: Principal) -> Account:
+        user = self._system.accounts().account(who.id)
+        if user.kind != "person":
+            raise Denied("A service user has no password.")
+        return user
+
+    def _find(self, email: str, tenant: str | None) -> tuple[Account | None, str | None]:
+        """Return whose address this is, and the id of the tenant named.
+
+        It is somebody's in that tenant, or a SuperAdmin's; without a tenant, the only one's.
+        """
         found = self._system.accounts().find(email)
         if tenant is None:
-            return found[0] if len(found) == 1 or (found and found[0].tenant is None) else None
+            return (found[0] if len(found) == 1 or (found and found[0].tenant is None) else None), None
         try:
             id_ = self._system.tenants().named(tenant).id
         except Missing:
-            return None
+            return None, None
         here = [each for each in found if each.tenant == id_]
         above = [each for each in found if each.tenant is None]
-        return next(iter(here + above), None)
+        return next(iter(here + above), None), id_
 
     def change_password(self, who: Principal, old: Secret, new: Secret) -> None:
         """Replace one's own password and end all other sign-ins."""
-        user = self._system.accounts().account(who.id)
+        user = self._person(who)
         account = f"change/{who.id}"
         self._limits.account_admit(account)
-        if not password.verify_password(user.password, old, self._pepper):
+        if not self._passwords.verify(user.password, old):
             self._limits.account_failed(account)
             raise Denied("The old password is wrong.")
-        if old.reveal() == new.reveal():
-            raise Invalid("the new password is the old one", where="new")
-        self._check_password(new, user.email, user.name)
-        self._system.accounts().set_password(who.id, self._hash(new), must_change=False)
+        names = [user.email, user.name]
+        if who.tenant:
+            names.append(self._system.tenants().get(who.tenant).name)
+        self._passwords.check(new, factor=bool(self._factors.of(who.id)), names=names, old=old, where="new")
+        self._system.accounts().set_password(who.id, self._passwords.hash(new), must_change=False)
         self._system.grants().kill_user(who.id)
 
     def new_password(self) -> tuple[Secret, str]:
         """Return a one-time password and its hash."""
-        made = password.new_password()
-        return made, self._hash(made)
-
-    def _hash(self, given: Secret) -> str:
-        return password.hash_password(given, self._pepper, cost=self._cost)
-
-    @staticmethod
-    def _check_password(given: Secret, *context: str) -> None:
-        text = given.reveal()
-        if not PASSWORD_MIN <= len(text) <= PASSWORD_MAX:
-            raise Invalid(
-                f"a password has {PASSWORD_MIN} to {PASSWORD_MAX} characters", hint="A few words in a row do well."
-            )
-        folded = text.lower()
-        if len(set(folded)) < 5:  # noqa: PLR2004 - fewer different letters than any word list would give
-            raise Invalid("this password repeats too few characters")
-        for word in context:
-            part = word.lower().split("@")[0]
-            if len(part) > 3 and len(folded.replace(part, "")) < PASSWORD_MIN // 2:  # noqa: PLR2004
-                raise Invalid("this password is mostly your own name or address")
+        return self._passwords.make()
 
     # -- refresh -------------------------------------------------------------------------------------------------------
 
@@ -312,6 +310,7 @@ class Login:
         if user.state != "active" or self._suspended(user.tenant):
             raise Unauthenticated("Sign in again.")
         who = Principal(user.id, grant.tenant, user.role, grant=grant.family, key=key)
+        self._rules.require("session.refresh", who, peer)
         standing = self._standing(user, grant.tenant, grant.factors)
         if standing == "enrol" and self._factors.of(user.id):
             raise Unauthenticated("Sign in again.")  # there is one now, and this sign-in has not shown it

@@ -65,6 +65,10 @@ class Operation:
     """How far somebody must have come in signing in: their token says it."""
     fresh: bool = field(default=False, kw_only=True)
     """Whether a person must have proved who they are within the last minutes (step-up, SEC-A12)."""
+    person: bool = field(default=False, kw_only=True)
+    """Whether only a person may call it, and no API key: what would give a thief of a key more than the key."""
+    hashes: bool = field(default=False, kw_only=True)
+    """Whether it hashes a password, which takes memory and time: few of them run at once (SEC-A02)."""
     asks: bool = field(default=False, kw_only=True)
     """Whether it has a task process do something, and waits: a tenant may have few of them at once."""
 

@@ -32,7 +32,7 @@ class Revocation:
     def __init__(self, system: System, now: clock.Clock = clock.system) -> None:
         """Know nothing before ``pull``."""
         self._system, self._now = system, now
-        self._marked = system.database.marked
+        self._marked, self._pulled = system.database.marked, -1
         self._seq, self._everybody, self._fresh = 0, 0, float("-inf")
         self._tenants: dict[str, int] = {}
         self._users: dict[str, int] = {}
@@ -42,6 +42,10 @@ class Revocation:
         self._threads: list[threading.Thread] = []
         self.on_keys: Callable[[], None] = lambda: None
         """Called when the signing keys have changed."""
+        self.on_rules: Callable[[str], None] = lambda _subject: None
+        """Called when the rules of a tenant or user have changed."""
+        self.on_hour: Callable[[], None] = lambda: None
+        """Called each hour while the feed is followed."""
 
     def newest(self) -> int:
         """Return the number of the newest mark, read from the store: what a token made now carries.
@@ -52,7 +56,7 @@ class Revocation:
 
     def holds(self, claims: Claims) -> bool:
         """Tell whether no mark forbids a token. What this process has marked counts at once."""
-        if self._marked.is_set():
+        if self._pulled != self._system.database.marks or self._marked.is_set():
             self.pull()
         newest = max(self._everybody, self._tenants.get(claims.tid or "", 0), self._users.get(claims.sub, 0))
         return newest <= claims.epo and claims.jti not in self._over and claims.sid not in self._over
@@ -69,10 +73,12 @@ class Revocation:
         """Read the marks that are new. Raises ``Unavailable``."""
         with self._lock:
             self._marked.clear()  # before reading: a mark that comes now sets it again
+            ours = self._system.database.marks
             while found := self._system.marks().since(self._seq):
                 for mark in found:
                     self._take(mark)
             self._fresh = self._now()
+            self._pulled = ours  # last: until then, whoever asks waits for what is being read
 
     def _take(self, mark: Mark) -> None:
         self._seq = mark.seq
@@ -80,10 +86,13 @@ class Revocation:
             self._everybody = mark.seq
         elif mark.kind == "tenant":
             self._tenants[mark.subject] = mark.seq
+            self.on_rules(mark.subject)  # a new policy makes all tokens of its tenant void
         elif mark.kind == "user":
             self._users[mark.subject] = mark.seq
         elif mark.kind == "keys":
             self.on_keys()
+        elif mark.kind == "rules":
+            self.on_rules(mark.subject)
         elif mark.value > self._now():
             self._over[mark.subject] = mark.value
 
@@ -125,6 +134,7 @@ class Revocation:
                     purged = self._now()
                     self._system.marks().purge()
                     self._forget()
+                    self.on_hour()
             except SluiceError:
                 self._stop.wait(BEAT)  # ``require_fresh`` tells when it has lasted too long
 

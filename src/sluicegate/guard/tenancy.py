@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from sluicegate.base.errors import Corrupt
 from sluicegate.base.model import Model
+from sluicegate.base.networks import Network
 
 if TYPE_CHECKING:
     from sluicegate.store.scope import Tenant
@@ -20,6 +21,12 @@ class Policy(Model):
 
     factor_required: bool = False
     """Everybody who signs in with a password needs a second factor; who has none sets one up first."""
+    addresses: tuple[Network, ...] = Field(default=(), max_length=100, strict=False)
+    """Networks from which the tenant's people and keys may come; from anywhere when empty."""
+    key_days: int | None = Field(default=None, ge=1, le=3650)
+    """Days that an API key lives at the most; the installation's limit when left out."""
+    key_proof: bool = False
+    """Whether an API key is exchanged only together with a DPoP proof (RFC 9449)."""
 
 
 def policy_of(tenant: Tenant) -> Policy:

@@ -157,6 +157,7 @@ OPERATIONS = (
         tenant=False,
         fresh=True,
         tokens=frozenset({"signed in", "enrol"}),
+        person=True,
     ),
     Operation(
         "factor.confirm",
@@ -168,6 +169,7 @@ OPERATIONS = (
         audited=True,
         tenant=False,
         tokens=frozenset({"signed in", "enrol"}),
+        person=True,
     ),
     Operation(
         "factor.remove",
@@ -179,6 +181,7 @@ OPERATIONS = (
         audited=True,
         tenant=False,
         fresh=True,
+        person=True,
     ),
     Operation(
         "factor.codes",
@@ -190,6 +193,7 @@ OPERATIONS = (
         audited=True,
         tenant=False,
         fresh=True,
+        person=True,
     ),
     Operation(
         "factor.reset",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from sluicegate.base import clock
 from sluicegate.base.errors import Denied, Invalid
 from sluicegate.base.model import Email, Id, Line, Model, Name
+from sluicegate.base.networks import Network
 from sluicegate.base.permission import Permission
 from sluicegate.base.principal import Role
 from sluicegate.guard import policy
@@ -61,6 +64,15 @@ class UserOf(Model):
     """Id of the user."""
 
 
+class AddressesAsk(Model):
+    """From where a user may come."""
+
+    id: Id
+    """Id of the user."""
+    addresses: tuple[Network, ...] = Field(default=(), max_length=100)
+    """Networks; anywhere when empty."""
+
+
 class User(Model):
     """One user, without anything secret."""
 
@@ -73,6 +85,10 @@ class User(Model):
     last_sign_in: str | None
     factor: bool
     """Whether there is a second factor."""
+    kind: str
+    """``person``, or ``service``: a program that has nothing but API keys."""
+    addresses: tuple[str, ...]
+    """Networks they may come from; anywhere when empty."""
 
 
 class Users(Model):
@@ -125,6 +141,8 @@ def list_users(_ask: Nothing, desk: Desk) -> Users:
                 created=clock.iso(each.created),
                 last_sign_in=clock.iso(each.last_sign_in) if each.last_sign_in else None,
                 factor=each.id in owners,
+                kind=each.kind,
+                addresses=each.addresses,
             )
             for each in found
         )
@@ -142,6 +160,18 @@ def deactivate_user(ask: UserOf, desk: Desk) -> Nothing:
         raise Denied("Nobody deactivates a role above their own.")
     desk.scope.people().set_state(ask.id, UserState.DISABLED)
     desk.services.system.grants().kill_user(ask.id)
+    return Nothing()
+
+
+def set_addresses(ask: AddressesAsk, desk: Desk) -> Nothing:
+    """Set the networks that a user may come from; none for anywhere."""
+    user = desk.scope.people().get(ask.id)
+    if not policy.may_give(desk.who, Role(user.role)):
+        raise Denied("Nobody changes somebody above them.")
+    if ask.id == desk.who.id:
+        desk.services.rules.keep_in(desk.who, desk.peer, ask.addresses)
+    desk.scope.people().set_addresses(ask.id, tuple(dict.fromkeys(ask.addresses)))
+    desk.services.rules.forget(ask.id)
     return Nothing()
 
 
@@ -176,6 +206,7 @@ OPERATIONS = (
         create_user,
         audited=True,
         fresh=True,
+        hashes=True,
     ),
     Operation("user.list", Permission.USER_MANAGE, Http("GET", "/users"), Nothing, Users, list_users, audited=False),
     Operation(
@@ -185,6 +216,16 @@ OPERATIONS = (
         UserOf,
         Nothing,
         deactivate_user,
+        audited=True,
+        fresh=True,
+    ),
+    Operation(
+        "user.addresses",
+        Permission.USER_MANAGE,
+        Http("PUT", "/users/{id}/addresses"),
+        AddressesAsk,
+        Nothing,
+        set_addresses,
         audited=True,
         fresh=True,
     ),

@@ -53,7 +53,7 @@ class PasswordAsk(Model):
     old: SecretStr = Field(max_length=_TEXT)
     """The password until now."""
     new: SecretStr = Field(max_length=_TEXT)
-    """A password of 15 characters or more."""
+    """A password of 15 characters or more; 12 when you have a second factor."""
 
 
 class Tokens(Model):
@@ -183,6 +183,7 @@ OPERATIONS = (
         login,
         audited=False,
         tenant=False,
+        hashes=True,
     ),
     Operation(
         "session.bootstrap",
@@ -193,6 +194,7 @@ OPERATIONS = (
         bootstrap,
         audited=False,
         tenant=False,
+        hashes=True,
     ),
     Operation(
         "session.refresh",
@@ -224,6 +226,8 @@ OPERATIONS = (
         prove,
         audited=True,
         tenant=False,
+        person=True,
+        hashes=True,
     ),
     Operation(
         "session.logout",
@@ -235,6 +239,7 @@ OPERATIONS = (
         audited=True,
         tenant=False,
         tokens=frozenset({"signed in", "password", "enrol"}),
+        person=True,
     ),
     Operation(
         "session.password",
@@ -246,6 +251,8 @@ OPERATIONS = (
         audited=True,
         tenant=False,
         tokens=frozenset({"signed in", "password"}),
+        person=True,
+        hashes=True,
     ),
     Operation(
         "session.whoami",

@@ -15,9 +15,11 @@ def show(_ask: Nothing, desk: Desk) -> Policy:
 
 def set_(ask: Policy, desk: Desk) -> Policy:
     """Set what your tenant asks of its people; everybody's access token ends, so that it holds at once."""
+    desk.services.rules.keep_in(desk.who, desk.peer, ask.addresses)
     tenants = desk.services.system.tenants()
     if policy_of(tenants.get(desk.scope.tenant)) != ask:
-        tenants.set_policy(desk.scope.tenant, ask.model_dump())
+        tenants.set_policy(desk.scope.tenant, ask.model_dump(mode="json"))
+        desk.services.rules.forget(desk.scope.tenant)  # here at once; the mark tells the other nodes
     return ask
 
 

@@ -26,7 +26,7 @@ from sluicegate.store.backend import Backend, silent
 from sluicegate.store.postgres import Postgres
 from sluicegate.store.sqlite import Sqlite
 
-REVISIONS = ("0001", "0003")
+REVISIONS = ("0001", "0002", "0003")
 """Every migration, oldest first; the last is the head. A test compares it with the files in ``migrations/versions``."""
 
 
@@ -62,6 +62,9 @@ class Database:
         self.clock = clock
         self.marked = threading.Event()
         """Set when a mark (``grants.Marks``) has been committed, here or, while ``watch`` runs, by another process."""
+        self.marks = 0
+        """Counts the marks that this process has committed; it has risen before the committing call returns."""
+        self._counting = threading.Lock()
         self._local = threading.local()
         self._backend = _choose(url, owner_url)
 
@@ -98,6 +101,8 @@ class Database:
             with self._holding(mine):
                 yield connection
         if mine.marked:
+            with self._counting:
+                self.marks += 1
             self.marked.set()
 
     @contextmanager

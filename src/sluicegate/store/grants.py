@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Double, bindparam, delete, func, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, Double, bindparam, delete, func, insert, or_, select, true, update
 
 from sluicegate.base.errors import Missing
 from sluicegate.base.model import new_id
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 LEEWAY = 10.0
 """Seconds in which the same client may present a parent again and receive the same child (``security.md`` §3.1)."""
+
+REMEMBERED = 90 * 86400.0
+"""Seconds for which a device that has signed in is known again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,11 @@ _CONSUME = (
     .returning(*_GRANT)
 )
 _FIND = select(*_GRANT, g.c.killed_at).where(g.c.digest == bindparam("token"))
+_KNOWN = select(g.c.thumbprint, g.c.address).where(
+    g.c.user_id == bindparam("user"),
+    or_(g.c.thumbprint == bindparam("key"), g.c.address == bindparam("from_")),
+    g.c.issued > bindparam("since", type_=Double),
+)
 _CHILD = select(*_GRANT, g.c.killed_at).where(g.c.parent == bindparam("parent_id"))
 
 
@@ -177,6 +185,14 @@ class Grants:
             rows = connection.execute(asked.order_by(g.c.id.desc()), {"now": self._system.database.clock()})
             return [_grant(row) for row in rows]
 
+    def known(self, user: str, thumbprint: str, address: str) -> tuple[bool, bool]:
+        """Tell whether this client's key, and whether this address, has signed in as the user before (SEC-A06)."""
+        since = self._system.database.clock() - REMEMBERED
+        asked = {"user": user, "key": thumbprint, "from_": address, "since": since}
+        with self._system.reading() as connection:
+            rows = connection.execute(_KNOWN, asked).fetchall()
+        return any(row.thumbprint == thumbprint for row in rows), any(row.address == address for row in rows)
+
     def kill(self, family: str) -> bool:
         """End a family, with the access tokens it gave out; tell whether it was alive."""
         return self._kill(g.c.family == family) > 0
@@ -200,8 +216,12 @@ class Grants:
         return len(until)
 
     def purge(self) -> int:
-        """Delete the tokens of families that have ended for good; return how many."""
-        over = delete(g).where(g.c.absolute <= self._system.database.clock())
+        """Delete the tokens of families that have ended for good; return how many.
+
+        The first of each family stays for a while: by it a device and an address are known again.
+        """
+        now = self._system.database.clock()
+        over = delete(g).where(g.c.absolute <= now, or_(g.c.parent.is_not(None), g.c.issued <= now - REMEMBERED))
         with self._system.writing() as connection:
             return connection.execute(over).rowcount
 
@@ -234,6 +254,8 @@ class Kind(StrEnum):
     """``subject`` is a ``jti``; void until ``value``, in seconds since 1970."""
     KEYS = "keys"
     """The keys that sign tokens have changed: read them again."""
+    RULES = "rules"
+    """From where the tenant or user ``subject`` may come has changed: read it again. Makes nothing void."""
 
 
 class Mark(NamedTuple):
@@ -333,6 +355,18 @@ def raise_user(database: Database, user: str, *, mine: ColumnElement[bool] | Non
             raise Missing("There is no such user.")
         _mark(database, connection, Kind.USER, user, epoch)
     return epoch
+
+
+def end_family(database: Database, family: str, until: float) -> None:
+    """Make every token of a family void, in the caller's transaction."""
+    with database.write(system=True) as connection:
+        _mark(database, connection, Kind.FAMILY, family, until)
+
+
+def announce_rules(database: Database, subject: str) -> None:
+    """Have every node read the rules of a tenant or user again, in the caller's transaction."""
+    with database.write(system=True) as connection:
+        _mark(database, connection, Kind.RULES, subject, 0)
 
 
 def _mark(database: Database, connection: Connection, kind: Kind, subject: str, value: float) -> int:

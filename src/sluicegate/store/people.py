@@ -11,12 +11,22 @@ from sqlalchemy import ColumnElement, insert, select, true, update
 from sluicegate.base.errors import Conflict, Denied, Missing
 from sluicegate.base.model import new_id
 from sluicegate.base.principal import Role
+from sluicegate.store.database import pack, unpack
+from sluicegate.store.tables import api_keys as k
 from sluicegate.store.tables import users as u
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Row
 
     from sluicegate.store.scope import Scope, System
+
+
+class UserKind(StrEnum):
+    """Whether there is a person behind a user."""
+
+    PERSON = "person"
+    SERVICE = "service"
+    """A program: it has no password and no sign-in, only API keys."""
 
 
 class UserState(StrEnum):
@@ -40,9 +50,12 @@ class User:
     epoch: int
     created: float
     last_sign_in: float | None
+    kind: UserKind = UserKind.PERSON
+    addresses: tuple[str, ...] = ()
+    """Networks they may come from; from anywhere when empty."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account(User):
     """A person as sign-in sees them."""
 
@@ -52,7 +65,7 @@ class Account(User):
 
 _USER = (
     u.c.id, u.c.tenant_id, u.c.email, u.c.name, u.c.role, u.c.must_change, u.c.state, u.c.epoch, u.c.created,
-    u.c.last_sign_in,
+    u.c.last_sign_in, u.c.kind, u.c.addresses,
 )  # fmt: skip
 
 
@@ -71,6 +84,10 @@ class People:
         """Add a user; ``password`` is the hash. Raises ``Conflict`` (known address), ``Denied`` (SuperAdmin)."""
         return self._create(self._reach.tenant, email, name, role, password, must_change=must_change)
 
+    def create_service(self, name: str, role: Role) -> User:
+        """Add a user that is a program, called ``name``. Raises ``Conflict``, ``Denied`` as ``create`` does."""
+        return self._create(self._reach.tenant, name, name, role, "", must_change=False, kind=UserKind.SERVICE)
+
     def list(self) -> list[User]:
         """Return all users, by address."""
         with self._reach.reading() as connection:
@@ -85,17 +102,28 @@ class People:
         return _user(row)
 
     def set_state(self, user: str, state: UserState) -> None:
-        """Enable or disable; either makes all tokens of this user void. Raises ``Missing``."""
-        self._change(user, {"state": UserState(state)})
+        """Enable or disable; either makes all tokens of this user void and ends their API keys. Raises ``Missing``."""
+        self._change(user, {"state": UserState(state)}, keys="owner disabled")
 
     def set_role(self, user: str, role: Role) -> None:
-        """Change the role, which makes all tokens void. Raises ``Missing``, ``Denied`` for a SuperAdmin."""
+        """Change the role, which makes all tokens void and ends API keys.
+
+        Raises ``Missing``, ``Denied`` for a SuperAdmin.
+        """
         _check(self._reach.tenant, role)
-        self._change(user, {"role": Role(role)})
+        self._change(user, {"role": Role(role)}, keys="role changed")
 
     def set_password(self, user: str, password: str, *, must_change: bool = False) -> None:
         """Set the password's hash, which makes all tokens void. Raises ``Missing``."""
         self._change(user, {"password": password, "must_change": must_change})
+
+    def set_addresses(self, user: str, addresses: tuple[str, ...]) -> None:
+        """Set the networks a user may come from. Raises ``Missing``."""
+        from sluicegate.store.grants import announce_rules
+
+        with self._reach.writing():
+            announce_rules(self._reach.database, user)
+            self._change(user, {"addresses": pack(addresses)}, void=False)
 
     def touch_sign_in(self, user: str) -> None:
         """Write down that the user signed in now. Raises ``Missing``."""
@@ -105,7 +133,15 @@ class People:
         return u.c.tenant_id == self._reach.tenant
 
     def _create(
-        self, tenant: str | None, email: str, name: str, role: Role, password: str, *, must_change: bool
+        self,
+        tenant: str | None,
+        email: str,
+        name: str,
+        role: Role,
+        password: str,
+        *,
+        must_change: bool,
+        kind: UserKind = UserKind.PERSON,
     ) -> User:
         _check(tenant, role)
         row = {
@@ -119,15 +155,18 @@ class People:
             "epoch": 0,
             "created": self._reach.database.clock(),
             "last_sign_in": None,
+            "kind": kind,
         }
         try:
             with self._reach.writing() as connection:
                 connection.execute(insert(u), {**row, "password": password})
         except Conflict:
-            raise Conflict("There is a user with this address already.") from None
+            what = "service user of this name" if kind is UserKind.SERVICE else "user with this address"
+            raise Conflict(f"There is a {what} already.") from None
         return User(*row.values())  # type: ignore[arg-type]  # the columns above are in the order of the fields
 
-    def _change(self, user: str, values: dict[str, Any], *, void: bool = True) -> None:
+    def _change(self, user: str, values: dict[str, Any], *, void: bool = True, keys: str = "") -> None:
+        from sluicegate.store.apikeys import end_keys
         from sluicegate.store.grants import raise_user
 
         with self._reach.writing() as connection:
@@ -136,6 +175,8 @@ class People:
             done = connection.execute(update(u).where(u.c.id == user, self._mine()).values(**values))
             if not done.rowcount:
                 raise _missing()
+            if keys:
+                end_keys(self._reach, connection, k.c.user_id == user, keys)
 
 
 class Accounts(People):
@@ -180,7 +221,7 @@ class Accounts(People):
     def set_role(self, user: str, role: Role) -> None:
         """Change the role within a tenant; nobody becomes, or ceases to be, a SuperAdmin."""
         _check(self.get(user).tenant, role)
-        self._change(user, {"role": Role(role)})
+        self._change(user, {"role": Role(role)}, keys="role changed")
 
     def _mine(self) -> ColumnElement[bool]:
         return true()
@@ -193,7 +234,8 @@ def _check(tenant: str | None, role: Role) -> None:
 
 def _fields(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
     fields = {name: getattr(row, "tenant_id" if name == "tenant" else name) for name in User.__slots__}
-    return {**fields, "role": Role(row.role), "state": UserState(row.state)}
+    made = {"role": Role(row.role), "state": UserState(row.state), "kind": UserKind(row.kind)}
+    return {**fields, **made, "addresses": tuple(unpack(row.addresses))}
 
 
 def _user(row: Row[*tuple[Any, ...]]) -> User:

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Row
 from sluicegate.base.errors import Conflict, Denied, Missing
 from sluicegate.base.model import new_id
 from sluicegate.base.principal import Principal, Role, Via
+from sluicegate.store.apikeys import AllApiKeys, ApiKeys
 from sluicegate.store.database import Database, pack, unpack
 from sluicegate.store.definitions import Definitions
 from sluicegate.store.factors import Factors
@@ -86,6 +87,10 @@ class Scope:
         """Return the users of this tenant."""
         return People(self)
 
+    def api_keys(self) -> ApiKeys:
+        """Return the API keys of this tenant's users."""
+        return ApiKeys(self)
+
     def ledger(self) -> Ledger:
         """Return the audit trail of this tenant."""
         return Ledger(self)
@@ -127,6 +132,10 @@ class System:
     def accounts(self) -> Accounts:
         """Return the users of all tenants, SuperAdmins among them, with what sign-in needs."""
         return Accounts(self)
+
+    def api_keys(self) -> AllApiKeys:
+        """Return the API keys of all tenants, by what is shown of them."""
+        return AllApiKeys(self)
 
     def grants(self) -> Grants:
         """Return the refresh tokens."""

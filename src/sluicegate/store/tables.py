@@ -74,12 +74,37 @@ users = Table(
     Column("epoch", BigInteger, nullable=False),
     Column("created", Double, nullable=False),
     Column("last_sign_in", Double),
+    Column("kind", String, nullable=False, server_default="person"),
+    Column("addresses", Text, nullable=False, server_default="[]"),
     # Only a SuperAdmin belongs to no tenant, and no SuperAdmin belongs to one.
     CheckConstraint("(role = 'superadmin') = (tenant_id IS NULL)", name="tenantless"),
 )
 # NULL is never equal to NULL: without coalesce two SuperAdmins could share an address.
 Index("uq_users_tenant_email", func.coalesce(users.c.tenant_id, text("''")), users.c.email, unique=True)
 Index("ix_users_email", users.c.email)
+Index("uq_users_tenant_id_id", users.c.tenant_id, users.c.id, unique=True)  # what a key points at
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String, primary_key=True),
+    _owned(),
+    Column("user_id", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("scopes", Text, nullable=False),
+    Column("addresses", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("expires", Double, nullable=False),
+    Column("last_used", Double),
+    Column("last_address", String, nullable=False),
+    Column("uses", BigInteger, nullable=False),
+    Column("ended", Double),
+    Column("ended_why", String, nullable=False),
+    ForeignKeyConstraint(["tenant_id", "user_id"], ["users.tenant_id", "users.id"], name="fk_api_keys_users"),
+    Index("ix_api_keys_tenant_id_user_id", "tenant_id", "user_id"),
+)
 
 grants = Table(
     "grants",

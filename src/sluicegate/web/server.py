@@ -21,16 +21,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sluicegate.app import App
-from sluicegate.base.errors import Malformed, Missing, SluiceError, Throttled, TooLarge
+from sluicegate.base.errors import Malformed, Missing, SluiceError, Throttled, TooLarge, wait_of
 from sluicegate.base.log import Log
 from sluicegate.base.model import Model, new_id
+from sluicegate.base.networks import Networks, networks
 from sluicegate.base.principal import Credentials, Peer
 from sluicegate.base.secret import Secret
 from sluicegate.guard.gate import Entry
 from sluicegate.guard.operation import Operation
 from sluicegate.operations import OPERATIONS
-from sluicegate.web import openapi
+from sluicegate.web import oauth, openapi
 from sluicegate.web.headers import Headers
+from sluicegate.web.peer import client_address
 
 _T = TypeVar("_T")
 STATIC = Path(__file__).parent / "static"
@@ -45,11 +47,13 @@ def build(app: App) -> Headers:
     pools = Pools(app.settings.server.threads)
     log = Log()
     routes = [
-        Route(openapi.PREFIX + each.http.path, _endpoint(app, each, pools.of(each), log), methods=[each.http.method])
+        Route(openapi.PREFIX + each.http.path, _endpoint(app, each, pools, log), methods=[each.http.method])
         for each in OPERATIONS
     ]
     health = next(each for each in OPERATIONS if each.name == "system.health")
-    routes.append(Route("/health", _endpoint(app, health, pools.of(health), log), methods=["GET"]))
+    routes.append(Route("/health", _endpoint(app, health, pools, log), methods=["GET"]))
+    exchange = next(each for each in OPERATIONS if each.name == "session.key")
+    routes.append(Route(oauth.PATH, _token_endpoint(app, exchange, pools.of(exchange), log), methods=["POST"]))
     document = orjson.dumps(openapi.document(OPERATIONS))
 
     async def describe(_request: Request) -> Response:
@@ -68,63 +72,79 @@ class Pool:
     def __init__(self, name: str, threads: int, waiting: int) -> None:
         """Take at most ``waiting`` calls at once, those at work included."""
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=f"gate-{name}")
-        self._waiting = waiting
+        self._count, self._waiting = threads, waiting
         self._there = 0
+        self._usual = 0.0  # seconds that one call takes, of late
 
     async def run(self, work: Callable[[], _T]) -> _T:
         """Return what ``work`` does in a thread. Raises ``Throttled`` when too many are there; for one event loop."""
         if self._there >= self._waiting:
-            raise Throttled("Too many requests at once.")
+            raise Throttled("Too many requests at once.", after=self._there * self._usual / self._count)
         self._there += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._timed, work)
         finally:
             self._there -= 1
+
+    def _timed(self, work: Callable[[], _T]) -> _T:
+        began = time.perf_counter()
+        try:
+            return work()
+        finally:
+            self._usual += (time.perf_counter() - began - self._usual) / 16
 
 
 class Pools:
     """Threads by what they may be held up by: none waits for another kind.
 
-    Few for quick reads, since Python runs one at a time; few for signing in, since each costs a password's hash of
-    memory (SEC-A02); some for what asks a task; some for the rest.
+    Few for quick reads, since Python runs one at a time; few for what hashes a password, since each takes a hash's
+    memory (SEC-A02), and who waits for these is told to come back rather than kept; some for what asks a task; some
+    for the rest.
     """
 
     def __init__(self, threads: int) -> None:
         """``threads``: for what changes something."""
         self._reads = Pool("read", 2, 1024)
-        self._sessions = Pool("session", 2, 32)
+        self._hashes = Pool("hash", 2, 32)
         self._asks = Pool("ask", 8, 16)
         self._rest = Pool("work", threads, 256)
 
+    def door(self, operation: Operation) -> Pool:
+        """Return the threads in which it is seen who asks: quick, so it waits for no password's hash."""
+        return self._rest if operation.hashes else self.of(operation)
+
     def of(self, operation: Operation) -> Pool:
         """Return the threads an operation runs in."""
+        if operation.hashes:
+            return self._hashes
         if operation.asks:
             return self._asks
         if operation.http.method == "GET" and not operation.audited:
             return self._reads
-        return self._sessions if operation.name.startswith("session.") else self._rest
+        return self._rest
 
 
-def _endpoint(app: App, operation: Operation, pool: Pool, log: Log) -> Callable[[Request], Awaitable[Response]]:
-    http, gate = operation.http, app.gate
+def _endpoint(app: App, operation: Operation, pools: Pools, log: Log) -> Callable[[Request], Awaitable[Response]]:
+    http, gate, pool, door = operation.http, app.gate, pools.of(operation), pools.door(operation)
+    proxies = networks(app.settings.server.proxies)
     numbers = {name for name, field in operation.takes.model_fields.items() if _is_number(field.annotation)}
 
     async def answer(request: Request, peer: Peer) -> Model:
         credentials = _credentials(request)
         if http.method in {"POST", "PUT"}:
             _check_length(request, http.body_max)
-            entry = await pool.run(partial(gate.enter, operation, credentials, peer))  # nothing is read for a stranger
+            entry = await door.run(partial(gate.enter, operation, credentials, peer))  # nothing is read for a stranger
             raw = await _body(request, http.body_max)
             return await pool.run(lambda: gate.proceed(entry, _ask(_parse(raw), request, http.places)))
         ask = _ask(_query(request, numbers), request, http.places)
         if not http.waits:
             return await pool.run(partial(gate.call, operation, ask, credentials, peer))
-        entry = await pool.run(partial(gate.enter, operation, credentials, peer))
+        entry = await door.run(partial(gate.enter, operation, credentials, peer))
         return await _poll(app, entry, ask, pool)
 
     async def endpoint(request: Request) -> Response:
         began = time.perf_counter()
-        peer = Peer(_address(request), request.headers.get("user-agent", "")[:200], new_id())
+        peer = _peer(request, proxies)
         try:
             found = await answer(request, peer)
             body = found.__pydantic_serializer__.to_json(found, by_alias=True)
@@ -141,10 +161,42 @@ def _endpoint(app: App, operation: Operation, pool: Pool, log: Log) -> Callable[
                 SluiceError("Something went wrong on our side.", hint=f"The log has it under {peer.request}."), peer
             )
         if app.settings.server.access_log:
-            log("request", action=operation.name, method=http.method, path=request.scope["path"], peer=peer.address,
-                request=peer.request, status=response.status_code, seconds=time.perf_counter() - began)  # fmt: skip
+            _log_access(log, operation, request, peer, response, began)
         if operation.name == "session.logout":
             response.headers["clear-site-data"] = '"storage"'
+        return response
+
+    return endpoint
+
+
+def _log_access(log: Log, operation: Operation, request: Request, peer: Peer, response: Response, began: float) -> None:
+    log("request", action=operation.name, method=request.method, path=request.scope["path"], peer=peer.address,
+        request=peer.request, status=response.status_code, seconds=time.perf_counter() - began)  # fmt: skip
+
+
+def _token_endpoint(app: App, operation: Operation, pool: Pool, log: Log) -> Callable[[Request], Awaitable[Response]]:
+    """Return ``session.key`` as OAuth clients speak it."""
+    gate, proxies = app.gate, networks(app.settings.server.proxies)
+
+    async def endpoint(request: Request) -> Response:
+        began, peer = time.perf_counter(), _peer(request, proxies)
+        headers = request.headers
+        told: tuple[Mapping[str, Any], int, Mapping[str, str]]
+        try:
+            _check_length(request, oauth.BODY_MAX)
+            entry = await pool.run(partial(gate.enter, operation, _credentials(request), peer))
+            raw = await _body(request, oauth.BODY_MAX, form=True)
+            ask, scopes = oauth.question(raw, headers.get("content-type", ""), headers.get("authorization", ""))
+            told = oauth.answer(await pool.run(partial(gate.proceed, entry, ask)), scopes), 200, {}
+        except (SluiceError, oauth.Refused) as fault:
+            await _hear_out(request)
+            told = oauth.problem(fault, proof="dpop" in headers)
+        except ClientDisconnect:
+            return Response(status_code=499)
+        body, status, more = told
+        response = Response(orjson.dumps(body), status, media_type="application/json", headers={**_API_HEADERS, **more})
+        if app.settings.server.access_log:
+            _log_access(log, operation, request, peer, response, began)
         return response
 
     return endpoint
@@ -178,8 +230,10 @@ def _is_number(annotation: object) -> bool:
     return annotation is int or int in get_args(annotation)
 
 
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
+def _peer(request: Request, proxies: Networks) -> Peer:
+    wire = request.client.host if request.client else ""
+    address = client_address(wire, request.headers.getlist("x-forwarded-for"), proxies)
+    return Peer(address, request.headers.get("user-agent", "")[:200], new_id())
 
 
 def _credentials(request: Request) -> Credentials:
@@ -207,7 +261,7 @@ def _check_length(request: Request, limit: int) -> None:
         raise TooLarge(f"The body is larger than {limit} bytes.")
 
 
-async def _body(request: Request, limit: int) -> bytes:
+async def _body(request: Request, limit: int, *, form: bool = False) -> bytes:
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
@@ -215,7 +269,9 @@ async def _body(request: Request, limit: int) -> bytes:
             raise TooLarge(f"The body is larger than {limit} bytes.")
         parts.append(part)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if parts and any(parts) and kind != "application/json":  # what a form on a foreign page sends is no question
+    if (
+        parts and any(parts) and not form and kind != "application/json"
+    ):  # what a form on a foreign page sends is no question
         raise Malformed(
             "The body does not say that it is JSON.", hint="Send the header content-type: application/json."
         )
@@ -278,7 +334,7 @@ def _no_constant(_name: str) -> float:
 def _problem(fault: SluiceError, peer: Peer | None = None) -> Response:
     headers = dict(_API_HEADERS)
     if isinstance(fault, Throttled):
-        headers["retry-after"] = str(max(1, round(fault.after)))
+        headers["retry-after"] = str(wait_of(fault.after))
     if fault.status == 401:  # noqa: PLR2004
         headers["www-authenticate"] = 'DPoP algs="ES256"'
     shown = fault.problem() | ({"request": peer.request} if peer else {})

@@ -60,7 +60,7 @@ export function Bootstrap(): ReactNode {
         <PasswordInput
           label="Password"
           name="password"
-          description="At least 15 characters. A few words in a row do well."
+          description="At least 15 characters. A few words in a row do well; your name and well-known passwords do not."
           autoComplete="new-password"
           minLength={15}
           required

@@ -41,9 +41,9 @@ export function ChangePassword({ forced = false, onDone }: { forced?: boolean; o
         <PasswordInput
           label="New password"
           name="new"
-          description="At least 15 characters. A few words in a row do well."
+          description="At least 15 characters, or 12 if you have a second factor. A few words in a row do well; your name and well-known passwords do not."
           autoComplete="new-password"
-          minLength={15}
+          minLength={12}
           required
           withAsterisk={false}
           value={fresh}

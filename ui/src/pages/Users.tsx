@@ -18,6 +18,12 @@ const COLUMNS = columnsOf<UserRow>([
   { id: "role", title: "Role", value: (row) => roleWords(row.role) },
   { id: "state", title: "State", value: (row) => row.state },
   {
+    id: "factor",
+    title: "Second factor",
+    value: (row) => (row.factor ? "yes" : "no"),
+    cell: (row) => (row.factor ? "yes" : <span className="dim">no</span>),
+  },
+  {
     id: "seen",
     title: "Last sign-in",
     value: (row) => row.last_sign_in ?? "",
