@@ -145,7 +145,7 @@ def server():
         made = Served(Path(folder))
         with (made.home / "sluice.toml").open("a") as out:
             out.write(
-                '\n[[egress]]\nhost = "localhost"\n[[egress]]\nhost = "127.0.0.1"\n[limits]\npublic = "100000/minute"\n'
+                '\n[[egress]]\nhost = "localhost"\n[[egress]]\nhost = "127.0.0.1"\n[limits]\npublic = "100000/minute"\n[tls]\nweakest = "disable"\n'
             )
         made.start()
         try:

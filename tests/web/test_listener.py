@@ -230,9 +230,10 @@ JSON = ("-H", "content-type: application/json")
 @pytest.mark.parametrize("length", [(), ("-H", "transfer-encoding: chunked")])
 def test_a_body_that_is_too_large_gets_its_answer(server, version, spoken, length, path):
     body = b'{"email": "' + b"a" * 3_000_000 + b'"}'
-    status, heard, problem = ask_over(server, version, path, *JSON, *length, body=body)
     wanted = ("413", "too_large") if path.endswith("login") else ("404", "missing")
-    assert (status, heard, problem["code"]) == (wanted[0], spoken, wanted[1])
+    for _ in range(12):  # whether an answer is lost is a race
+        status, heard, problem = ask_over(server, version, path, *JSON, *length, body=body)
+        assert (status, heard, problem.get("code")) == (wanted[0], spoken, wanted[1])
 
 
 @pytest.mark.security

@@ -150,7 +150,7 @@ def _endpoint(app: App, operation: Operation, pools: Pools, log: Log) -> Callabl
             body = found.__pydantic_serializer__.to_json(found, by_alias=True)
             response = Response(body, http.status, media_type="application/json", headers=_API_HEADERS)
         except SluiceError as fault:
-            await _hear_out(request)
+            await _hear_out(request, begun=isinstance(fault, TooLarge))
             response = _problem(fault, peer)
         except ClientDisconnect:
             response = Response(status_code=499)
@@ -278,10 +278,10 @@ async def _body(request: Request, limit: int, *, form: bool = False) -> bytes:
     return b"".join(parts)
 
 
-async def _hear_out(request: Request) -> None:
-    """Hear the rest of a refused body, unkept: over HTTP/2 the answer to half a question is lost."""
+async def _hear_out(request: Request, *, begun: bool = False) -> None:
+    """Hear the rest of a refused body, unkept: over HTTP/2, and in chunks, the answer to half a question gets lost."""
     size = 0
-    if request.scope["http_version"] != "2":
+    if request.scope["http_version"] != "2" and not begun:
         return
     with contextlib.suppress(TimeoutError, ClientDisconnect, RuntimeError):  # the last: it was heard already
         async with asyncio.timeout(_UNKEPT_SECONDS):
