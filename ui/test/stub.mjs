@@ -146,7 +146,7 @@ export async function start(options = {}) {
       if (!name) throw new Fault(422, "invalid", "name: is required", { where: "line 1" });
       if (document.includes("betwen:"))
         throw new Fault(422, "invalid", "step valid: rules[0].betwen: unknown key", {
-          where: `line 1, flow ${name}`,
+          where: `line ${source.slice(0, source.indexOf("betwen:")).split("\n").length}, flow ${name}`,
           hint: "A rule has: column, between, in, matches, not_null, unique.",
         });
       return { kind, name, source: document.replace(/^\n/, "") };
