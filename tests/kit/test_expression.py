@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from sluicegate.base.errors import Invalid, SluiceError, UnknownColumn
 from sluicegate.kit import expression
 from sluicegate.kit.columns import Columns
+from sluicegate.kit.expression import parse
 
 COLUMNS = Columns("t", {name: name for name in ("a", "b", "Carrier", "delay", 'we"ird', "d")})
 TWINS = Columns("t", {"id": "c0", "ID": "c1", "Name": "c2"})
@@ -118,3 +121,34 @@ def test_no_query_is_taken_even_if_the_list_of_nodes_grows(monkeypatch, text):
     monkeypatch.setattr(expression, "NODES", frozenset(everything))
     with pytest.raises(Invalid, match="a query is not allowed"):
         expression.parse.__wrapped__(text)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-P01", "SEC-S01")
+@pytest.mark.parametrize(
+    "text",
+    [
+        'cast(a as "x; drop")', 'try_cast(a as "read_text")', 'a::"x"', 'cast(a as decimal("x", 2))', 'decimal("x",2)', 'last_day(a, "x y")',
+        'extract("day from b) + (select 1 from read_text(\'x\')) + extract(day" from b)', 'date_diff("day\', b, b) --", a, b)',
+        'date_trunc("day\' --", a)', 'interval 1 "day; x"', 'cast(a as struct("x y" int))', 'a."b; c"', 'cast(a as "x"[])',
+    ],
+)  # fmt: skip
+def test_nothing_is_written_without_quotes_that_is_more_than_a_word(text):
+    try:
+        found = parse(text)
+    except Invalid:
+        return
+    written = found._tree.sql(dialect="duckdb")
+    outside = re.sub(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"", "", written).lower()
+    assert not re.search(r";|--|select|read_text|drop|from\s+read", outside), written
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cast(a as smallint)", "cast(a as decimal(18, 2))", "try_cast(a as timestamp)", "a::varchar", "extract(day from b)", "interval 1 day",
+        "date_trunc('month', b)", "cast(a as integer[])", "date_diff('day', a, b)", "upper(tail)", "last_day(b)", 'cast("odd name" as double)',
+    ],
+)  # fmt: skip
+def test_usual_types_and_units_are_taken(text):
+    assert parse(text)

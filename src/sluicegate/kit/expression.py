@@ -6,6 +6,7 @@ new syntax or function is closed until someone opens it. This is the first wall;
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,7 @@ FUNCTIONS = frozenset(
 """Functions by name that sqlglot has no class of its own for."""
 
 _REFUSED = "is not allowed in an expression"
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 class Expression:
@@ -131,7 +133,10 @@ def parse(text: str) -> Expression:
     if not isinstance(outer, exp.Paren):
         raise Invalid("one expression is expected")
     root = outer.this
-    _check(root)
+    try:
+        _check(root)
+    except RecursionError:
+        raise Invalid("the expression is nested too deeply") from None
     return Expression(root)
 
 
@@ -150,6 +155,7 @@ def _check(root: exp.Expression) -> None:  # noqa: C901, PLR0912 - one branch fo
         if count > _NODES_MAX:
             raise Invalid("the expression is too long")
         kind = type(node).__name__
+        _check_bare(node)
         if isinstance(node, exp.Anonymous):
             if node.name.lower() not in FUNCTIONS:
                 raise Invalid(f"the function {node.name[:64]!r} {_REFUSED}")
@@ -175,3 +181,22 @@ def _check(root: exp.Expression) -> None:  # noqa: C901, PLR0912 - one branch fo
             word = node.sql_name().lower() if isinstance(node, exp.Func) else kind
             if word not in FUNCTIONS:
                 raise Invalid(f"{word!r} {_REFUSED}")
+
+
+def _check_bare(node: exp.Expr) -> None:
+    """Refuse what would be written out without quotes and is more than a word: it could be anything there."""
+    from sqlglot import exp
+
+    if isinstance(node, exp.DataType):
+        known = isinstance(node.this, exp.DataType.Type) and node.this is not exp.DataType.Type.USERDEFINED
+        if not known or node.args.get("kind"):
+            raise Invalid(f"this type {_REFUSED}", hint="The types are listed in docs/reference/formats.md.")
+    elif isinstance(node, exp.DataTypeParam):
+        if not (isinstance(node.this, exp.Literal) and not node.this.is_string and node.this.name.isdigit()):
+            raise Invalid("the size of a type is a number")
+    elif isinstance(node, exp.Var) and not _WORD.fullmatch(node.name):
+        raise Invalid(f"a unit or word other than a plain one {_REFUSED}")
+    elif (
+        isinstance(node, exp.Identifier) and not isinstance(node.parent, exp.Column) and not _WORD.fullmatch(node.name)
+    ):
+        raise Invalid(f"a quoted name that is no column {_REFUSED}")
