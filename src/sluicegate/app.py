@@ -21,10 +21,12 @@ from sluicegate.guard.audit import Audit
 from sluicegate.guard.desk import Services
 from sluicegate.guard.factors import Factors
 from sluicegate.guard.gate import Gate
+from sluicegate.guard.keyring import Keyring
 from sluicegate.guard.limits import Limits, Rates
 from sluicegate.guard.login import Login
 from sluicegate.guard.quotas import Quotas, Shares
 from sluicegate.guard.revocation import Revocation
+from sluicegate.guard.rotation import Rotation
 from sluicegate.guard.rules import Rules
 from sluicegate.guard.tokens import Tokens
 from sluicegate.guard.vault import Vault
@@ -49,11 +51,13 @@ class App:
     def open(self) -> None:
         """Follow what ends sign-ins, and take up runs."""
         self.services.revocation.open()
+        self.services.rotation.open()
         self.worker.open()
 
     def close(self) -> None:
         """Let runs that are going on rest where they are, and close the store."""
         self.worker.close()
+        self.services.rotation.close()
         self.services.revocation.close()
         self.services.system.database.close()
 
@@ -72,11 +76,13 @@ def build(settings: Settings) -> App:
     from sluicegate.store.scope import System as StoreSystem
 
     gates.check(OPERATIONS)
-    root = root_key(settings.home)
+    root_key(settings.home)  # no store where there is no installation
     database = Database(settings.store_url, settings.store.owner_url.reveal() or None)
     try:
         database.migrate()
         system: System = StoreSystem(database)
+        ring = Keyring(root_key(settings.home), system)
+        root = ring.main
         audit = Audit(system, Chain(keys.derive(root, "audit-chain")))
         audit.check()
     except BaseException:
@@ -100,10 +106,13 @@ def build(settings: Settings) -> App:
     keys_ = ApiKeys(root, settings, system, audit, limits, tokens, revocation, rules)
     revocation.on_rules, revocation.on_hour = rules.forget, keys_.sweep
     login = Login(root, settings, system, audit, limits, tokens, revocation, factors, keys_, rules)
-    vault = Vault(root, audit)
+    vault = Vault(ring, audit, settings.vault.suite)
+    rotation = Rotation(vault, ring, system, audit)
     events = Events()
     worker = Worker(settings, system, vault, audit, events)
-    services = Services(settings, system, login, tokens, revocation, factors, keys_, rules, vault, audit, worker)
+    services = Services(
+        settings, system, login, tokens, revocation, factors, keys_, rules, vault, rotation, audit, worker
+    )
     return App(settings, services, Gate(services, limits, _quotas(settings)), worker, events)
 
 

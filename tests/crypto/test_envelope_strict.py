@@ -80,7 +80,14 @@ def test_a_changed_bit_cut_or_suite_gives_the_one_error(data):
     flipped = bytearray(blob)
     flipped[place // 8] ^= 1 << place % 8
     cut = blob[: data.draw(st.integers(0, len(blob) - 1))]
-    for bad in (bytes(flipped), cut, blob + b"\0", bytes([S1]) + blob[1:], b"\x03" + blob[1:], wrap(KEY, OTHER, AAD, S2)):
+    for bad in (
+        bytes(flipped),
+        cut,
+        blob + b"\0",
+        bytes([S1]) + blob[1:],
+        b"\x03" + blob[1:],
+        wrap(KEY, OTHER, AAD, S2),
+    ):
         with pytest.raises(Corrupt, match="Stored data does not verify"):
             decrypt(KEY, bad, AAD)
 

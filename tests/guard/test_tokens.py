@@ -8,6 +8,7 @@ from sluicegate.base.errors import Conflict, Corrupt, Unauthenticated
 from sluicegate.base.principal import Principal, Role
 from sluicegate.crypto.keys import Key, load_key_file
 from sluicegate.crypto.token import LEEWAY
+from sluicegate.guard.keyring import Keyring
 from sluicegate.guard.tokens import ACCESS, KEYS_MAX, LEAD, PENDING, Tokens
 
 TTL = 300
@@ -33,7 +34,13 @@ def hand():
 
 def make(place, hand, root=None):
     services = place.app.services
-    return Tokens(root or load_key_file(place.home / "root.key"), TTL, services.system, services.revocation, hand)
+    return Tokens(
+        root or Keyring(load_key_file(place.home / "root.key"), place.app.services.system).main,
+        TTL,
+        services.system,
+        services.revocation,
+        hand,
+    )
 
 
 def mint(tokens, purpose=ACCESS):

@@ -108,6 +108,13 @@ class Passwords(Model):
     """Passes."""
 
 
+class Vault(Model):
+    """How secrets are encrypted."""
+
+    suite: Literal["S1", "S2"] = "S1"
+    """For what is sealed from now on: ``S1`` is AES-256-SIV, ``S2`` A256CBC-HS512; what is there keeps opening."""
+
+
 class Jail(Model):
     """The jail for people's text."""
 
@@ -159,6 +166,7 @@ class Settings(Model):
     tokens: Tokens = Tokens()
     keys: Keys = Keys()
     passwords: Passwords = Passwords()
+    vault: Vault = Vault()
     jail: Jail = Jail()
     limits: Limits = Limits()
     egress: tuple[Grant, ...] = ()

@@ -16,6 +16,7 @@ _PLACES = {
     "preview": "flows", "run": "runs", "runs": "runs", "logs": "runs", "cancel": "runs", "rejects": "runs",
     "tenant": "table", "user": "table", "secret": "table", "flow": "table", "connection": "table", "recipient": "table",
     "factor": "table", "policy": "table", "audit": "table", "system": "table", "key": "table", "service": "table",
+    "vault": "table",
 }  # fmt: skip
 
 _HELP = {
@@ -55,7 +56,8 @@ _HELP = {
     "factor": "Set up and remove second factors.",
     "policy": "Show and set what your tenant asks of its people.",
     "audit": "Read the audit trail.",
-    "system": "Health and version of a server; its signing key.",
+    "system": "Health and version of a server; its keys.",
+    "vault": "See and replace the key of your tenant's secrets.",
     "version": "Print the version.",
 }
 

@@ -1,12 +1,12 @@
 """Encryption of small values with associated data: keys wrapped by keys, and fields under a key.
 
-A blob is ``suite (1 byte) | body``; body = ``random (16 bytes) | sealed`` for a value and ``sealed`` for a wrapped key (a
-key is random already). Suite S1 is AES-256-SIV with 512-bit keys (RFC 5297, AEAD_AES_SIV_CMAC_512), sealed = ``tag (16) |
-ciphertext``. The strict suite S2 is A256CBC-HS512 (RFC 7518 §5.2.5), for who must have every bit of the 512 in approved
-parts of their own, half for AES-256 and half for HMAC-SHA-512; sealed = ``iv (16) | ciphertext | tag (32)``.
+A blob is ``suite (1 byte) | body``; body = ``random (16 bytes) | sealed`` for a value and ``sealed`` for a wrapped key
+(a key is random already). Suite S1 is AES-256-SIV with 512-bit keys (RFC 5297, AEAD_AES_SIV_CMAC_512), sealed =
+``tag (16) | ciphertext``. The strict suite S2 is A256CBC-HS512 (RFC 7518 §5.2.5), for who may use approved modes only:
+half of the 512 bits for AES-256-CBC, half for HMAC-SHA-512; sealed = ``iv (16) | ciphertext | tag (32)``.
 
-Associated data is a *list* of parts, so gluing or splitting parts changes it. The suite, the kind of blob and the random
-bytes are parts too: a wrapped key never opens as a value, and equal values never look equal.
+Associated data is a *list* of parts, so gluing or splitting parts changes it. The suite, the kind of blob and the
+random bytes are parts too: a wrapped key never opens as a value, and equal values never look equal.
 
 Every failure to open is the same ``Corrupt``, found in the same time: an unknown suite or a short blob is put through
 the cipher like any other.
@@ -118,9 +118,7 @@ def _parts(aad: Sequence[bytes | str], *own: bytes) -> list[bytes]:
     return [*own, *(b"=" + (part.encode() if isinstance(part, str) else bytes(part)) for part in aad)]
 
 
-def _seal(  # noqa: PLR0913 - what a seal covers
-    kind: bytes, key: Key, plaintext: bytes, aad: Sequence[bytes | str], random: bytes, suite: int
-) -> bytes:
+def _seal(kind: bytes, key: Key, plaintext: bytes, aad: Sequence[bytes | str], random: bytes, suite: int) -> bytes:
     mark = bytes([suite])
     return mark + random + SUITES[suite].seal(key.raw, plaintext, _parts(aad, mark, kind, b"=" + random))
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sluicegate.guard.factors import Factors
     from sluicegate.guard.login import Login
     from sluicegate.guard.revocation import Revocation
+    from sluicegate.guard.rotation import Rotation
     from sluicegate.guard.rules import Rules
     from sluicegate.guard.tokens import Tokens
     from sluicegate.guard.vault import Vault
@@ -55,6 +56,7 @@ class Services:
     keys: ApiKeys
     rules: Rules
     vault: Vault
+    rotation: Rotation
     audit: Audit
     engine: Engine
 

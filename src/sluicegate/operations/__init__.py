@@ -24,6 +24,7 @@ _NOUNS = {
     "runs": ("run",),
     "secrets": ("secret",),
     "system": ("system", "audit"),
+    "vault": ("vault", "system"),
 }
 """Of what the operations of each module are."""
 

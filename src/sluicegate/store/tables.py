@@ -174,7 +174,8 @@ tenant_keys = Table(
     _tenant(key=True),
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("wrapped", LargeBinary, nullable=False),
-    Column("state", String, nullable=False),
+    Column("above", Integer, nullable=False, server_default="1"),
+    Column("made", Double, nullable=False, server_default="0"),
 )
 
 secrets = Table(
@@ -183,6 +184,7 @@ secrets = Table(
     _tenant(key=True),
     Column("name", String, primary_key=True),
     Column("version", Integer, nullable=False),
+    Column("key", Integer, nullable=False, server_default="1"),
     Column("wrapped", LargeBinary, nullable=False),
     Column("ciphertext", LargeBinary, nullable=False),
     Column("fingerprint", String, nullable=False),
