@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sluicegate.base import clock
@@ -64,7 +65,7 @@ class Support:
         mine = [each for each in self._of(who.tenant) if each.user in (None, who.id) and each.holds(now)]
         if not mine:
             return who
-        lent = frozenset[Permission]().union(*(each.scopes for each in mine)) & policy.LENDABLE
+        lent = policy.LENDABLE.intersection(chain.from_iterable(each.scopes for each in mine))
         return replace(who, support=mine[-1].id, lent=lent)
 
     def require(self, who: Principal) -> None:

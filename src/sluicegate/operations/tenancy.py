@@ -22,11 +22,13 @@ def show(_ask: Nothing, desk: Desk) -> Told:
 
 def set_(ask: Policy, desk: Desk) -> Told:
     """Set what your tenant asks of its people; everybody's access token ends, so that it holds at once."""
-    desk.services.rules.bounds.check(ask)
+    bounds, tenants = desk.services.rules.bounds, desk.services.system.tenants()
+    bounds.check(ask)
     desk.services.rules.keep_in(desk.who, desk.peer, ask.addresses)
-    tenants = desk.services.system.tenants()
-    if policy_of(tenants.get(desk.scope.tenant)) != ask:
-        tenants.set_policy(desk.scope.tenant, ask.model_dump(mode="json", exclude_defaults=True))
+    before = policy_of(tenants.get(desk.scope.tenant))
+    if before != ask:
+        void = bounds.effective(before) != bounds.effective(ask)
+        tenants.set_policy(desk.scope.tenant, ask.model_dump(mode="json", exclude_defaults=True), void=void)
         desk.services.rules.forget(desk.scope.tenant)  # here at once; the mark tells the other nodes
     return _told(ask, desk)
 

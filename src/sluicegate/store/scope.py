@@ -229,10 +229,11 @@ class Tenants:
             self._system.marks().raise_tenant(tenant)
             connection.execute(update(tenants).where(tenants.c.id == tenant).values(state=TenantState(state)))
 
-    def set_policy(self, tenant: str, policy: Mapping[str, Any]) -> None:
+    def set_policy(self, tenant: str, policy: Mapping[str, Any], *, void: bool = True) -> None:
         """Set what the tenant asks of its people; all their tokens are void, so that it holds now. ``Missing``."""
         with self._system.writing() as connection:
-            self._system.marks().raise_tenant(tenant)
+            if void:
+                self._system.marks().raise_tenant(tenant)
             connection.execute(update(tenants).where(tenants.c.id == tenant).values(policy=pack(dict(policy))))
 
 
