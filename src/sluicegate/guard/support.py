@@ -64,7 +64,7 @@ class Support:
         now = self._now()
         mine = [each for each in self._of(who.tenant) if each.user in (None, who.id) and each.holds(now)]
         if not mine:
-            return who
+            return replace(who, support="", lent=frozenset())
         lent = policy.LENDABLE.intersection(chain.from_iterable(each.scopes for each in mine))
         return replace(who, support=mine[-1].id, lent=lent)
 
