@@ -36,7 +36,11 @@ def test_a_superadmin_sees_no_data_and_alone_manages_tenants():
 
 @pytest.mark.security
 @pytest.mark.req("SEC-Z02")
-@given(st.sampled_from(Role), st.frozensets(st.sampled_from(Permission)), st.none() | st.frozensets(st.sampled_from(Permission)))
+@given(
+    st.sampled_from(Role),
+    st.frozensets(st.sampled_from(Permission)),
+    st.none() | st.frozensets(st.sampled_from(Permission)),
+)
 @settings(max_examples=100)
 def test_only_a_superadmin_is_lent_anything_and_nothing_but_rows(role, lent, scopes):
     who = Principal("u", "t", role, scopes=scopes, support="s", lent=lent)

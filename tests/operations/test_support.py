@@ -50,9 +50,7 @@ def test_a_superadmin_sees_rows_while_it_lasts_each_time_on_record_and_not_after
     filled.call("run.list", {}, root)
     told = [(each["action"], each["result"], each["support"]) for each in filled.records(after=before)]
     assert told == [
-        (name, result, made.id)
-        for name in ("session.whoami", "flow.preview", "run.list")
-        for result in ("asked", "ok")
+        (name, result, made.id) for name in ("session.whoami", "flow.preview", "run.list") for result in ("asked", "ok")
     ]
     shown = filled.call("audit.list", {"action": "flow.preview", "limit": 1}, admin).items[0]
     assert (shown.support, shown.role) == (made.id, "superadmin")

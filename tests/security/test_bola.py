@@ -13,6 +13,7 @@ from sluicegate.guard.vault import Vault
 from tests.fixtures.server import Place
 from tests.security.north import ATTACKS, NORTHS, SECRET
 
+
 def rows(place: Place, tenant: str) -> dict[str, list[tuple[object, ...]]]:
     """Return all that the store holds for a tenant, past everything of ours."""
     found = {}

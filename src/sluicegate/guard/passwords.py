@@ -107,7 +107,9 @@ class Passwords:
         """
         if old is not None and _plain(old) == _plain(given):
             raise Invalid("the new password is the old one", where=where)
-        if (why := self._fault(given, max(LEAST, least - ALONE + LEAST) if factor else max(ALONE, least), names)) is not None:
+        if (
+            why := self._fault(given, max(LEAST, least - ALONE + LEAST) if factor else max(ALONE, least), names)
+        ) is not None:
             raise Invalid(why, where=where, hint="A few words in a row do well, such as a picture that only you see.")
 
     def _fault(self, given: Secret, least: int, names: Iterable[str]) -> str | None:

@@ -51,7 +51,7 @@ class Quotas:
     def __init__(
         self, shares: Shares, now: clock.Clock = clock.system, own: Callable[[str], str] | None = None
     ) -> None:
-        """Count from zero; ``own`` gives the share of a tenant that has another. ``Invalid`` for a rate that is none."""
+        """Count from zero; ``own`` gives each tenant's share. Raises ``Invalid`` for a rate that is none."""
         self._user, self._key, self._route = Meter(shares.user, now), Meter(shares.key, now), Meter(shares.route, now)
         self._share, self._own, self._now = shares.tenant, own, now
         self._tenants = {shares.tenant: Meter(shares.tenant, now)}

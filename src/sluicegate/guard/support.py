@@ -84,8 +84,8 @@ class Support:
             raise Denied(f"This cannot be lent: {', '.join(lost)}.", where="scopes")
         user = self._superadmin(email) if email is not None else None
         expires = self._now() + (hours or min(USUAL, longest)) * _HOUR
-        given = (user.id, user.email) if user else (None, "")
-        made = scope.support().grant(new_id(), *given, scopes, reason, expires=expires)
+        named, address = (user.id, user.email) if user else (None, "")
+        made = scope.support().grant(new_id(), named, address, scopes, reason, expires=expires)
         self.forget(scope.tenant)
         return made
 

@@ -102,9 +102,7 @@ OPERATIONS = (
         person=True,
         fresh=True,
     ),
-    Operation(
-        "support.list", Permission.USER_MANAGE, Http("GET", "/support"), Nothing, Accesses, list_, audited=False
-    ),
+    Operation("support.list", Permission.USER_MANAGE, Http("GET", "/support"), Nothing, Accesses, list_, audited=False),
     Operation(
         "support.revoke",
         Permission.USER_MANAGE,

@@ -40,5 +40,7 @@ def _told(policy: Policy, desk: Desk) -> Told:
 
 OPERATIONS = (
     Operation("policy.get", Permission.SELF, Http("GET", "/policy"), Nothing, Told, show, audited=False),
-    Operation("policy.set", Permission.USER_MANAGE, Http("PUT", "/policy"), Policy, Told, set_, audited=True, fresh=True),
+    Operation(
+        "policy.set", Permission.USER_MANAGE, Http("PUT", "/policy"), Policy, Told, set_, audited=True, fresh=True
+    ),
 )
