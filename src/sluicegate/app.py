@@ -100,7 +100,7 @@ def build(settings: Settings) -> App:
     tokens = Tokens(root, settings.tokens.access, system, revocation)
     factors = Factors(root, system, audit)
     rules = Rules(system, audit, Bounds(settings), settings.server.addresses)
-    support, switch = Support(system, rules), Switch(system, audit, tokens, revocation)
+    support, switch = Support(system, rules), Switch(system, audit, tokens, revocation, rules)
     keys_ = ApiKeys(root, settings, system, audit, limits, tokens, revocation, rules)
     login = Login(root, settings, system, audit, limits, tokens, revocation, factors, keys_, rules, support, switch)
     vault = Vault(root, audit)
