@@ -23,6 +23,10 @@ UNAUDITED_CHANGES = {
     "session.bootstrap": "the same",
     "session.key": "writes its own record, ok or denied, once it is known whose key it is",
     "key.leaked": "writes its own record where the key belongs, when it ends one",
+    "invitation.accept": "writes its own record where the person belongs, once it is known who it is",
+    "password.reset": "the same",
+    "profile.confirm": "the same",
+    "password.forgot": "writes its own record, ok or unknown, when it is looked who it is: in the background",
     "session.refresh": "reuse is on record; a plain refresh is in the access log",
 }
 FIELDS = {"at", "action", "result", "who", "role", "via", "address", "client", "request", "about", "seq"}

@@ -44,7 +44,10 @@ def north(place: Place) -> dict[str, str]:
     ask = {"name": "north-key", "user": service, "scopes": ["flow:read"]}
     key = place.call("key.create", ask, admin).id
     mine = place.call("factor.begin", {}, place.token(Role.VIEWER)).id
-    known = {"factor": mine, "run": run, "key": key, "service": service}
+    ask = {"email": "asked@north.example", "role": "viewer"}
+    invited = place.call("user.invite", ask, admin).id
+    grant = place.call("grant.list", {}, place.token(Role.VIEWER)).items[0].id
+    known = {"factor": mine, "invited": invited, "grant": grant, "run": run, "key": key, "service": service}
     return {**known, "user": place.people["north", Role.VIEWER].id, "tenant": place.tenants["north"]}
 
 
@@ -89,6 +92,11 @@ ATTACKS = {
     "factor.confirm": {"id": "factor", "code": "000000"},
     "factor.remove": {"id": "factor"},
     "factor.reset": {"id": "user"},
+    "user.reactivate": {"id": "user"},
+    "user.reset": {"id": "user"},
+    "invitation.resend": {"id": "invited"},
+    "invitation.cancel": {"id": "invited"},
+    "grant.end": {"id": "grant"},
 }
 """Every operation that takes a name or an id, with north's."""
 

@@ -25,6 +25,8 @@ class Policy(Model):
     """Networks from which the tenant's people and keys may come; from anywhere when empty."""
     key_days: int | None = Field(default=None, ge=1, le=3650)
     """Days that an API key lives at the most; the installation's limit when left out."""
+    invitation_hours: int | None = Field(default=None, ge=1, le=720)
+    """Hours that an invitation is good; as the installation says when left out."""
     key_proof: bool = False
     """Whether an API key is exchanged only together with a DPoP proof (RFC 9449)."""
 
