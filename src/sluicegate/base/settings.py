@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from sluicegate.base.errors import Invalid, from_validation
 from sluicegate.base.flaws import Misfit
+from sluicegate.base.home import home
 from sluicegate.base.model import Model
 from sluicegate.base.networks import Network
 from sluicegate.base.secret import SecretText, SecretUrl
@@ -237,11 +238,6 @@ class Settings(Model):
     def data(self) -> Path:
         """Directory beneath which each tenant has its own."""
         return self.home / "data"
-
-
-def home(variables: Mapping[str, str] = os.environ) -> Path:
-    """Return ``SLUICE_HOME``, or ``~/.sluicegate``."""
-    return Path(variables.get("SLUICE_HOME") or Path.home() / ".sluicegate").absolute()
 
 
 def load(variables: Mapping[str, str] = os.environ) -> Settings:

@@ -79,8 +79,8 @@ class Recovery:
     def answer(self, body: dict[str, str]) -> None:
         """Write to who forgot their password, if it is somebody who signs in with one; on record either way."""
         peer = Peer(body["address"], request=body["request"])
-        user, place = self._login.find(body["email"], body["tenant"] or None)
-        if user is None or not self._has_password(user):
+        user, place, may = self._login.look(body["email"], body["tenant"] or None)
+        if user is None or not may or not user.password:
             told = {"email": body["email"][:254]}
             home = user.tenant if user else place
             self._audit.event("password.forgot", None, peer, "unknown", told, tenant=home)
