@@ -242,6 +242,16 @@ def test_a_cancelled_invitation_can_be_taken_up_again(fresh):
     assert accept(fresh, again.link.rpartition("/")[2]).access
 
 
+@pytest.mark.security
+@pytest.mark.req("SEC-A16")
+def test_the_link_of_who_was_deactivated_stays_dead(fresh):
+    sent, admin = invite(fresh), fresh.token(Role.ADMINISTRATOR)
+    fresh.call("user.deactivate", {"id": sent.id}, admin)
+    fresh.call("user.reactivate", {"id": sent.id}, admin)
+    assert states(fresh)[ADA][0] == "invited"
+    refused(fresh, sent.link.rpartition("/")[2])
+
+
 def test_only_who_is_invited_is_invited_again(fresh):
     admin, editor = fresh.token(Role.ADMINISTRATOR), fresh.people["north", Role.EDITOR].id
     for operation in ("invitation.resend", "invitation.cancel"):

@@ -178,8 +178,11 @@ def deactivate_user(ask: UserOf, desk: Desk) -> Nothing:
     user = desk.scope.people().get(ask.id)
     if not policy.may_give(desk.who, Role(user.role)):
         raise Denied("Nobody deactivates a role above their own.")
-    desk.scope.people().set_state(ask.id, UserState.DISABLED)
-    desk.services.system.grants().kill_user(ask.id)
+    system = desk.services.system
+    with system.transaction():
+        desk.scope.people().set_state(ask.id, UserState.DISABLED)
+        system.grants().kill_user(ask.id)
+        system.links().end(ask.id, "invitation")
     return Nothing()
 
 

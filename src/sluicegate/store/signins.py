@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 
 from sluicegate.base.errors import Missing
 from sluicegate.store.tables import grants as g
@@ -58,7 +58,8 @@ class SignIns:
 
     def is_new(self, user: str, thumbprint: str) -> bool:
         """Tell whether a client's key has never signed in as this user, while another one has."""
-        asked = select(g.c.thumbprint).where(g.c.user_id == user).distinct()
+        any_ = exists().where(g.c.user_id == user)
+        asked = select(any_, any_.where(g.c.thumbprint == thumbprint))
         with self._system.reading() as connection:
-            known = set(connection.scalars(asked))
-        return bool(known) and thumbprint not in known
+            seen, this = connection.execute(asked).one()
+        return bool(seen) and not this

@@ -186,6 +186,7 @@ outbox = Table(
     Column("why", String, nullable=False),
     Index("ix_outbox_state_due", "state", "due"),
     Index("ix_outbox_tenant_id_id", "tenant_id", "id"),
+    Index("ix_outbox_ended", "ended"),
 )
 
 notices = Table(

@@ -52,6 +52,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_outbox_state_due", "outbox", ["state", "due"])
     op.create_index("ix_outbox_tenant_id_id", "outbox", ["tenant_id", "id"])
+    op.create_index("ix_outbox_ended", "outbox", ["ended"])
     op.create_table(
         "notices",
         sa.Column("id", sa.String(), nullable=False),
