@@ -10,6 +10,7 @@ from sluicegate.base.errors import Conflict, Denied, Invalid, Missing, SluiceErr
 from sluicegate.base.model import new_id
 from sluicegate.base.principal import Peer, Role
 from sluicegate.base.settings import Links
+from sluicegate.store.scope import TenantState
 from tests.fixtures.relay import Mailed
 from tests.fixtures.server import BY_NAME, PASSWORD, Person, address
 
@@ -240,6 +241,16 @@ def test_a_cancelled_invitation_can_be_taken_up_again(fresh):
     refused(fresh, sent.link.rpartition("/")[2])
     again = fresh.call("invitation.resend", {"id": sent.id}, admin)
     assert accept(fresh, again.link.rpartition("/")[2]).access
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A16")
+def test_nobody_comes_into_a_tenant_that_is_suspended(fresh):
+    token, tenants = invite(fresh).link.rpartition("/")[2], fresh.app.services.system.tenants()
+    tenants.set_state(fresh.tenants["north"], TenantState.SUSPENDED)
+    refused(fresh, token)
+    tenants.set_state(fresh.tenants["north"], TenantState.ACTIVE)
+    assert accept(fresh, token).access
 
 
 @pytest.mark.security

@@ -48,7 +48,8 @@ def test_a_sign_in_from_a_device_not_seen_before_is_told_once(mailed, editor):
     sign_in(mailed, editor, second, "evil\u202ebrowser https://evil.example", peer="10.200.0.9")
     assert told(mailed, editor) == said("device")
     sign_in(mailed, editor, second)
-    assert told(mailed, editor) == said("device")
+    sign_in(mailed, editor, ProofKey.new(), peer="10.200.0.9")
+    assert told(mailed, editor) == said("device"), "either the key or the address has been seen"
     mail = mailed.relay.got.to(editor.email)[0].get_content()
     assert "10.200.0.9" in mail
     assert "evil" not in mail, "what a stranger's client calls itself is in no mail"

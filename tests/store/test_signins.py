@@ -69,10 +69,13 @@ def test_all_others_end_and_the_one_that_asks_stays(system, user, open_):
 
 @pytest.mark.security
 @pytest.mark.req("SEC-A18")
-def test_a_device_is_new_when_another_has_been_seen(system, user, open_):
-    assert not system.signins().is_new(user.id, "key"), "the very first"
+def test_a_device_is_new_when_neither_its_key_nor_its_address_has_been_seen(system, user, open_):
+    new = system.signins().is_new
+    assert not new(user.id, "key", "10.0.0.1"), "the very first"
     open_(user, b"1")
-    assert not system.signins().is_new(user.id, "key")
-    assert system.signins().is_new(user.id, "other")
+    assert not new(user.id, "key", "10.0.0.1")
+    assert not new(user.id, "key", "10.0.0.9"), "a laptop travels"
+    assert not new(user.id, "other", "10.0.0.1"), "a browser makes a key for each sign-in"
+    assert new(user.id, "other", "10.0.0.9")
     system.grants().kill_user(user.id)
-    assert system.signins().is_new(user.id, "other"), "signing out makes nobody new"
+    assert new(user.id, "other", "10.0.0.9"), "signing out makes nobody new"

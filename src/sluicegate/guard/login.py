@@ -218,7 +218,7 @@ class Login:
     def _arrive(self, user: Account, peer: Peer, key: str) -> None:
         """Write down that somebody is here; a device that is new is told to them (SEC-A18)."""
         with self._system.transaction():
-            if self._system.signins().is_new(user.id, key):
+            if self._system.signins().is_new(user.id, key, peer.address):
                 self._notices.tell(user, "device", peer)
             self._system.accounts().touch_sign_in(user.id)
 

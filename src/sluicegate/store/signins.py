@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import exists, func, or_, select
 
 from sluicegate.base.errors import Missing
 from sluicegate.store.tables import grants as g
@@ -56,10 +56,13 @@ class SignIns:
         """End all sign-ins of a user but one; return how many."""
         return sum(self._system.grants().kill(each.id) for each in self.of(user) if each.id != kept)
 
-    def is_new(self, user: str, thumbprint: str) -> bool:
-        """Tell whether a client's key has never signed in as this user, while another one has."""
-        any_ = exists().where(g.c.user_id == user)
-        asked = select(any_, any_.where(g.c.thumbprint == thumbprint))
+    def is_new(self, user: str, thumbprint: str, address: str) -> bool:
+        """Tell whether neither this client's key nor this address has been seen at this user, while others have.
+
+        A browser makes a key for each sign-in, and a laptop travels: what one of the two vouches for is no news.
+        """
+        mine = exists().where(g.c.user_id == user)
+        seen = mine.where(or_(g.c.thumbprint == thumbprint, g.c.address == address))
         with self._system.reading() as connection:
-            seen, this = connection.execute(asked).one()
-        return bool(seen) and not this
+            any_, this = connection.execute(select(mine, seen)).one()
+        return bool(any_) and not this
