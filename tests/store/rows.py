@@ -34,6 +34,7 @@ def fill(scope: Scope, system: System) -> tuple[str, str]:
     scope.api_keys().create(  # its id is the user's: one less to be handed about
         user.id, user.id, "a-key", os.urandom(8), scopes=frozenset({Permission.SELF}), addresses=(), expires=2e9
     )
+    scope.support().grant(user.id, None, "", frozenset({Permission.DATA_READ}), "a reason", expires=2e9)  # the same
     run = scope.runs().add(a_run())
     scope.runs().event(run.id, "log", {})
     scope.runs().receipt(run.id, "1", {})
@@ -43,6 +44,9 @@ def fill(scope: Scope, system: System) -> tuple[str, str]:
     system.grants().open(user.id, scope.tenant, os.urandom(8), "key", expires=2e9, absolute=2e9)
     system.factors().add(user.id, scope.tenant, "app", b"sealed")
     system.factors().put_codes(user.id, scope.tenant, [os.urandom(8)])
+    system.links().add(user, "reset", os.urandom(8), user.email, 2e9)
+    system.outbox().add(new_id(), b"sealed", "reset", user.email, 2e9, scope.tenant, user.id)
+    system.notices().add(user.id, scope.tenant, "device", {})
     system.marks().raise_user(user.id)
     system.blobs().put("k", b"v")
     system.workers().beat("e")

@@ -25,7 +25,7 @@ from sluicegate.operations import of
 
 _ARGUMENTS = {
     "tenant.create": ("name",), "user.create": ("email",), "secret.set": ("name",), "service.create": ("name",),
-    "key.create": ("name",),
+    "key.create": ("name",), "user.invite": ("email",), "profile.email": ("email",), "password.forgot": ("email",),
 }  # fmt: skip
 
 
@@ -33,7 +33,8 @@ def command(noun: str) -> click.Group:
     """Return the group of commands for one noun."""
     group = click.Group(noun, no_args_is_help=True)
     for each in of(noun):
-        group.add_command(_command(each))
+        if each.name != "invitation.accept":  # 'sluice accept' signs in, too
+            group.add_command(_command(each))
     return group
 
 
@@ -52,7 +53,7 @@ def _command(operation: Operation) -> click.Command:
                 )
             )
             continue
-        if field.annotation is bool:
+        if field.annotation is bool or get_args(field.annotation) == (bool, type(None)):
             words = name.replace("_", "-")
             parameters.append(click.Option([f"--{words}/--no-{words}", name], default=None, help=field.description))
             continue
@@ -61,8 +62,6 @@ def _command(operation: Operation) -> click.Command:
             kind = click.Choice([each.value for each in field.annotation])
         elif int in (field.annotation, *get_args(field.annotation)):
             kind = int
-        elif field.annotation is bool:
-            kind = bool
         many = get_origin(field.annotation) is tuple
         if many and get_args(field.annotation)[0] is Permission:
             kind = click.Choice([each.value for each in Permission])
@@ -73,13 +72,20 @@ def _command(operation: Operation) -> click.Command:
     def run(*, as_json: bool, **given: Any) -> None:
         for name in secrets:
             given[name] = read_secret(name, given.pop(f"{name}_file"))
+            if name == "token":
+                given[name] = token_of(given[name])
         server = Server()
-        found = server.call(operation, given)
+        found = server.call(operation, {name: value for name, value in given.items() if value != ()})
         show.answer(found if as_json else name_people(server, found), as_json=as_json)
 
     made = click.Command(operation.name.partition(".")[2], params=parameters, callback=run, help=operation.summary)
     decorated: click.Command = json_option(made)
     return decorated
+
+
+def token_of(text: str) -> str:
+    """Return what a one-time link carries; whoever has the link may give all of it."""
+    return text.strip().rpartition("/")[2]
 
 
 def read_secret(name: str, file: str | None, ask: Callable[..., str] = click.prompt) -> str:
