@@ -9,8 +9,6 @@ from sluicegate.base.principal import Credentials, Peer, Role
 from sluicegate.base.secret import Secret
 from sluicegate.base.settings import Passwords, Settings, Tokens
 from sluicegate.crypto.dpop import ProofKey
-from sluicegate.crypto.keys import load_key_file
-from sluicegate.guard.keyring import Keyring
 from sluicegate.guard.limits import Limits, Rates
 from sluicegate.guard.login import Login
 from sluicegate.guard.tokens import Tokens as TokenMint
@@ -47,7 +45,7 @@ def hand():
 def make(place, hand, **settings):
     """Make a sign-in desk with a clock of its own on the same store."""
     given = Settings(home=place.home, **{"passwords": Passwords(memory=19456, rounds=2), **settings})
-    root = Keyring(load_key_file(place.home / "root.key"), place.app.services.system).main
+    root = place.main_key()
     services = place.app.services
     tokens = TokenMint(root, given.tokens.access, services.system, services.revocation, hand)
     audit, limits = services.audit, Limits(Rates())

@@ -6,9 +6,8 @@ import pytest
 
 from sluicegate.base.errors import Conflict, Corrupt, Unauthenticated
 from sluicegate.base.principal import Principal, Role
-from sluicegate.crypto.keys import Key, load_key_file
+from sluicegate.crypto.keys import Key
 from sluicegate.crypto.token import LEEWAY
-from sluicegate.guard.keyring import Keyring
 from sluicegate.guard.tokens import ACCESS, KEYS_MAX, LEAD, PENDING, Tokens
 
 TTL = 300
@@ -35,7 +34,7 @@ def hand():
 def make(place, hand, root=None):
     services = place.app.services
     return Tokens(
-        root or Keyring(load_key_file(place.home / "root.key"), place.app.services.system).main,
+        root or place.main_key(),
         TTL,
         services.system,
         services.revocation,
