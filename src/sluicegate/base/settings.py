@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 from pydantic import Field, ValidationError
 
@@ -20,7 +20,6 @@ _VARIABLES = "SLUICE_"
 _NOT_SETTINGS = frozenset({"SLUICE_HOME", "SLUICE_PASSWORD", "SLUICE_DEBUG", "SLUICE_URL", "SLUICE_TENANT",
                            "SLUICE_API_KEY", "SLUICE_API_KEY_FILE", "SLUICE_CA"})  # fmt: skip
 _SECRETS = "SLUICE_SECRET_"
-_LISTS = frozenset({"names", "addresses", "proxies"})
 
 
 class Grant(Model):
@@ -261,7 +260,9 @@ def _place(found: dict[str, Any], name: str, text: str) -> None:
         if key in fields:
             inner = found.setdefault(table, {})
             if isinstance(inner, dict):  # else the file is wrong, and its model says so
-                inner[key] = [each.strip() for each in text.split(",")] if key in _LISTS else text
+                inner[key] = (
+                    [each.strip() for each in text.split(",")] if get_origin(fields[key].annotation) is tuple else text
+                )
             return
         held = key.removesuffix("_file")
         if held in fields and fields[held].annotation is SecretUrl:
