@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -23,7 +23,6 @@ _NOT_SETTINGS = frozenset({"SLUICE_HOME", "SLUICE_PASSWORD", "SLUICE_DEBUG", "SL
 _SECRETS = "SLUICE_SECRET_"
 _HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 _HTTPS = 443
-_LISTS = frozenset({"names", "addresses", "proxies"})
 
 
 class Grant(Model):
@@ -329,7 +328,9 @@ def _place(found: dict[str, Any], name: str, text: str) -> None:
         if key in fields:
             inner = found.setdefault(table, {})
             if isinstance(inner, dict):  # else the file is wrong, and its model says so
-                inner[key] = [each.strip() for each in text.split(",")] if key in _LISTS else text
+                inner[key] = (
+                    [each.strip() for each in text.split(",")] if get_origin(fields[key].annotation) is tuple else text
+                )
             return
         held = key.removesuffix("_file")
         if held in fields and fields[held].annotation in (SecretUrl, SecretText):
