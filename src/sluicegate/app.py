@@ -23,11 +23,14 @@ from sluicegate.guard.factors import Factors
 from sluicegate.guard.gate import Gate
 from sluicegate.guard.limits import Limits, Rates
 from sluicegate.guard.login import Login
+from sluicegate.guard.oidc import Oidc
 from sluicegate.guard.quotas import Quotas, Shares
 from sluicegate.guard.revocation import Revocation
 from sluicegate.guard.rules import Rules
+from sluicegate.guard.sso import Sso
 from sluicegate.guard.tokens import Tokens
 from sluicegate.guard.vault import Vault
+from sluicegate.kit.net import Egress, Grant, Net
 from sluicegate.operations import OPERATIONS
 
 if TYPE_CHECKING:
@@ -103,8 +106,14 @@ def build(settings: Settings) -> App:
     vault = Vault(root, audit)
     events = Events()
     worker = Worker(settings, system, vault, audit, events)
-    services = Services(settings, system, login, tokens, revocation, factors, keys_, rules, vault, audit, worker)
+    sso = Sso(root, system, audit, limits, login, factors, vault, Oidc(_net(settings)))
+    services = Services(settings, system, login, tokens, revocation, factors, keys_, rules, vault, audit, worker, sso)
     return App(settings, services, Gate(services, limits, _quotas(settings)), worker, events)
+
+
+def _net(settings: Settings) -> Net:
+    """Return the way out of the server itself, under the same policy as connections."""
+    return Net(Egress(allow=tuple(Grant(**each.model_dump()) for each in settings.egress)))
 
 
 def _quotas(settings: Settings) -> Quotas:

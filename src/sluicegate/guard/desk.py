@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sluicegate.guard.login import Login
     from sluicegate.guard.revocation import Revocation
     from sluicegate.guard.rules import Rules
+    from sluicegate.guard.sso import Sso
     from sluicegate.guard.tokens import Tokens
     from sluicegate.guard.vault import Vault
     from sluicegate.store.scope import Scope, System
@@ -57,6 +58,7 @@ class Services:
     vault: Vault
     audit: Audit
     engine: Engine
+    sso: Sso
 
     def scope(self, tenant: str, who: Principal) -> Scope:
         """Open a tenant for somebody."""
@@ -75,6 +77,13 @@ class Desk:
     inside: Scope | None
     key: str = ""
     """Thumbprint of the client's key, when a public operation came with a proof of it."""
+    url: str = ""
+    """The address that was asked."""
+
+    @property
+    def origin(self) -> str:
+        """How this server was called: ``https://`` and a host that it answers to (``web/headers.py``)."""
+        return "/".join(self.url.split("/", 3)[:3])
 
     @property
     def who(self) -> Principal:

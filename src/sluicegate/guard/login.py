@@ -42,6 +42,8 @@ _STANDINGS = tuple(_PURPOSES)
 FRESH: Final = 300.0
 """Seconds for which a proof of who somebody is counts for what is dangerous (SEC-A12)."""
 _BOTH = "password factor"
+SSO: Final = "sso"
+"""How somebody came in whom a provider of single sign-on has shown to be there (``guard/sso.py``)."""
 _WRONG = "Wrong tenant, email or password."
 
 
@@ -161,7 +163,8 @@ class Login:
         user, place = self._find(email, tenant)
         device, address = self._system.grants().known(user.id if user else "", key, peer.address)
         attempt = self._tries.begin(email, tenant or "", peer.address, key, Known(device, address))
-        if user is None or user.kind != "person" or user.state != "active" or self._suspended(user.tenant):
+        barred = self._wants_sso(place or (user.tenant if user else None)) and (user is None or user.tenant is not None)
+        if user is None or not user.password or user.state != "active" or self._suspended(user.tenant) or barred:
             self._passwords.burn(given)
             fits = False
         else:
@@ -199,21 +202,50 @@ class Login:
         self._system.accounts().touch_sign_in(who.id)
         if who.token:  # what was given for the password is good for one sign-in
             self._system.marks().revoke(who.token, self._now() + self._settings.tokens.access + 1)
-        standing = self._standing(user, who.tenant, _BOTH)
-        return self._begin(replace(who, token=""), peer, epoch, standing, factors=_BOTH)
+        proved = f"{SSO} factor" if who.grant == SSO else _BOTH
+        standing = self._standing(user, who.tenant, proved)
+        return self._begin(replace(who, token=""), peer, epoch, standing, factors=proved)
+
+    def admit(self, user: Account, peer: Peer, key: str, *, factor: bool) -> Grant:
+        """Let in somebody whom a provider of single sign-on has shown to be there; ``factor``: by a second one, too."""
+        epoch = self._revocation.newest()
+        user = self._system.accounts().account(user.id)
+        if user.tenant is None or user.state != "active" or self._suspended(user.tenant):
+            raise Unauthenticated
+        who = Principal(user.id, user.tenant, Role(user.role), key=key)
+        self._rules.require("sso.finish", who, peer)
+        if self._factors.of(user.id) and not factor:
+            self._audit.event("sso.finish", who, peer, "factor", {"email": user.email})
+            access, expires = self._tokens.mint(FACTOR, replace(who, grant=SSO), epoch)
+            return Grant(access, int(expires - self._now()), Secret(""), "factor")
+        self._system.accounts().touch_sign_in(user.id)
+        self._audit.event("sso.finish", who, peer, "ok", {"email": user.email})
+        proved = f"{SSO} factor" if factor else SSO
+        return self._begin(who, peer, epoch, self._standing(user, user.tenant, proved), factors=proved)
+
+    def _wants_sso(self, tenant: str | None) -> bool:
+        return tenant is not None and self._rules.policy(tenant).sso_required
 
     def _standing(self, user: Account, tenant: str | None, proved: str) -> Standing:
         """Return how far somebody has come who has proved who they are by ``proved``."""
-        if user.must_change:
+        if user.must_change and not proved.startswith(SSO):
             return "password"
         wanted = tenant is not None and policy_of(self._system.tenants().get(tenant)).factor_required
-        if wanted and proved == "password":
+        if wanted and proved in ("password", SSO):
             return "enrol"
         return "signed in"
 
     def has_factor(self, who: Principal) -> None:
         """Count a factor that somebody has just set up as proved in this sign-in."""
-        self._system.grants().prove(who.grant, _BOTH)
+        self._prove(who, factor=True)
+
+    def _prove(self, who: Principal, *, factor: bool) -> None:
+        """Write down that somebody has proved who they are now. What they came in by stays what it was."""
+        grants = self._system.grants()
+        by = grants.factors(who.grant)
+        if factor:
+            by = f"{by.partition(' ')[0] or 'password'} factor"
+        grants.prove(who.grant, by if by.startswith(SSO) or factor else "password")
 
     def require_fresh(self, who: Principal) -> None:
         """Raise ``StepUp`` when a person has not proved who they are for a while."""
@@ -237,12 +269,18 @@ class Login:
             if code is None:
                 raise Invalid("is required: you have a second factor", where="code")
             self._factors.check(who.id, who.tenant, code)
-        self._system.grants().prove(who.grant, _BOTH if owes else "password")
+        self._prove(who, factor=owes)
+
+    def proved_by_sso(self, who: Principal, *, factor: bool) -> None:
+        """Write down that a provider of single sign-on has asked somebody anew (step-up)."""
+        self._prove(who, factor=factor)
 
     def _person(self, who: Principal) -> Account:
         user = self._system.accounts().account(who.id)
-        if user.kind != "person":
-            raise Denied("A service user has no password.")
+        if not user.password:  # a service user, or somebody who has come by single sign-on alone
+            raise Denied("You have no password here.")
+        if user.tenant is not None and self._wants_sso(user.tenant):
+            raise Denied("Your tenant wants single sign-on, and takes no password.")
         return user
 
     def _find(self, email: str, tenant: str | None) -> tuple[Account | None, str | None]:
@@ -308,6 +346,8 @@ class Login:
             raise Unauthenticated("Sign in again.")
         user = self._system.accounts().account(grant.user)
         if user.state != "active" or self._suspended(user.tenant):
+            raise Unauthenticated("Sign in again.")
+        if self._wants_sso(user.tenant) and not grant.factors.startswith(SSO):
             raise Unauthenticated("Sign in again.")
         who = Principal(user.id, grant.tenant, user.role, grant=grant.family, key=key)
         self._rules.require("session.refresh", who, peer)

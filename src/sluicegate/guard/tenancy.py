@@ -25,6 +25,8 @@ class Policy(Model):
     """Networks from which the tenant's people and keys may come; from anywhere when empty."""
     key_days: int | None = Field(default=None, ge=1, le=3650)
     """Days that an API key lives at the most; the installation's limit when left out."""
+    sso_required: bool = False
+    """The tenant's people come by single sign-on and by no password. It holds neither API keys nor SuperAdmins."""
     key_proof: bool = False
     """Whether an API key is exchanged only together with a DPoP proof (RFC 9449)."""
 

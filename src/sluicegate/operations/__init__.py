@@ -1,6 +1,18 @@
 """The use cases, as one table. HTTP routes, OpenAPI, the command line and the security matrix are projections of it."""
 
-from sluicegate.operations import definitions, explore, factors, keys, people, runs, secrets, session, system, tenancy
+from sluicegate.operations import (
+    definitions,
+    explore,
+    factors,
+    keys,
+    people,
+    runs,
+    secrets,
+    session,
+    sso,
+    system,
+    tenancy,
+)
 
 OPERATIONS = (
     *session.OPERATIONS,
@@ -8,6 +20,7 @@ OPERATIONS = (
     *factors.OPERATIONS,
     *people.OPERATIONS,
     *tenancy.OPERATIONS,
+    *sso.OPERATIONS,
     *definitions.OPERATIONS,
     *explore.OPERATIONS,
     *runs.OPERATIONS,
