@@ -12,7 +12,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -215,9 +215,10 @@ class Sso:
             return self._login.admit(user, peer, key, factor=found.factor)
         except (Refused, Unauthenticated, Failed, Conflict) as fault:
             self._refuse("sso.finish", None, peer, tenant, fault)
+            raise Unauthenticated(_FAILED, hint=_HINT) from None
 
     def confirm(self, who: Principal, state: Secret, back: Back, at: str, peer: Peer) -> None:
-        """Take what somebody who is signed in has brought back as a fresh proof. Raises as ``finish``."""
+        """Take what somebody who is signed in has brought back as a fresh proof. Raises ``Invalid``, or ``Throttled``."""
         try:
             with self._turn(at):
                 request = self._take(state, who.key, who.grant)
@@ -231,14 +232,14 @@ class Sso:
                 raise Refused("no second factor was shown")
         except (Refused, Unauthenticated, Failed) as fault:
             self._refuse("sso.confirm", who, peer, who.tenant, fault)
+            raise Invalid("Single sign-on did not show that it is you.", hint=_HINT) from None
         self._login.proved_by_sso(who, factor=shown)
 
     def _refuse(
         self, action: str, who: Principal | None, peer: Peer, tenant: str | None, fault: SluiceError
-    ) -> NoReturn:
+    ) -> None:
         self._limits.failed(peer)
         self._audit.event(action, who, peer, "denied", {"reason": fault.message}, tenant=tenant)
-        raise Unauthenticated(_FAILED, hint=_HINT) from None
 
     def _take(self, state: Secret, key: str, family: str = "") -> Request:
         found = self._system.sso().take(opaque.digest(self._states, state), key, family)
