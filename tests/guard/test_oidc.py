@@ -335,7 +335,7 @@ def test_a_slow_provider_has_an_end_and_is_left_alone_for_a_while(home, monkeypa
 @pytest.mark.security
 @pytest.mark.req("SEC-E01")
 def test_a_provider_whose_certificate_does_not_hold_is_not_believed(home):
-    home.call("sso.set", {"issuer": home.idp.issuer, "client_id": CLIENT, "roles": {}}, home.token(Role.ADMINISTRATOR))
+    home.call("sso.set", {"issuer": home.idp.issuer, "client_id": CLIENT}, home.token(Role.ADMINISTRATOR))
     with pytest.raises(Missing):
         begin(home)
     with provider() as other:

@@ -7,8 +7,8 @@ import pytest
 from sluicegate.base.errors import Denied, Invalid
 from sluicegate.base.principal import Role
 from sluicegate.base.settings import Grant
-from tests.fixtures.idp import ask, provider
 from tests.fixtures.identity import real_provider
+from tests.fixtures.idp import ask, provider
 from tests.fixtures.server import Place
 
 
@@ -109,7 +109,7 @@ def test_only_administrators_set_it_up(home, idp):
 def test_what_does_not_fit_is_refused_whole(home, idp):
     token = home.token(Role.ADMINISTRATOR)
     for more in ({"issuer": "http://id.example"}, {"domains": ["*"]}, {"trust_email": True}, {"secret": "a\0b"}, {"scopes": ["a b"]},
-                 {"roles": {"": "viewer"}}, {"no_such": 1}, {"client_id": ""}):  # fmt: skip
+                 {"roles": [{"group": "", "role": "viewer"}]}, {"no_such": 1}, {"client_id": ""}):  # fmt: skip
         with pytest.raises(Invalid):
             home.call("sso.set", ask(idp, **more), token)
     assert home.app.services.system.sso().provider(home.tenants["north"]) is None

@@ -23,6 +23,8 @@ UNAUDITED_CHANGES = {
     "session.bootstrap": "the same",
     "session.key": "writes its own record, ok or denied, once it is known whose key it is",
     "key.leaked": "writes its own record where the key belongs, when it ends one",
+    "sso.begin": "only says where to go; that a provider does not answer is on record",
+    "sso.finish": "writes its own record, ok or denied and why, once it is known whose answer it is",
     "session.refresh": "reuse is on record; a plain refresh is in the access log",
 }
 FIELDS = {"at", "action", "result", "who", "role", "via", "address", "client", "request", "about", "seq"}

@@ -114,7 +114,7 @@ def test_no_answer_has_a_field_for_a_secret():
                 ("user.create", "password"),
                 *(
                     (op, key)
-                    for op in ("session.login", "session.bootstrap", "session.refresh", "session.factor")
+                    for op in ("session.login", "session.bootstrap", "session.refresh", "session.factor", "sso.finish")
                     for key in ("refresh",)
                 ),
             }
@@ -134,7 +134,8 @@ def test_secrets_are_taken_as_a_type_that_hides_them():
     wanted = {("session.login", "password"), ("session.bootstrap", "password"), ("session.bootstrap", "code"), ("session.refresh", "refresh"),
               ("session.logout", "refresh"), ("session.password", "old"), ("session.password", "new"), ("secret.set", "value"),
               ("session.key", "key"), ("key.leaked", "key"),
-              ("session.factor", "code"), ("session.prove", "password"), ("session.prove", "code"), ("factor.confirm", "code")}  # fmt: skip
+              ("session.factor", "code"), ("session.prove", "password"), ("session.prove", "code"), ("factor.confirm", "code"),
+              ("sso.set", "secret"), ("sso.prove", "code"), *((f"sso.{verb}", name) for verb in ("finish", "confirm") for name in ("code", "state"))}  # fmt: skip
     found = {
         (each.name, name)
         for each in OPERATIONS

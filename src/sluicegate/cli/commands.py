@@ -16,6 +16,7 @@ _PLACES = {
     "preview": "flows", "run": "runs", "runs": "runs", "logs": "runs", "cancel": "runs", "rejects": "runs",
     "tenant": "table", "user": "table", "secret": "table", "flow": "table", "connection": "table", "recipient": "table",
     "factor": "table", "policy": "table", "audit": "table", "system": "table", "key": "table", "service": "table",
+    "sso": "table",
 }  # fmt: skip
 
 _HELP = {
@@ -54,6 +55,7 @@ _HELP = {
     "recipient": "List, get and delete recipients.",
     "factor": "Set up and remove second factors.",
     "policy": "Show and set what your tenant asks of its people.",
+    "sso": "Set up, test and remove single sign-on.",
     "audit": "Read the audit trail.",
     "system": "Health and version of a server; its signing key.",
     "version": "Print the version.",

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, Field, StrictBool, StringConstraints, ValidationError, model_validator
 
-from sluicegate.base.errors import Corrupt
+from sluicegate.base.errors import Corrupt, Invalid
 from sluicegate.base.flaws import Misfit
 from sluicegate.base.model import DisplayName, Model
 from sluicegate.base.principal import Role
+from sluicegate.crypto import tls
 from sluicegate.guard.policy import RANK
 
 if TYPE_CHECKING:
@@ -52,6 +53,14 @@ def _domain(text: str) -> str:
     return folded
 
 
+def _certificate(text: str) -> str:
+    try:
+        tls.fingerprint(text.encode())
+    except Invalid:
+        raise Misfit("must be a certificate in PEM") from None
+    return text
+
+
 def _below(role: Role) -> Role:
     if RANK[role] > RANK[Role.ADMINISTRATOR]:
         raise Misfit("nobody becomes a SuperAdmin by single sign-on")
@@ -66,16 +75,23 @@ Scope = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r
 Group = Annotated[DisplayName, StringConstraints(max_length=254)]
 
 
+class GroupRole(Model):
+    """What a group gives."""
+
+    group: Group
+    """A group, as the provider spells it."""
+    role: Given
+    """The role of who is in it."""
+
+
 class Provider(Model):
     """A provider of single sign-on (OpenID Connect)."""
-
-    model_config = ConfigDict(frozen=True)
 
     issuer: Issuer
     """The provider's issuer, as its discovery document spells it: https://id.example.org/realms/acme"""
     client_id: Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x20-\x7e]+$")]
     """The id under which this installation is registered there."""
-    ca: Annotated[str, StringConstraints(max_length=64 * 1024)] | None = None
+    ca: Annotated[str, StringConstraints(max_length=64 * 1024), AfterValidator(_certificate)] | None = None
     """The CA (PEM) that its certificate is from, when that is a private one."""
     scopes: tuple[Scope, ...] = Field(default=("openid", "email", "profile"), max_length=20)
     """What to ask for; ``openid`` always is."""
@@ -85,15 +101,15 @@ class Provider(Model):
     """The claim that holds the full name."""
     groups_claim: Claim = "groups"
     """The claim that holds the groups; with dots for one inside another (``realm_access.roles``)."""
-    roles: dict[Group, Given] = Field(default_factory=dict, max_length=200)
+    roles: tuple[GroupRole, ...] = Field(default=(), max_length=200)
     """Which group gives which role; of several, the highest."""
     default_role: Given | None = None
     """The role of who is in none of these groups; without one they are refused."""
     domains: tuple[Domain, ...] = Field(default=(), max_length=100)
     """Mail domains that the provider speaks for; of any when empty, but then nobody is known by their address."""
-    trust_email: bool = False
+    trust_email: StrictBool = False
     """Believe addresses of these domains though the provider does not say that it has verified them."""
-    create: bool = True
+    create: StrictBool = True
     """Make a user of who comes for the first time; else only people who are here already may come."""
     factors: tuple[Claim, ...] = Field(default=(), max_length=20)
     """Values of ``amr`` or ``acr`` that count as a second factor; without one of them, ours is asked for."""
@@ -106,7 +122,7 @@ class Provider(Model):
 
     def role_of(self, groups: frozenset[str]) -> Role | None:
         """Return the role that somebody in these groups has; ``None`` when they are to be refused."""
-        given = [role for group, role in self.roles.items() if group in groups]
+        given = [each.role for each in self.roles if each.group in groups]
         return max(given, key=RANK.__getitem__) if given else self.default_role
 
     def speaks_for(self, email: str) -> bool:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from pydantic import TypeAdapter, ValidationError
 
 from sluicegate.base import clock
-from sluicegate.base.errors import Conflict, Denied, Failed, Invalid, Missing, SluiceError, Throttled, Unauthenticated
+from sluicegate.base.errors import Conflict, Failed, Invalid, Missing, SluiceError, Throttled, Unauthenticated
 from sluicegate.base.model import DisplayName, Email
 from sluicegate.base.principal import Principal, Role, Via
 from sluicegate.base.secret import Secret
@@ -162,14 +162,14 @@ class Sso:
     def begin_again(self, who: Principal, code: Secret | None, peer: Peer, origin: str) -> str:
         """Return where to send the browser of somebody who must prove once more that it is them (step-up).
 
-        Raises ``Missing``, ``Denied`` for who is not known by the provider, ``Invalid`` for a missing or wrong code.
+        Raises ``Missing``, ``Invalid`` for who is not known by the provider and for a missing or wrong code.
         """
         stored = self._system.sso().provider(who.tenant or "")
         if stored is None or who.tenant is None:
             raise Missing(_NONE)
         provider = read(stored)
         if not self._system.sso().has_identity(who.tenant, who.id, provider.issuer):
-            raise Denied("You have not come by single sign-on.", hint="Prove it by your password.")
+            raise Invalid("the provider does not know you", hint="Prove it by your password.")
         owes = bool(self._factors.of(who.id))
         if owes and code is None and not provider.factors:
             raise Invalid("is required: you have a second factor", where="code")
@@ -218,7 +218,7 @@ class Sso:
             raise Unauthenticated(_FAILED, hint=_HINT) from None
 
     def confirm(self, who: Principal, state: Secret, back: Back, at: str, peer: Peer) -> None:
-        """Take what somebody who is signed in has brought back as a fresh proof. Raises ``Invalid``, or ``Throttled``."""
+        """Take what somebody who is signed in has brought back as a fresh proof. Raises ``Invalid``, ``Throttled``."""
         try:
             with self._turn(at):
                 request = self._take(state, who.key, who.grant)
@@ -231,13 +231,11 @@ class Sso:
             if self._factors.of(who.id) and not shown:
                 raise Refused("no second factor was shown")
         except (Refused, Unauthenticated, Failed) as fault:
-            self._refuse("sso.confirm", who, peer, who.tenant, fault)
+            self._refuse("sso.answer", who, peer, who.tenant, fault)
             raise Invalid("Single sign-on did not show that it is you.", hint=_HINT) from None
         self._login.proved_by_sso(who, factor=shown)
 
-    def _refuse(
-        self, action: str, who: Principal | None, peer: Peer, tenant: str | None, fault: SluiceError
-    ) -> None:
+    def _refuse(self, action: str, who: Principal | None, peer: Peer, tenant: str | None, fault: SluiceError) -> None:
         self._limits.failed(peer)
         self._audit.event(action, who, peer, "denied", {"reason": fault.message}, tenant=tenant)
 
