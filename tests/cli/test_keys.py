@@ -106,6 +106,7 @@ def test_the_rules_of_a_tenant_are_shown_and_set(place, made):
     home, *_ = made
     assert sluice(home, "policy", "set", "--key-days", "60", "--addresses", "127.0.0.0/8", "--addresses", "::1/128") == {
         "addresses": ["127.0.0.0/8", "::1/128"], "key_days": 60, "key_proof": False, "factor_required": False,
+        "sso_required": False,
     }  # fmt: skip
     assert sluice(home, "policy", "get")["key_days"] == 60
     away = sluice(home, "policy", "set", "--addresses", "192.0.2.0/24", expect=None)

@@ -16,9 +16,10 @@ from urllib.parse import quote, urlencode
 
 from sluicegate import __version__
 from sluicegate.base.errors import Conflict, StepUp, Unauthenticated, Usage, rebuild
+from sluicegate.base.home import home
 from sluicegate.base.secret import Secret
-from sluicegate.base.settings import home
 from sluicegate.guard.operation import Operation
+from sluicegate.operations import find
 
 if TYPE_CHECKING:
     from sluicegate.crypto.dpop import ProofKey
@@ -90,7 +91,7 @@ class Server:
         """Have the provider of single sign-on ask the person once more."""
         from sluicegate.cli.sso import go
 
-        self.call(operation("sso.confirm"), go(self, operation("sso.prove"), {"code": code}))
+        self.call(find("sso.confirm"), go(self, find("sso.prove"), {"code": code}))
 
     def keep(self, tokens: Mapping[str, Any]) -> None:
         """Keep the tokens of a sign-in for the commands to come."""
@@ -229,13 +230,6 @@ def _api_key() -> Secret | None:
     return Secret(text.strip()) if text.strip() else None
 
 
-def operation(name: str) -> Operation:
-    """Return an operation of the table by name."""
-    from sluicegate.operations import OPERATIONS
-
-    return next(each for each in OPERATIONS if each.name == name)
-
-
 def call(called: str, /, **ask: Any) -> Any:
     """Call an operation of the server that we are signed in to."""
-    return Server().call(operation(called), ask)
+    return Server().call(find(called), ask)

@@ -22,7 +22,7 @@ from sluicegate.cli.commands import json_option
 from sluicegate.cli.people import name_people
 from sluicegate.cli.remote import Server
 from sluicegate.guard.operation import Operation
-from sluicegate.operations import OPERATIONS
+from sluicegate.operations import of
 
 _ARGUMENTS = {
     "tenant.create": ("name",), "user.create": ("email",), "secret.set": ("name",), "service.create": ("name",),
@@ -37,8 +37,8 @@ _ELSEWHERE = frozenset({"sso.begin", "sso.finish", "sso.prove", "sso.confirm"})
 def command(noun: str) -> click.Group:
     """Return the group of commands for one noun."""
     group = click.Group(noun, no_args_is_help=True)
-    for each in OPERATIONS:
-        if each.name.startswith(f"{noun}.") and each.name not in _ELSEWHERE:
+    for each in of(noun):
+        if each.name not in _ELSEWHERE:
             group.add_command(_command(each))
     return group
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sluicegate.guard.rules import Rules
     from sluicegate.guard.tokens import Tokens
     from sluicegate.store.people import Account
-    from sluicegate.store.scope import System
+    from sluicegate.store.scope import System, Tenant, Tenants
 
 BOOTSTRAP = "bootstrap"
 _PURPOSES: Mapping[Standing, Purpose] = {
@@ -44,6 +44,7 @@ FRESH: Final = 300.0
 _BOTH = "password factor"
 SSO: Final = "sso"
 """How somebody came in whom a provider of single sign-on has shown to be there (``guard/sso.py``)."""
+_NO_NAME: Final = "-"  # no tenant can be called so
 _WRONG = "Wrong tenant, email or password."
 
 
@@ -160,15 +161,14 @@ class Login:
         ``key`` is the thumbprint of the client's key: all that is given out is bound to it.
         """
         epoch = self._revocation.newest()
-        user, place = self._find(email, tenant)
+        user, place, may = self._look(email, tenant)
         device, address = self._system.grants().known(user.id if user else "", key, peer.address)
         attempt = self._tries.begin(email, tenant or "", peer.address, key, Known(device, address))
-        barred = self._wants_sso(place or (user.tenant if user else None)) and (user is None or user.tenant is not None)
-        if user is None or not user.password or user.state != "active" or self._suspended(user.tenant) or barred:
-            self._passwords.burn(given)
-            fits = False
-        else:
+        fits = False
+        if user is not None and may:
             fits = self._passwords.verify(user.password, given)
+        else:
+            self._passwords.burn(given)
         if user is None or not fits:
             self._limits.failed(peer)
             told = {"email": email[:254]}
@@ -223,9 +223,6 @@ class Login:
         proved = f"{SSO} factor" if factor else SSO
         return self._begin(who, peer, epoch, self._standing(user, user.tenant, proved), factors=proved)
 
-    def _wants_sso(self, tenant: str | None) -> bool:
-        return tenant is not None and self._rules.policy(tenant).sso_required
-
     def _standing(self, user: Account, tenant: str | None, proved: str) -> Standing:
         """Return how far somebody has come who has proved who they are by ``proved``."""
         if user.must_change and not proved.startswith(SSO):
@@ -235,11 +232,7 @@ class Login:
             return "enrol"
         return "signed in"
 
-    def has_factor(self, who: Principal) -> None:
-        """Count a factor that somebody has just set up as proved in this sign-in."""
-        self._prove(who, factor=True)
-
-    def _prove(self, who: Principal, *, factor: bool) -> None:
+    def proved(self, who: Principal, *, factor: bool) -> None:
         """Write down that somebody has proved who they are now. What they came in by stays what it was."""
         grants = self._system.grants()
         by = grants.factors(who.grant)
@@ -269,35 +262,40 @@ class Login:
             if code is None:
                 raise Invalid("is required: you have a second factor", where="code")
             self._factors.check(who.id, who.tenant, code)
-        self._prove(who, factor=owes)
-
-    def proved_by_sso(self, who: Principal, *, factor: bool) -> None:
-        """Write down that a provider of single sign-on has asked somebody anew (step-up)."""
-        self._prove(who, factor=factor)
+        self.proved(who, factor=owes)
 
     def _person(self, who: Principal) -> Account:
         user = self._system.accounts().account(who.id)
         if not user.password:  # a service user, or somebody who has come by single sign-on alone
             raise Denied("You have no password here.")
-        if user.tenant is not None and self._wants_sso(user.tenant):
+        if user.tenant is not None and self._rules.policy(user.tenant).sso_required:
             raise Denied("Your tenant wants single sign-on, and takes no password.")
         return user
 
-    def _find(self, email: str, tenant: str | None) -> tuple[Account | None, str | None]:
-        """Return whose address this is, and the id of the tenant named.
+    def _look(self, email: str, tenant: str | None) -> tuple[Account | None, str | None, bool]:
+        """Return whose address this is, the id of the tenant named, and whether that person may come in at all.
 
-        It is somebody's in that tenant, or a SuperAdmin's; without a tenant, the only one's.
+        It is somebody's in that tenant, or a SuperAdmin's; without a tenant, the only one's. The store is asked the
+        same questions whatever there is to find: that there were fewer could be heard (SEC-A07, ``make timing``).
         """
         found = self._system.accounts().find(email)
+        place = self._tenant(lambda tenants: tenants.named(tenant or _NO_NAME))
         if tenant is None:
-            return (found[0] if len(found) == 1 or (found and found[0].tenant is None) else None), None
+            user = found[0] if len(found) == 1 or (found and found[0].tenant is None) else None
+        else:
+            here = [each for each in found if place is not None and each.tenant == place.id]
+            above = [each for each in found if place is not None and each.tenant is None]
+            user = next(iter(here + above), None)
+        home = self._tenant(lambda tenants: tenants.get(user.tenant or "" if user is not None else ""))
+        shut = user is not None and user.tenant is not None and (home is None or _bars_passwords(home))
+        may = user is not None and user.password != "" and user.state == "active" and not shut
+        return user, place.id if place is not None else None, may
+
+    def _tenant(self, ask: Callable[[Tenants], Tenant]) -> Tenant | None:
         try:
-            id_ = self._system.tenants().named(tenant).id
+            return ask(self._system.tenants())
         except Missing:
-            return None, None
-        here = [each for each in found if each.tenant == id_]
-        above = [each for each in found if each.tenant is None]
-        return next(iter(here + above), None), id_
+            return None
 
     def change_password(self, who: Principal, old: Secret, new: Secret) -> None:
         """Replace one's own password and end all other sign-ins."""
@@ -347,7 +345,7 @@ class Login:
         user = self._system.accounts().account(grant.user)
         if user.state != "active" or self._suspended(user.tenant):
             raise Unauthenticated("Sign in again.")
-        if self._wants_sso(user.tenant) and not grant.factors.startswith(SSO):
+        if user.tenant and not grant.factors.startswith(SSO) and self._rules.policy(user.tenant).sso_required:
             raise Unauthenticated("Sign in again.")
         who = Principal(user.id, grant.tenant, user.role, grant=grant.family, key=key)
         self._rules.require("session.refresh", who, peer)
@@ -391,6 +389,10 @@ class Login:
     def _grant(self, who: Principal, refresh: Secret, epoch: int, standing: Standing) -> Grant:
         access, expires = self._tokens.mint(_PURPOSES[standing], who, epoch)
         return Grant(access, int(expires - self._now()), refresh, standing)
+
+
+def _bars_passwords(tenant: Tenant) -> bool:
+    return tenant.state != "active" or policy_of(tenant).sso_required
 
 
 __all__ = ["Grant", "Login"]

@@ -233,7 +233,7 @@ class Sso:
         except (Refused, Unauthenticated, Failed) as fault:
             self._refuse("sso.answer", who, peer, who.tenant, fault)
             raise Invalid("Single sign-on did not show that it is you.", hint=_HINT) from None
-        self._login.proved_by_sso(who, factor=shown)
+        self._login.proved(who, factor=shown)
 
     def _refuse(self, action: str, who: Principal | None, peer: Peer, tenant: str | None, fault: SluiceError) -> None:
         self._limits.failed(peer)
