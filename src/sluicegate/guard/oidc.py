@@ -141,7 +141,7 @@ class Oidc:
                 done.append(_good("discovery", f"{provider.issuer} answers and names itself rightly."))
                 done += _look(found)
                 keys = self._fetch_keys(client, provider, found)
-                told = f"It shows {len(keys)} keys by which it can sign what is taken."
+                told = f"Keys that it shows for signatures that are taken: {len(keys)}."
                 done.append(_good("keys", told) if len(keys) else _bad("keys", told))
                 done.append(self._knock(client, provider, found, secret, redirect))
             except SluiceError as fault:

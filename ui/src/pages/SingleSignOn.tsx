@@ -91,7 +91,7 @@ function SetUp({ found }: { found: Provider | null }): ReactNode {
   const given = rolesToGive(who.role).map((each) => ({ value: each, label: roleWords(each) }));
   return (
     <form
-      className="form"
+      className="form form-column"
       aria-label="Provider"
       autoComplete="off"
       onSubmit={(event) => {
@@ -209,7 +209,7 @@ function SetUp({ found }: { found: Provider | null }): ReactNode {
 function Tests(): ReactNode {
   const test = useMutation({ mutationFn: api.testProvider });
   return (
-    <section className="form" aria-label="Test">
+    <section className="form form-column" aria-label="Test">
       <div className="form-actions">
         <Button variant="default" loading={test.isPending} onClick={() => test.mutate()}>
           Test
@@ -221,7 +221,13 @@ function Tests(): ReactNode {
           <p>
             <strong>{test.data.ok ? "Nothing is wrong." : "Something is wrong."}</strong>
           </p>
-          <Facts items={test.data.items.map((each) => [`${each.ok ? "✓" : "✗"} ${each.what}`, each.told] as const)} />
+          <ul className="findings">
+            {test.data.items.map((each) => (
+              <li key={each.what}>
+                {each.ok ? "✓" : "✗"} <strong>{each.what}</strong>: {each.told}
+              </li>
+            ))}
+          </ul>
         </div>
       ) : null}
     </section>
@@ -235,7 +241,7 @@ function Required({ found }: { found: Provider }): ReactNode {
     onSuccess: () => void cache.invalidateQueries({ queryKey: KEY }),
   });
   return (
-    <section className="form" aria-label="Required">
+    <section className="form form-column" aria-label="Required">
       <Checkbox
         label="Everybody in this tenant signs in this way"
         description="Passwords open nothing then. API keys work on, and a SuperAdmin can always take this back."
