@@ -15,7 +15,7 @@ from sluicegate.base.errors import Missing, Unauthenticated
 from sluicegate.base.principal import Role
 from sluicegate.guard import oidc
 from tests.fixtures.idp import CLIENT, KEYS, b64, provider
-from tests.guard.test_sso import begin, enter, finish, home, idp, people, refused, set_up, why
+from tests.guard.sso import begin, enter, finish, home, idp, people, refused, set_up, why
 
 __all__ = ["home", "idp"]
 

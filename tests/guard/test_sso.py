@@ -4,67 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from sluicegate.base.errors import Conflict, Denied, Invalid, Missing, StepUp, Throttled, Unauthenticated
+from sluicegate.base.errors import Invalid, Missing, Throttled, Unauthenticated
 from sluicegate.base.principal import Peer, Role
-from sluicegate.base.settings import Grant
 from sluicegate.crypto.dpop import ProofKey
 from sluicegate.guard import sso as module
 from sluicegate.store.people import UserState
 from tests.fixtures.idp import ask, gives, provider
-from tests.fixtures.server import BY_NAME, PASSWORD, Place, address
+from tests.fixtures.server import BY_NAME, address
+from tests.guard.sso import begin, enter, finish, home, idp, people, refused, set_up, why
 
-
-@pytest.fixture
-def idp():
-    with provider() as held:
-        yield held
-
-
-@pytest.fixture
-def home(tmp_path, idp):
-    made = Place(tmp_path / "home", egress=(Grant(host="127.0.0.1"),)).settle()
-    made.idp = idp
-    yield made
-    made.close()
-
-
-def set_up(place, **more):
-    return place.call("sso.set", ask(place.idp, **more), place.token(Role.ADMINISTRATOR))
-
-
-def begin(place, tenant="north", key=None, **more):
-    told = place.credentials(None, "POST", key)
-    return place.app.gate.call(BY_NAME["sso.begin"], {"tenant": tenant, **more}, told, Peer(address(), "t", "r")).url
-
-
-def finish(place, back, key=None):
-    told = place.credentials(None, "POST", key)
-    return place.app.gate.call(BY_NAME["sso.finish"], back, told, Peer(address(), "t", "r"))
-
-
-def enter(place, key=None, **person):
-    place.idp.person = {**place.idp.person, **person}
-    return finish(place, place.idp.visit(begin(place, key=key)), key)
-
-
-def people(place, tenant="north"):
-    return {each.email: each for each in place.scope(tenant).people().list()}
-
-
-def why(place, action="sso.finish"):
-    """Return the reason on the newest record of a refusal."""
-    found = [each for each in place.records() if each["action"] == action and each["result"] == "denied"]
-    return found[-1]["about"]["reason"]
-
-
-def refused(place, reason, **person):
-    """Assert that a person is refused in the one way there is, for this reason, and that nothing was made."""
-    before = people(place)
-    with pytest.raises(Unauthenticated) as told:
-        enter(place, **person)
-    assert told.value.message == "Single sign-on did not let you in."
-    assert reason in why(place)
-    assert people(place) == before
+__all__ = ["home", "idp"]
 
 
 @pytest.mark.security
@@ -276,131 +225,6 @@ def test_who_has_a_second_factor_here_gives_it_after_the_provider(home):
     assert done.standing == "signed in"
     family = home.app.services.login.authenticate(home.credentials(done.access)).grant
     assert home.app.services.system.grants().factors(family) == "sso factor"
-
-
-def required(place):
-    """Have tenant north want single sign-on, as one who came by it."""
-    set_up(place, roles=gives(eng="editor", boss="administrator"))
-    boss = enter(place, sub="boss", email="boss@corp.example", groups=["boss"])
-    place.call("policy.set", {"sso_required": True}, boss.access)
-    place._tokens.clear()
-    place.idp.person.update(sub="s-1", email="ann@corp.example", groups=["eng"])
-
-
-@pytest.mark.security
-@pytest.mark.req("SEC-A13", "SEC-A07")
-def test_where_single_sign_on_is_wanted_no_password_opens_and_the_answer_is_a_strangers(home):
-    editor, service = home.people["north", Role.EDITOR], home.people["north", Role.ADMINISTRATOR]
-    before = home.sign_in(editor)
-    key = home.new_key(service, ["self:use"]).key
-    required(home)
-    problems = []
-    for email, password in ((editor.email, PASSWORD), (editor.email, "wrong"), ("nobody@north.example", PASSWORD)):
-        with pytest.raises(Unauthenticated) as told:
-            home.call("session.login", {"tenant": "north", "email": email, "password": password})
-        problems.append(told.value.problem())
-    assert problems[0] == problems[1] == problems[2]
-    with pytest.raises(Unauthenticated):
-        home.call("session.login", {"tenant": None, "email": editor.email, "password": PASSWORD})
-    with pytest.raises(Unauthenticated):
-        home.call("session.refresh", {"refresh": before["refresh"]})
-    assert home.exchange(key)
-    assert enter(home).access
-    assert home.sign_in(home.people["south", Role.EDITOR])["access"]
-
-
-@pytest.mark.security
-@pytest.mark.req("SEC-A13")
-def test_a_superadmin_has_the_way_back_when_the_provider_is_gone(home):
-    required(home)
-    root = home.token(Role.SUPERADMIN)
-    with pytest.raises(Conflict, match="nobody could come in"):
-        home.call("sso.remove", {}, root)
-    home.call("policy.set", {"sso_required": False}, root)
-    home._tokens.clear()
-    assert home.sign_in(home.people["north", Role.EDITOR])["access"]
-    tokens = enter(home)
-    home.call("sso.remove", {}, home.token(Role.SUPERADMIN))
-    with pytest.raises(Unauthenticated):
-        home.call("session.refresh", {"refresh": tokens.refresh})
-    with pytest.raises(Missing):
-        begin(home)
-
-
-@pytest.mark.security
-@pytest.mark.req("SEC-A13")
-def test_who_came_by_a_password_cannot_shut_the_password_off(home):
-    token = home.token(Role.ADMINISTRATOR)
-    with pytest.raises(Invalid, match="no single sign-on is set up"):
-        home.call("policy.set", {"sso_required": True}, token)
-    set_up(home)
-    with pytest.raises(Invalid, match="lock you out"):
-        home.call("policy.set", {"sso_required": True}, token)
-
-
-@pytest.mark.security
-@pytest.mark.req("SEC-A13")
-def test_who_has_no_password_has_no_way_in_by_one(home):
-    set_up(home)
-    tokens = enter(home)
-    for password in ("", "x", PASSWORD):
-        with pytest.raises(Unauthenticated):
-            home.call("session.login", {"tenant": "north", "email": "ann@corp.example", "password": password})
-    with pytest.raises(Denied):
-        home.call("session.password", {"old": "", "new": PASSWORD}, tokens.access)
-    with pytest.raises(Denied):
-        home.call("session.prove", {"password": ""}, tokens.access)
-
-
-def age(place, monkeypatch):
-    """Let ten minutes pass for proofs alone."""
-    login = place.app.services.login
-    real = login._now
-    monkeypatch.setattr(login, "_now", lambda: real() + 301)
-
-
-@pytest.mark.security
-@pytest.mark.req("SEC-A12", "SEC-A13")
-def test_a_fresh_proof_comes_from_the_provider_that_asks_anew(home, monkeypatch):
-    set_up(home, roles=gives(eng="administrator"))
-    token = enter(home).access
-    secret = {"name": "a", "value": "b"}
-    with monkeypatch.context() as later:
-        age(home, later)
-        with pytest.raises(StepUp):
-            home.call("secret.set", secret, token)
-    back = home.idp.visit(home.call("sso.prove", {}, token).url)
-    asked = home.idp.codes[back["code"]][0]
-    assert (asked["prompt"], asked["max_age"]) == ("login", "0")
-    with pytest.raises(Unauthenticated):
-        finish(home, back)
-    home.idp.claims = lambda claims: {**claims, "auth_time": claims["iat"] - 60}
-    with pytest.raises(Invalid):
-        home.call("sso.confirm", back, token)
-    assert "anew" in why(home, "sso.answer")
-    home.idp.claims = lambda claims: claims
-    family = home.app.services.login.authenticate(home.credentials(token)).grant
-    at = home.app.services.system.grants().proved(family)
-    home.call("sso.confirm", home.idp.visit(home.call("sso.prove", {}, token).url), token)
-    assert home.app.services.system.grants().proved(family) > at
-    assert home.app.services.system.grants().factors(family) == "sso"
-
-
-@pytest.mark.security
-@pytest.mark.req("SEC-A12", "SEC-A13")
-def test_nobody_proves_who_they_are_by_somebody_elses_sign_in(home):
-    set_up(home)
-    ann = enter(home).access
-    bob = enter(home, sub="s-2", email="bob@corp.example").access
-    url = home.call("sso.prove", {}, ann).url
-    back = home.idp.visit(url)  # bob sits at the provider
-    with pytest.raises(Invalid):
-        home.call("sso.confirm", back, bob)
-    with pytest.raises(Invalid):
-        home.call("sso.confirm", back, ann)
-    assert "somebody else" in why(home, "sso.answer")
-    with pytest.raises(Invalid, match="does not know you"):
-        home.call("sso.prove", {}, home.token(Role.EDITOR))
 
 
 @pytest.mark.security

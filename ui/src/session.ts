@@ -1,6 +1,8 @@
+import { tellProof } from "./elsewhere";
 import { type Identity, type Journey, type Keep, keepInBrowser, keepInMemory } from "./keep";
 import { Problem, readProblem } from "./problem";
 import { newPair, prove } from "./proof";
+import { address, read } from "./wire";
 
 /** What sign-in, refresh and the first administrator's form answer with. `expires_in` is in seconds. */
 export interface Grant {
@@ -52,7 +54,6 @@ export interface Call {
   signal?: AbortSignal;
 }
 
-const PREFIX = "/api/v1";
 /** Seconds before its end at which an access token is replaced. */
 const MARGIN = 30;
 /** Milliseconds after which a question counts as unanswered; three times the longest poll. */
@@ -60,34 +61,12 @@ const PATIENCE = 60_000;
 /** Milliseconds by which this machine's clock may be wrong before proofs are made by the server's. */
 const SKEW = 5_000;
 const CHANNEL = "sluicegate-session";
-/** On it a window that has brought a fresh proof says so to the one that asked for it. */
-const PROOFS = "sluicegate-proof";
 const LOST = {
   code: "unauthenticated",
   status: 401,
   title: "Single sign-on did not finish. Begin again.",
 };
 const ENDED = "Your session has ended. Sign in again.";
-
-function address(base: string, path: string, query: Call["query"]): string {
-  const search = new URLSearchParams();
-  for (const [key, value] of Object.entries(query ?? {})) if (value !== undefined) search.set(key, String(value));
-  const tail = search.toString();
-  return `${base}${PREFIX}${path}${tail ? `?${tail}` : ""}`;
-}
-
-async function read(answer: Response): Promise<unknown> {
-  const body = await answer.text();
-  if (!body) return undefined;
-  try {
-    return JSON.parse(body);
-  } catch {
-    // Not JSON: a proxy's error page. The status tells the rest.
-    if (answer.ok)
-      throw new Problem({ code: "malformed", status: answer.status, title: "The server's answer is not JSON." });
-    return undefined;
-  }
-}
 
 /**
  * The only holder of tokens. The access token lives in a private field and nowhere else: no cookie, no web storage, no
@@ -194,7 +173,7 @@ export class Session {
       if (journey.purpose === "prove") {
         await this.resume();
         await this.request("POST", "/sso/confirm", { body: back });
-        new BroadcastChannel(PROOFS).postMessage("proved");
+        tellProof();
         return this.#move("proved");
       }
       this.#pair = journey.pair;
@@ -206,18 +185,6 @@ export class Session {
     } catch (fault) {
       this.#move("out", fault instanceof Problem ? `${fault.message} ${fault.hint ?? ""}`.trim() : LOST.title);
     }
-  }
-
-  /** Wait until another window has brought a fresh proof. */
-  proofElsewhere(signal: AbortSignal): Promise<void> {
-    return new Promise((done) => {
-      const channel = new BroadcastChannel(PROOFS);
-      channel.onmessage = () => {
-        channel.close();
-        done();
-      };
-      signal.addEventListener("abort", () => channel.close(), { once: true });
-    });
   }
 
   /** Whether the person came by single sign-on. */

@@ -29,5 +29,4 @@ def go(server: Server, begin: Operation, told: Mapping[str, Any]) -> dict[str, s
     found = {name: values[0] for name, values in parse_qs(query).items() if len(values) == 1}
     if "code" not in found:
         raise Unauthenticated("The provider let nobody in.", hint="Begin again.")
-    kept = {name: found[name] for name in ("code", "state", "iss") if name in found}
-    return {**kept, "at": path.rpartition("/")[2]}
+    return {name: found[name] for name in found if name in ("code", "state", "iss")} | {"at": path.rpartition("/")[2]}

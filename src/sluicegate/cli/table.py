@@ -97,7 +97,7 @@ def _kind(annotation: Any) -> Any:
     return int if int in (annotation, *parts) else str
 
 
-class Pair(click.ParamType):
+class Pair(click.ParamType[Any]):
     """Two fields of a model, as ``first=second``."""
 
     name = "pair"

@@ -140,7 +140,7 @@ def verify(token: str, keys: KeySet, wanted: Wanted, now: float, access: str = "
     if shape is None or header is None:
         raise Unfit("The ID token is no signed JWT.")
     algorithm, kid = header.get("alg"), header.get("kid")
-    if algorithm not in ALGORITHMS:
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise Unfit("The ID token is not signed by an algorithm that is taken: " + ", ".join(ALGORITHMS) + ".")
     if "crit" in header or str(header.get("typ", "JWT")).upper() != "JWT" or not isinstance(kid, str | None):
         raise Unfit("The header of the ID token is not that of an ID token.")
@@ -181,12 +181,12 @@ def _check_names(claims: Mapping[str, Any], wanted: Wanted) -> None:
 
 
 def _check_times(claims: Mapping[str, Any], wanted: Wanted, now: float) -> None:
-    expires, issued, begins = (claims.get(name) for name in ("exp", "iat", "nbf"))
-    if not _is_time(expires) or expires <= now - SKEW:
+    expires, issued, begins = (_time(claims.get(name)) for name in ("exp", "iat", "nbf"))
+    if expires is None or expires <= now - SKEW:
         raise Unfit("The ID token is over.")
-    if not _is_time(issued) or not wanted.since - SKEW <= issued <= now + SKEW:
+    if issued is None or not wanted.since - SKEW <= issued <= now + SKEW:
         raise Unfit("The ID token is of another time.")
-    if begins is not None and (not _is_time(begins) or begins > now + SKEW):
+    if "nbf" in claims and (begins is None or begins > now + SKEW):
         raise Unfit("The ID token does not hold yet.")
 
 
@@ -196,15 +196,15 @@ def is_fresh(claims: Mapping[str, Any], since: float, now: float) -> bool:
     By the provider's clock alone: between its asking them and its giving out the token no more may have passed than by
     ours since we began; so a clock that is wrong makes nothing fresh.
     """
-    at, issued = claims.get("auth_time"), claims.get("iat")
-    return _is_time(at) and _is_time(issued) and issued - at <= now - since + _ROUNDING
+    at, issued = _time(claims.get("auth_time")), _time(claims.get("iat"))
+    return at is not None and issued is not None and issued - at <= now - since + _ROUNDING
 
 
 _ROUNDING = 2.0
 
 
-def _is_time(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value < _WHOLE
+def _time(value: Any) -> float | None:
+    return float(value) if type(value) in (int, float) and 0 <= value < _WHOLE else None
 
 
 def _is(given: Any, wanted: str) -> bool:

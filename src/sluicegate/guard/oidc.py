@@ -214,7 +214,9 @@ class Oidc:
             raise Unfit("The provider's userinfo_endpoint is no https address.")
         ways = about.get("token_endpoint_auth_methods_supported")
         return Endpoints(
-            *(about[name] for name in needed),
+            about["authorization_endpoint"],
+            about["token_endpoint"],
+            about["jwks_uri"],
             userinfo,
             about.get("authorization_response_iss_parameter_supported") is True,
             not isinstance(ways, list) or "client_secret_basic" in ways or "client_secret_post" not in ways,

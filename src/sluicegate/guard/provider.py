@@ -19,7 +19,7 @@ from sluicegate.guard.policy import RANK
 if TYPE_CHECKING:
     from sluicegate.store.sso import Provider as Stored
 
-SECRET = "sluicegate-sso"  # noqa: S105 - the name of a secret
+KEPT_AS = "sluicegate-sso"
 """Under which name the vault keeps the client secret."""
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})+", re.ASCII)

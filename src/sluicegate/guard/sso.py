@@ -25,7 +25,7 @@ from sluicegate.crypto import envelope, opaque
 from sluicegate.crypto.keys import Key, derive
 from sluicegate.crypto.oidc import new_text
 from sluicegate.guard.oidc import Back, Finding, Journey
-from sluicegate.guard.provider import SECRET, Identity, Provider, read
+from sluicegate.guard.provider import KEPT_AS, Identity, Provider, read
 
 if TYPE_CHECKING:
     from sluicegate.base.principal import Peer
@@ -51,6 +51,10 @@ _HINT = "Begin again, or ask an administrator of your tenant: the audit trail sa
 
 class Refused(SluiceError):
     """Somebody is not let in. The message says why, for the audit trail."""
+
+
+class Stranger(Refused):
+    """Nothing is on its way that this could be the answer to."""
 
 
 class Adapter(Protocol):
@@ -102,7 +106,7 @@ class Sso:
 
     def has_secret(self, scope: Scope) -> bool:
         """Tell whether the vault holds a client secret."""
-        return any(each.name == SECRET for each in scope.secrets().list())
+        return any(each.name == KEPT_AS for each in scope.secrets().list())
 
     def set_up(self, scope: Scope, provider: Provider, secret: Secret | None) -> bool:
         """Set a tenant's provider, and its client secret when one is given; tell whether a secret was cleared.
@@ -115,10 +119,10 @@ class Sso:
             stored = sso.provider(scope.tenant)
             before = read(stored) if stored else None
             moved = before is None or (before.issuer, before.ca) != (provider.issuer, provider.ca)
-            cleared = bool(moved and self._vault.clear(scope, frozenset({SECRET})))
+            cleared = bool(moved and self._vault.clear(scope, frozenset({KEPT_AS})))
             sso.set_provider(scope.tenant, "oidc", provider.model_dump(mode="json"), scope.author)
             if secret is not None:
-                self._vault.put(scope, SECRET, secret)
+                self._vault.put(scope, KEPT_AS, secret)
             if moved:
                 self._sign_out(scope.tenant)
         self._adapter.forget(provider)
@@ -128,7 +132,7 @@ class Sso:
         """Remove a tenant's provider and its secret; who came by it is signed out. Raises ``Missing``."""
         with scope.transaction():
             self._system.sso().remove_provider(scope.tenant)
-            self._vault.clear(scope, frozenset({SECRET}))
+            self._vault.clear(scope, frozenset({KEPT_AS}))
             self._sign_out(scope.tenant)
 
     def test(self, scope: Scope, origin: str) -> tuple[Finding, ...]:
@@ -231,7 +235,8 @@ class Sso:
             if self._factors.of(who.id) and not shown:
                 raise Refused("no second factor was shown")
         except (Refused, Unauthenticated, Failed) as fault:
-            self._refuse("sso.answer", who, peer, who.tenant, fault)
+            if not isinstance(fault, Stranger):  # that this was asked and refused is on record; there is no more to say
+                self._refuse("sso.answer", who, peer, who.tenant, fault)
             raise Invalid("Single sign-on did not show that it is you.", hint=_HINT) from None
         self._login.proved(who, factor=shown)
 
@@ -242,7 +247,7 @@ class Sso:
     def _take(self, state: Secret, key: str, family: str = "") -> Request:
         found = self._system.sso().take(opaque.digest(self._states, state), key, family)
         if found is None:
-            raise Refused("no such sign-in is on its way from this client")
+            raise Stranger("no such sign-in is on its way from this client")
         return found
 
     def _identify(self, request: Request, state: Secret, back: Back, at: str) -> tuple[Provider, Identity, bool]:
@@ -260,7 +265,7 @@ class Sso:
         return provider, self._adapter.finish(provider, secret, journey, back, request.created), kept["factor"]
 
     def _secret(self, scope: Scope, purpose: str) -> Secret | None:
-        return self._vault.use(scope, SECRET, purpose=f"sso {purpose}") if self.has_secret(scope) else None
+        return self._vault.use(scope, KEPT_AS, purpose=f"sso {purpose}") if self.has_secret(scope) else None
 
     def _scope(self, tenant: str) -> Scope:
         from sluicegate.store.scope import Scope

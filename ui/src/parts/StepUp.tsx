@@ -1,6 +1,7 @@
 import { Button, Modal, PasswordInput, TextInput } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useState } from "react";
+import { proofElsewhere } from "../elsewhere";
 import { Problem } from "../problem";
 import { session } from "../session";
 import { Trouble } from "./Trouble";
@@ -100,7 +101,7 @@ function ByProvider({ onProved }: { onProved: () => void }): ReactNode {
   const [code, setCode] = useState("");
   useEffect(() => {
     const over = new AbortController();
-    void session.proofElsewhere(over.signal).then(onProved);
+    void proofElsewhere(over.signal).then(onProved);
     return () => over.abort();
   }, [onProved]);
   const leave = useMutation({

@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from sluicegate.kit.net.address import Pinned
 
     Pins = Callable[[str, int], list[Pinned]]
+    Left = Callable[[float | None], float | None]
+    Wrap = Callable[[Any], httpcore.NetworkStream]
 
 
-def _streams(until: float | None) -> tuple[Callable[[float | None], float | None], type[Any]]:
+def _streams(
+    until: float | None,
+) -> tuple[Callable[[float | None], float | None], Callable[[Any], httpcore.NetworkStream]]:
     """Return the time left for a step, and a stream none of whose steps goes on past ``until``, however it drips."""
     import httpcore
 
@@ -74,7 +78,7 @@ def _backend(pins_of: Pins, until: float | None) -> httpcore.NetworkBackend:
             local_address: str | None = None,
             socket_options: Any = None,
         ) -> httpcore.NetworkStream:
-            def connect(pin: Pinned) -> Any:
+            def connect(pin: Pinned) -> httpcore.NetworkStream:
                 return stream(wire.connect_tcp(pin.address, pin.port, left(timeout), local_address, socket_options))
 
             pins = pins_of(host, port)
