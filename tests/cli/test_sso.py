@@ -20,16 +20,15 @@ from tests.fixtures.idp import ask, provider
 __all__ = ["served"]
 
 
-def login(home, server, *more):
-    """Run ``sluice login --sso`` with somebody at the browser; return the result and what was printed."""
+def begin(home, *words):
+    """Start a command that sends somebody to their browser."""
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         "SLUICE_HOME": str(home),
     }
-    words = ("login", "--sso", "--url", server.url, "--ca", str(server.ca), *more, "--json")
     return subprocess.Popen(
-        [sys.executable, "-m", "sluicegate", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        [sys.executable, "-m", "sluicegate", *words, "--json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
 
 
@@ -63,7 +62,7 @@ def test_a_person_signs_in_by_their_browser_and_works_on(served):
         assert sluice(root, "sso", "test")["ok"] is True
 
         home = served.folder / "ann"
-        child = login(home, served, "--tenant", "acme")
+        child = begin(home, "login", "--sso", "--url", served.url, "--ca", str(served.ca), "--tenant", "acme")
         back = idp.visit(address(child))
         port = urlsplit(idp.codes[back["code"]][0]["redirect_uri"]).port
         bogus = httpx.get(
@@ -78,6 +77,13 @@ def test_a_person_signs_in_by_their_browser_and_works_on(served):
         assert sluice(home, "whoami")["name"] == "Ann"
         kept = json.loads((home / "login.json").read_text())
         assert kept["sso"] is True
+        child = begin(home, "prove", "--sso")
+        back = idp.visit(address(child))
+        place = f"{idp.codes[back['code']][0]['redirect_uri']}"
+        back.pop("at")
+        assert httpx.get(place, params=back, trust_env=False).status_code == 200
+        out, _ = child.communicate(timeout=60)
+        assert (child.returncode, json.loads(out)) == (0, {"proved": True}), out
         refused = sluice(home, "login", "--sso", "--url", served.url, "--ca", str(served.ca), expect=2)
         assert "tenant" in refused["error"]["title"]
         nowhere = sluice(

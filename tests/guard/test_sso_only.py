@@ -6,7 +6,7 @@ import pytest
 
 from sluicegate.base.errors import Conflict, Denied, Invalid, Missing, StepUp, Unauthenticated
 from sluicegate.base.principal import Role
-from tests.fixtures.idp import gives
+from tests.fixtures.idp import ask, gives
 from tests.fixtures.server import PASSWORD
 from tests.guard.sso import begin, enter, finish, home, idp, set_up, why
 
@@ -136,3 +136,41 @@ def test_nobody_proves_who_they_are_by_somebody_elses_sign_in(home):
     assert "somebody else" in why(home, "sso.answer")
     with pytest.raises(Invalid, match="does not know you"):
         home.call("sso.prove", {}, home.token(Role.EDITOR))
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A12", "SEC-A13")
+def test_where_single_sign_on_is_wanted_no_password_proves_anything(home):
+    editor = home.people["north", Role.EDITOR]
+    required(home)
+    home.call("sso.set", ask(home.idp, domains=["north.example", "corp.example"]), home.token(Role.SUPERADMIN))
+    token = enter(home, sub="editor", email=editor.email).access
+    assert home.call("session.whoami", {}, token).id == editor.id
+    with pytest.raises(Denied, match="wants single sign-on"):
+        home.call("session.prove", {"password": PASSWORD}, token)
+    with pytest.raises(Denied, match="wants single sign-on"):
+        home.call("session.password", {"old": PASSWORD, "new": PASSWORD + " more"}, token)
+    home.call("sso.confirm", home.idp.visit(home.call("sso.prove", {}, token).url), token)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A09", "SEC-A12")
+def test_a_fresh_proof_wants_the_second_factor_as_well(home):
+    import pyotp
+
+    set_up(home)
+    token = enter(home).access
+    begun = home.call("factor.begin", {}, token)
+    codes = home.call("factor.confirm", {"id": begun.id, "code": pyotp.TOTP(begun.seed).now()}, token).codes
+    with pytest.raises(Invalid, match="second factor"):
+        home.call("sso.prove", {}, token)
+    with pytest.raises(Invalid, match="wrong"):
+        home.call("sso.prove", {"code": "000000"}, token)
+    url = home.call("sso.prove", {"code": codes[0]}, token).url
+    home.call("sso.confirm", home.idp.visit(url), token)
+    set_up(home, factors=["mfa"])
+    with pytest.raises(Invalid):  # the provider could have vouched for one, and did not
+        home.call("sso.confirm", home.idp.visit(home.call("sso.prove", {}, token).url), token)
+    assert "no second factor" in why(home, "sso.answer")
+    home.idp.person["amr"] = ["mfa"]
+    home.call("sso.confirm", home.idp.visit(home.call("sso.prove", {}, token).url), token)
