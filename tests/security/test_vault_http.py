@@ -112,9 +112,17 @@ def test_no_answer_has_a_field_for_a_secret():
             assert field.annotation is not SecretStr
             shown_once = {
                 ("user.create", "password"),
+                ("superadmin.create", "password"),
                 *(
                     (op, key)
-                    for op in ("session.login", "session.bootstrap", "session.refresh", "session.factor", "sso.finish")
+                    for op in (
+                        "session.login",
+                        "session.bootstrap",
+                        "session.refresh",
+                        "session.factor",
+                        "invitation.accept",
+                        "sso.finish",
+                    )
                     for key in ("refresh",)
                 ),
             }
@@ -134,6 +142,8 @@ def test_secrets_are_taken_as_a_type_that_hides_them():
     wanted = {("session.login", "password"), ("session.bootstrap", "password"), ("session.bootstrap", "code"), ("session.refresh", "refresh"),
               ("session.logout", "refresh"), ("session.password", "old"), ("session.password", "new"), ("secret.set", "value"),
               ("session.key", "key"), ("key.leaked", "key"),
+              ("invitation.accept", "token"), ("invitation.accept", "password"), ("password.reset", "token"),
+              ("password.reset", "password"), ("profile.confirm", "token"),
               ("session.factor", "code"), ("session.prove", "password"), ("session.prove", "code"), ("factor.confirm", "code"),
               ("sso.set", "secret"), ("sso.prove", "code"), *((f"sso.{verb}", name) for verb in ("finish", "confirm") for name in ("code", "state"))}  # fmt: skip
     found = {

@@ -34,6 +34,7 @@ def fill(scope: Scope, system: System) -> tuple[str, str]:
     scope.api_keys().create(  # its id is the user's: one less to be handed about
         user.id, user.id, "a-key", os.urandom(8), scopes=frozenset({Permission.SELF}), addresses=(), expires=2e9
     )
+    scope.support().grant(user.id, None, "", frozenset({Permission.DATA_READ}), "a reason", expires=2e9)  # the same
     run = scope.runs().add(a_run())
     scope.runs().event(run.id, "log", {})
     scope.runs().receipt(run.id, "1", {})
@@ -46,6 +47,9 @@ def fill(scope: Scope, system: System) -> tuple[str, str]:
     system.sso().set_provider(scope.tenant, "oidc", {}, user.id)
     system.sso().link(scope.tenant, "https://id.example", "sub", user.id)
     system.sso().begin(os.urandom(8), scope.tenant, "key", "10.0.0.1", "", b"sealed")
+    system.links().add(user, "reset", os.urandom(8), user.email, 2e9)
+    system.outbox().add(new_id(), b"sealed", "reset", user.email, 2e9, scope.tenant, user.id)
+    system.notices().add(user.id, scope.tenant, "device", {})
     system.marks().raise_user(user.id)
     system.blobs().put("k", b"v")
     system.workers().beat("e")

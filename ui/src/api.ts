@@ -149,7 +149,8 @@ export const api = {
   /** Want single sign-on of everybody in the tenant, or no longer; the rest of its policy stays. */
   requireSso: async (required: boolean) => {
     const policy = await ask("get", "/api/v1/policy", {});
-    await ask("put", "/api/v1/policy", { body: { ...policy, sso_required: required } });
+    const said = policy.items.filter(({ origin }) => origin === "tenant").map(({ name, value }) => [name, value]);
+    await ask("put", "/api/v1/policy", { body: { ...Object.fromEntries(said), sso_required: required } });
   },
 
   factors: () => ask("get", "/api/v1/factors", {}),

@@ -140,6 +140,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/switch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Work in another tenant, or in none; for SuperAdmins. */
+        post: operations["session.switch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session/key": {
         parameters: {
             query?: never;
@@ -365,6 +382,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users/{id}/reactivate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a deactivated user sign in again; who has never come needs a new invitation. */
+        post: operations["user.reactivate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users/{id}/addresses": {
         parameters: {
             query?: never;
@@ -382,6 +416,382 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users/{id}/role": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Give a user another role: their tokens and API keys end at once, runs of theirs look before each segment. */
+        put: operations["user.role"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/suspend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Suspend a tenant: its people, keys and streams end at once, its runs before their next segment. */
+        post: operations["tenant.suspend"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Open a suspended tenant again; its people sign in anew. */
+        post: operations["tenant.resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/superadmins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the SuperAdmins. */
+        get: operations["superadmin.list"];
+        put?: never;
+        /** Create a SuperAdmin with a one-time password, shown once. */
+        post: operations["superadmin.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/superadmins/{id}/deactivate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Deactivate a SuperAdmin; never the last who can sign in. */
+        post: operations["superadmin.deactivate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/superadmins/{id}/activate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a SuperAdmin who was deactivated sign in again. */
+        post: operations["superadmin.activate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Invite somebody: a link goes to their address, by which they choose name and password. */
+        post: operations["user.invite"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/{id}/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a new link to somebody who is invited; the one before it is dead. */
+        post: operations["invitation.resend"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Cancel an invitation: its link is dead, the user deactivated. */
+        delete: operations["invitation.cancel"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Accept an invitation: choose name and password, and be signed in. */
+        post: operations["invitation.accept"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a user a link for a new password. Nobody chooses it for them; their second factor stays. */
+        post: operations["user.reset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/password/forgot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for a link for a new password. The answer is the same whoever asks for whom. */
+        post: operations["password.forgot"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/password/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Choose a new password by a link: all sign-ins end, and the second factor is asked for at the next one. */
+        post: operations["password.reset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/profile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show your profile. */
+        get: operations["profile.get"];
+        /** Set your name, language and time zone. */
+        put: operations["profile.update"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/profile/email": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for another e-mail address; a link goes there, and the old one is told when it is opened. */
+        post: operations["profile.email"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/profile/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Confirm a new e-mail address by the link that was sent there. */
+        post: operations["profile.confirm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List your sign-ins. */
+        get: operations["grant.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/grants/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End one of your sign-ins; its tokens end at once. */
+        delete: operations["grant.end"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/grants/others/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End all your sign-ins but this one. */
+        post: operations["grant.others"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what happened to your account. */
+        get: operations["notice.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mails": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the mails to users of your tenant, and what became of them. */
+        get: operations["mail.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mails/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a mail to yourself, to see whether the relay takes it. */
+        post: operations["mail.test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/policy": {
         parameters: {
             query?: never;
@@ -389,7 +799,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show what your tenant asks of its people. */
+        /** Show what your tenant asks of its people, and where each value comes from. */
         get: operations["policy.get"];
         /** Set what your tenant asks of its people; everybody's access token ends, so that it holds at once. */
         put: operations["policy.set"];
@@ -499,6 +909,41 @@ export interface paths {
         /** Prove once more that it is you with what came back from the provider. */
         post: operations["sso.confirm"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/support": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the support accesses that your tenant has given. */
+        get: operations["support.list"];
+        put?: never;
+        /** Let a SuperAdmin see your tenant's rows for a while. */
+        post: operations["support.grant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/support/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End a support access, at once. */
+        delete: operations["support.revoke"];
         options?: never;
         head?: never;
         patch?: never;
@@ -940,7 +1385,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the audit trail of the tenant. */
+        /** List the audit trail of the tenant; a SuperAdmin in none sees the installation's own. */
         get: operations["audit.list"];
         put?: never;
         post?: never;
@@ -965,6 +1410,78 @@ export interface components {
             engine: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * AcceptAsk
+         * @description An invitation, and who comes.
+         */
+        AcceptAsk: {
+            /**
+             * Token
+             * Format: password
+             * @description What the link carries: all that stands behind its last ``/``.
+             */
+            token: string;
+            /**
+             * Name
+             * @description Full name.
+             */
+            name: string;
+            /**
+             * Password
+             * Format: password
+             * @description A password of 15 characters or more.
+             */
+            password: string;
+        };
+        /**
+         * Access
+         * @description One support access.
+         */
+        Access: {
+            /** Id */
+            id: string;
+            /**
+             * Email
+             * @description Whom it is for; empty for any SuperAdmin.
+             */
+            email: string;
+            /**
+             * State
+             * @description ``active``, ``expired`` or ``revoked``.
+             */
+            state: string;
+            /** Reason */
+            reason: string;
+            /** Scopes */
+            scopes: string[];
+            /** Created */
+            created: string;
+            /** Created By */
+            created_by: string;
+            /** Expires */
+            expires: string;
+            /** Ended */
+            ended: string | null;
+        };
+        /**
+         * AccessOf
+         * @description One support access.
+         */
+        AccessOf: {
+            /**
+             * Id
+             * @description Id of the support access.
+             */
+            id: string;
+        };
+        /**
+         * Accesses
+         * @description Support accesses, the newest first.
+         */
+        Accesses: {
+            /** Items */
+            items: components["schemas"]["Access"][];
         };
         /**
          * AddressesAsk
@@ -1102,6 +1619,12 @@ export interface components {
              * @default null
              */
             via: string | null;
+            /**
+             * Support
+             * @description The support access by which a SuperAdmin saw it.
+             * @default null
+             */
+            support: string | null;
             /**
              * Address
              * @default null
@@ -1264,6 +1787,18 @@ export interface components {
             codes: string[];
         };
         /**
+         * ConfirmAsk
+         * @description A link that was sent to a new address.
+         */
+        ConfirmAsk: {
+            /**
+             * Token
+             * Format: password
+             * @description What the link carries: all that stands behind its last ``/``.
+             */
+            token: string;
+        };
+        /**
          * ConnectionOf
          * @description One connection by name.
          */
@@ -1290,6 +1825,28 @@ export interface components {
              * @default null
              */
             version?: number | null;
+        };
+        /**
+         * EmailAsk
+         * @description A new address.
+         */
+        EmailAsk: {
+            /**
+             * Email
+             * @description E-mail address. It counts once you have opened the link that is sent there.
+             */
+            email: string;
+        };
+        /**
+         * Ended
+         * @description What has ended.
+         */
+        Ended: {
+            /**
+             * Count
+             * @description Sign-ins that were ended.
+             */
+            count: number;
         };
         /**
          * Event
@@ -1439,6 +1996,65 @@ export interface components {
             told: string;
         };
         /**
+         * ForgotAsk
+         * @description Who forgot their password.
+         */
+        ForgotAsk: {
+            /**
+             * Tenant
+             * @description Name of the tenant; a SuperAdmin may leave it out.
+             * @default null
+             */
+            tenant?: string | null;
+            /**
+             * Email
+             * @description E-mail address.
+             */
+            email: string;
+        };
+        /**
+         * GrantAsk
+         * @description A support access to give.
+         */
+        GrantAsk: {
+            /**
+             * Reason
+             * @description What it is for; it stands in the audit trail.
+             */
+            reason: string;
+            /**
+             * Email
+             * @description E-mail address of the SuperAdmin; any of them when left out.
+             * @default null
+             */
+            email?: string | null;
+            /**
+             * Hours
+             * @description Hours that it lasts; four, or what the policy allows, when left out.
+             * @default null
+             */
+            hours?: number | null;
+            /**
+             * Scopes
+             * @description What it lets them do: ``data:read`` (previews, items, rejected rows, the words of errors).
+             * @default [
+             *       "data:read"
+             *     ]
+             */
+            scopes?: components["schemas"]["Permission"][];
+        };
+        /**
+         * GrantOf
+         * @description One sign-in.
+         */
+        GrantOf: {
+            /**
+             * Id
+             * @description Id of the sign-in.
+             */
+            id: string;
+        };
+        /**
          * GroupRole
          * @description What a group gives.
          */
@@ -1468,6 +2084,41 @@ export interface components {
              * @description ``full``, ``fallback`` (weaker, by setting) or ``none`` (flows with expressions refuse).
              */
             jail: string;
+            /**
+             * Mail
+             * @description ``off`` when no relay is set up, ``ok``, or ``failing`` when the last mail could not be sent.
+             */
+            mail: string;
+        };
+        /**
+         * InviteAsk
+         * @description Somebody to ask.
+         */
+        InviteAsk: {
+            /**
+             * Email
+             * @description E-mail address.
+             */
+            email: string;
+            /**
+             * Name
+             * @description Full name; they may write it otherwise when they come.
+             * @default
+             */
+            name?: string;
+            /** @description One of the roles up to your own. */
+            role: components["schemas"]["Role"];
+        };
+        /**
+         * InvitedUser
+         * @description One user who is invited.
+         */
+        InvitedUser: {
+            /**
+             * Id
+             * @description Id of the user.
+             */
+            id: string;
         };
         /**
          * Item
@@ -1723,6 +2374,28 @@ export interface components {
             key: string;
         };
         /**
+         * LinkSent
+         * @description A one-time link is on its way. Without a mail relay it is shown here, this once, for you to hand over.
+         */
+        LinkSent: {
+            /** Id */
+            id: string;
+            /** Email */
+            email: string;
+            /** Role */
+            role: string;
+            /**
+             * Expires
+             * @description Until when it is good.
+             */
+            expires: string;
+            /**
+             * Link
+             * @description The link itself when no mail is set up; it works once.
+             */
+            link: string | null;
+        };
+        /**
          * Listed
          * @description One definition in a list.
          */
@@ -1772,6 +2445,63 @@ export interface components {
             password: string;
         };
         /**
+         * MailView
+         * @description One mail, without what stands in it.
+         */
+        MailView: {
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @description ``invitation``, ``reset``, ``email``, ``test``, or ``notice.`` and what happened.
+             */
+            kind: string;
+            /** To */
+            to: string;
+            /**
+             * State
+             * @description ``waiting``, ``sent`` or ``failed``.
+             */
+            state: string;
+            /** Tries */
+            tries: number;
+            /**
+             * Why
+             * @description What went wrong at the last try.
+             */
+            why: string;
+            /** Created */
+            created: string;
+            /** Ended */
+            ended: string | null;
+        };
+        /**
+         * MailsAsk
+         * @description Which mails.
+         */
+        MailsAsk: {
+            /**
+             * Limit
+             * @description At most this many, the newest first.
+             * @default 100
+             */
+            limit?: number;
+            /**
+             * Before
+             * @description Only mails before this one (paging).
+             * @default null
+             */
+            before?: string | null;
+        };
+        /**
+         * MailsView
+         * @description Mails to users of the tenant, the newest first. What became of each is kept for 30 days.
+         */
+        MailsView: {
+            /** Items */
+            items: components["schemas"]["MailView"][];
+        };
+        /**
          * NameOf
          * @description One definition by name.
          */
@@ -1787,6 +2517,38 @@ export interface components {
          * @description Neither question nor answer.
          */
         Nothing: Record<string, never>;
+        /**
+         * NoticeView
+         * @description Something that happened to your account.
+         */
+        NoticeView: {
+            /** Kind */
+            kind: string;
+            /** Subject */
+            subject: string;
+            /** At */
+            at: string;
+            /**
+             * Address
+             * @description Where it was done from; empty when that is not known.
+             */
+            address: string;
+            /** Client */
+            client: string;
+            /**
+             * About
+             * @description What it is about, such as the name of a key.
+             */
+            about: string;
+        };
+        /**
+         * NoticesView
+         * @description What happened to your account, the newest first.
+         */
+        NoticesView: {
+            /** Items */
+            items: components["schemas"]["NoticeView"][];
+        };
         /**
          * PasswordAsk
          * @description Old and new.
@@ -1810,18 +2572,36 @@ export interface components {
          * @description ``noun:verb``, in alphabetical order. Every operation names exactly one of these or is ``Public``.
          * @enum {string}
          */
-        Permission: "audit:read" | "connection:read" | "data:read" | "definition:write" | "flow:read" | "run:control" | "run:read" | "secret:write" | "self:use" | "tenant:manage" | "user:manage";
+        Permission: "audit:read" | "connection:read" | "data:read" | "definition:write" | "flow:read" | "run:control" | "run:read" | "secret:write" | "self:use" | "support:grant" | "tenant:manage" | "user:manage";
         /**
          * Policy
-         * @description What a tenant asks of its people.
+         * @description What a tenant asks of its people. What is left out is as the installation has it.
          */
-        "Policy-Input": {
+        Policy: {
             /**
              * Factor Required
              * @description Everybody who signs in with a password needs a second factor; who has none sets one up first.
-             * @default false
+             * @default null
              */
-            factor_required?: boolean;
+            factor_required?: boolean | null;
+            /**
+             * Password Length
+             * @description Characters that a new password has at the least; three fewer beside a second factor.
+             * @default null
+             */
+            password_length?: number | null;
+            /**
+             * Session Minutes
+             * @description Minutes after which a person signs in again, whatever they do.
+             * @default null
+             */
+            session_minutes?: number | null;
+            /**
+             * Idle Minutes
+             * @description Minutes without a sign of life after which a person signs in again.
+             * @default null
+             */
+            idle_minutes?: number | null;
             /**
              * Addresses
              * @description Networks from which the tenant's people and keys may come; from anywhere when empty.
@@ -1830,58 +2610,40 @@ export interface components {
             addresses?: string[];
             /**
              * Key Days
-             * @description Days that an API key lives at the most; the installation's limit when left out.
+             * @description Days that an API key lives at the most.
              * @default null
              */
             key_days?: number | null;
             /**
-             * Sso Required
-             * @description The tenant's people come by single sign-on and by no password. It holds neither API keys nor SuperAdmins.
-             * @default false
-             */
-            sso_required?: boolean;
-            /**
-             * Key Proof
-             * @description Whether an API key is exchanged only together with a DPoP proof (RFC 9449).
-             * @default false
-             */
-            key_proof?: boolean;
-        };
-        /**
-         * Policy
-         * @description What a tenant asks of its people.
-         */
-        "Policy-Output": {
-            /**
-             * Factor Required
-             * @description Everybody who signs in with a password needs a second factor; who has none sets one up first.
-             * @default false
-             */
-            factor_required: boolean;
-            /**
-             * Addresses
-             * @description Networks from which the tenant's people and keys may come; from anywhere when empty.
-             * @default []
-             */
-            addresses: string[];
-            /**
-             * Key Days
-             * @description Days that an API key lives at the most; the installation's limit when left out.
+             * Invitation Hours
+             * @description Hours that an invitation is good.
              * @default null
              */
-            key_days: number | null;
+            invitation_hours?: number | null;
             /**
              * Sso Required
              * @description The tenant's people come by single sign-on and by no password. It holds neither API keys nor SuperAdmins.
-             * @default false
+             * @default null
              */
-            sso_required: boolean;
+            sso_required?: boolean | null;
             /**
              * Key Proof
              * @description Whether an API key is exchanged only together with a DPoP proof (RFC 9449).
-             * @default false
+             * @default null
              */
-            key_proof: boolean;
+            key_proof?: boolean | null;
+            /**
+             * Support Hours
+             * @description Hours that a support access lasts at the most.
+             * @default null
+             */
+            support_hours?: number | null;
+            /**
+             * Requests
+             * @description Work of the tenant (``500/second``): a plain read counts 1, a change 2, a test, listing or preview 10.
+             * @default null
+             */
+            requests?: string | null;
         };
         /**
          * PreviewAsk
@@ -1912,6 +2674,61 @@ export interface components {
              * @default 20
              */
             limit?: number;
+        };
+        /**
+         * Profile
+         * @description You, as others see you, and how your account is secured.
+         */
+        Profile: {
+            /** Id */
+            id: string;
+            /** Email */
+            email: string;
+            /** Name */
+            name: string;
+            /** Role */
+            role: string;
+            /** Language */
+            language: string;
+            /** Zone */
+            zone: string;
+            /** Created */
+            created: string;
+            /** Last Sign In */
+            last_sign_in: string | null;
+            /**
+             * Factor
+             * @description Whether you have a second factor.
+             */
+            factor: boolean;
+            /**
+             * Mail
+             * @description Whether mail is set up here: without it, an e-mail address cannot be changed.
+             */
+            mail: boolean;
+        };
+        /**
+         * ProfileAsk
+         * @description What you say of yourself.
+         */
+        ProfileAsk: {
+            /**
+             * Name
+             * @description Full name.
+             */
+            name: string;
+            /**
+             * Language
+             * @description The language you read, such as ``de`` or ``pt-BR``.
+             * @default
+             */
+            language?: string;
+            /**
+             * Zone
+             * @description Your time zone, such as ``Europe/Berlin``.
+             * @default
+             */
+            zone?: string;
         };
         /**
          * ProveAsk
@@ -2174,11 +2991,56 @@ export interface components {
             limit?: number;
         };
         /**
+         * ResetAsk
+         * @description A link for a new password, and the password.
+         */
+        ResetAsk: {
+            /**
+             * Token
+             * Format: password
+             * @description What the link carries: all that stands behind its last ``/``.
+             */
+            token: string;
+            /**
+             * Password
+             * Format: password
+             * @description A password of 15 characters or more; 12 when you have a second factor.
+             */
+            password: string;
+        };
+        /**
          * Role
          * @description The six roles. Each user has exactly one; only a SuperAdmin belongs to no tenant.
          * @enum {string}
          */
         Role: "superadmin" | "administrator" | "editor" | "operator" | "viewer" | "api_user";
+        /**
+         * RoleAsk
+         * @description Who, and what they are from now on.
+         */
+        RoleAsk: {
+            /**
+             * Id
+             * @description Id of the user.
+             */
+            id: string;
+            /** @description One of the six roles. */
+            role: components["schemas"]["Role"];
+        };
+        /**
+         * RoleSet
+         * @description What somebody was, and what they are now.
+         */
+        RoleSet: {
+            /** Id */
+            id: string;
+            /** Email */
+            email: string;
+            /** Before */
+            before: string;
+            /** Role */
+            role: string;
+        };
         /**
          * RotateAsk
          * @description How.
@@ -2382,6 +3244,36 @@ export interface components {
             role: components["schemas"]["Role"];
         };
         /**
+         * Setting
+         * @description One setting of a policy, and where its value comes from.
+         */
+        Setting: {
+            /** Name */
+            name: string;
+            /**
+             * Value
+             * @description What holds.
+             */
+            value: boolean | number | string | string[];
+            /**
+             * Origin
+             * @description Who says so.
+             * @enum {string}
+             */
+            origin: "installation" | "tenant";
+            /**
+             * Installation
+             * @description What holds for a tenant that says nothing.
+             */
+            installation: boolean | number | string | string[];
+            /**
+             * May
+             * @description What the tenant may set: nothing, what is stricter, anything.
+             * @enum {string}
+             */
+            may: "fixed" | "stricter" | "free";
+        };
+        /**
          * Shown
          * @description One definition whole. Definitions hold names of secrets, never secrets.
          */
@@ -2406,6 +3298,46 @@ export interface components {
             };
         };
         /**
+         * SignIn
+         * @description One client that is signed in as you.
+         */
+        SignIn: {
+            /** Id */
+            id: string;
+            /**
+             * Client
+             * @description What the client calls itself.
+             */
+            client: string;
+            /**
+             * Address
+             * @description Where it last came from.
+             */
+            address: string;
+            /** Created */
+            created: string;
+            /**
+             * Used
+             * @description When it last renewed its token.
+             */
+            used: string;
+            /** Expires */
+            expires: string;
+            /**
+             * Current
+             * @description Whether it is the one that asks.
+             */
+            current: boolean;
+        };
+        /**
+         * SignIns
+         * @description Your sign-ins, the one used last first.
+         */
+        SignIns: {
+            /** Items */
+            items: components["schemas"]["SignIn"][];
+        };
+        /**
          * Started
          * @description A run has been put in the queue.
          */
@@ -2416,6 +3348,110 @@ export interface components {
             flow: string;
             /** Version */
             version: number;
+        };
+        /**
+         * Superadmin
+         * @description One SuperAdmin, without anything secret.
+         */
+        Superadmin: {
+            /** Id */
+            id: string;
+            /** Email */
+            email: string;
+            /** Name */
+            name: string;
+            /** State */
+            state: string;
+            /** Created */
+            created: string;
+            /** Last Sign In */
+            last_sign_in: string | null;
+            /**
+             * Factor
+             * @description Whether there is a second factor.
+             */
+            factor: boolean;
+        };
+        /**
+         * SuperadminAsk
+         * @description A new SuperAdmin.
+         */
+        SuperadminAsk: {
+            /**
+             * Email
+             * @description E-mail address.
+             */
+            email: string;
+            /**
+             * Name
+             * @description Full name.
+             * @default
+             */
+            name?: string;
+        };
+        /**
+         * SuperadminMade
+         * @description A SuperAdmin has been made. The password is shown this once.
+         */
+        SuperadminMade: {
+            /** Id */
+            id: string;
+            /** Email */
+            email: string;
+            /** Password */
+            password: string;
+        };
+        /**
+         * SuperadminOf
+         * @description One SuperAdmin.
+         */
+        SuperadminOf: {
+            /**
+             * Id
+             * @description Id of the SuperAdmin.
+             */
+            id: string;
+        };
+        /**
+         * Superadmins
+         * @description All SuperAdmins.
+         */
+        Superadmins: {
+            /** Items */
+            items: components["schemas"]["Superadmin"][];
+        };
+        /**
+         * SwitchAsk
+         * @description Where to work.
+         */
+        SwitchAsk: {
+            /**
+             * Tenant
+             * @description Name of the tenant; none when left out.
+             * @default null
+             */
+            tenant?: string | null;
+        };
+        /**
+         * Switched
+         * @description A token for the tenant. The refresh token stays, and gives tokens for it from now on.
+         */
+        Switched: {
+            /**
+             * Access
+             * @description Access token (JWT), for the Authorization header.
+             */
+            access: string;
+            /**
+             * Expires In
+             * @description Seconds it is good for.
+             */
+            expires_in: number;
+            /**
+             * Tenant
+             * @description Where it works.
+             */
+            tenant: string | null;
         };
         /**
          * Tenant
@@ -2441,6 +3477,17 @@ export interface components {
              * @description Name of the tenant.
              */
             name: string;
+        };
+        /**
+         * TenantOf
+         * @description One tenant.
+         */
+        TenantOf: {
+            /**
+             * Id
+             * @description Id of the tenant.
+             */
+            id: string;
         };
         /**
          * Tenants
@@ -2497,6 +3544,39 @@ export interface components {
             standing: string;
         };
         /**
+         * Told
+         * @description What holds in the tenant, and who says so.
+         */
+        Told: {
+            /** Factor Required */
+            factor_required: boolean;
+            /** Password Length */
+            password_length: number;
+            /** Session Minutes */
+            session_minutes: number;
+            /** Idle Minutes */
+            idle_minutes: number;
+            /** Addresses */
+            addresses: string[];
+            /** Key Days */
+            key_days: number;
+            /** Invitation Hours */
+            invitation_hours: number;
+            /** Key Proof */
+            key_proof: boolean;
+            /** Sso Required */
+            sso_required: boolean;
+            /** Support Hours */
+            support_hours: number;
+            /** Requests */
+            requests: string;
+            /**
+             * Items
+             * @description Each setting with where its value comes from and what the tenant may set.
+             */
+            items: components["schemas"]["Setting"][];
+        };
+        /**
          * User
          * @description One user, without anything secret.
          */
@@ -2509,7 +3589,10 @@ export interface components {
             name: string;
             /** Role */
             role: string;
-            /** State */
+            /**
+             * State
+             * @description ``active``, ``invited`` (has yet to come), or ``disabled``.
+             */
             state: string;
             /** Created */
             created: string;
@@ -2530,6 +3613,16 @@ export interface components {
              * @description Networks they may come from; anywhere when empty.
              */
             addresses: string[];
+            /**
+             * Link Expires
+             * @description Until when somebody who is invited may come.
+             */
+            link_expires: string | null;
+            /**
+             * Mail
+             * @description What became of the newest link sent to them: ``waiting``, ``sent``, or why it failed; empty without one.
+             */
+            mail: string;
         };
         /**
          * UserAsk
@@ -2624,6 +3717,12 @@ export interface components {
             tenant_name: string | null;
             /** Permissions */
             permissions: string[];
+            /**
+             * Support
+             * @description Id of the support access that a SuperAdmin has in the tenant.
+             * @default null
+             */
+            support: string | null;
         };
         /**
          * FactorAsk
@@ -2916,6 +4015,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Whoami"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "session.switch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SwitchAsk"];
+            };
+        };
+        responses: {
+            /** @description A token for the tenant. The refresh token stays, and gives tokens for it from now on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Switched"];
                 };
             };
             /** @description What was wrong. */
@@ -3473,6 +4605,37 @@ export interface operations {
             };
         };
     };
+    "user.reactivate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "user.addresses": {
         parameters: {
             query?: never;
@@ -3515,6 +4678,762 @@ export interface operations {
             };
         };
     };
+    "user.role": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description One of the six roles. */
+                    role: components["schemas"]["Role"];
+                };
+            };
+        };
+        responses: {
+            /** @description What somebody was, and what they are now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoleSet"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "tenant.suspend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "tenant.resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "superadmin.list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All SuperAdmins. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Superadmins"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "superadmin.create": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SuperadminAsk"];
+            };
+        };
+        responses: {
+            /** @description A SuperAdmin has been made. The password is shown this once. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SuperadminMade"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "superadmin.deactivate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "superadmin.activate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "user.invite": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InviteAsk"];
+            };
+        };
+        responses: {
+            /** @description A one-time link is on its way. Without a mail relay it is shown here, this once, for you to hand over. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkSent"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "invitation.resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A one-time link is on its way. Without a mail relay it is shown here, this once, for you to hand over. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkSent"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "invitation.cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "invitation.accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcceptAsk"];
+            };
+        };
+        responses: {
+            /** @description What a sign-in gives. Keep both in memory. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tokens"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "user.reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A one-time link is on its way. Without a mail relay it is shown here, this once, for you to hand over. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkSent"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "password.forgot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ForgotAsk"];
+            };
+        };
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "password.reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResetAsk"];
+            };
+        };
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "profile.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description You, as others see you, and how your account is secured. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "profile.update": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileAsk"];
+            };
+        };
+        responses: {
+            /** @description You, as others see you, and how your account is secured. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "profile.email": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EmailAsk"];
+            };
+        };
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "profile.confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfirmAsk"];
+            };
+        };
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "grant.list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Your sign-ins, the one used last first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignIns"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "grant.end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "grant.others": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What has ended. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ended"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "notice.list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What happened to your account, the newest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoticesView"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "mail.list": {
+        parameters: {
+            query?: {
+                limit?: number;
+                before?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Mails to users of the tenant, the newest first. What became of each is kept for 30 days. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MailsView"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "mail.test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "policy.get": {
         parameters: {
             query?: never;
@@ -3524,13 +5443,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What a tenant asks of its people. */
+            /** @description What holds in the tenant, and who says so. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Policy-Output"];
+                    "application/json": components["schemas"]["Told"];
                 };
             };
             /** @description What was wrong. */
@@ -3553,17 +5472,17 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["Policy-Input"];
+                "application/json": components["schemas"]["Policy"];
             };
         };
         responses: {
-            /** @description What a tenant asks of its people. */
+            /** @description What holds in the tenant, and who says so. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Policy-Output"];
+                    "application/json": components["schemas"]["Told"];
                 };
             };
             /** @description What was wrong. */
@@ -3808,6 +5727,99 @@ export interface operations {
                 "application/json": components["schemas"]["BackAsk"];
             };
         };
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "support.list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Support accesses, the newest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accesses"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "support.grant": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GrantAsk"];
+            };
+        };
+        responses: {
+            /** @description One support access. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Access"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "support.revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             /** @description Neither question nor answer. */
             200: {

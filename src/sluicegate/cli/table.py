@@ -26,12 +26,12 @@ from sluicegate.operations import of
 
 _ARGUMENTS = {
     "tenant.create": ("name",), "user.create": ("email",), "secret.set": ("name",), "service.create": ("name",),
-    "key.create": ("name",),
+    "key.create": ("name",), "user.invite": ("email",), "profile.email": ("email",), "password.forgot": ("email",),
 }  # fmt: skip
 
 
-_ELSEWHERE = frozenset({"sso.begin", "sso.finish", "sso.prove", "sso.confirm"})
-"""Operations that are steps of other commands (``sluice login --sso``)."""
+_ELSEWHERE = frozenset({"sso.begin", "sso.finish", "sso.prove", "sso.confirm", "invitation.accept"})
+"""Operations that are steps of other commands (``sluice login --sso``, ``sluice accept``)."""
 
 
 def command(noun: str) -> click.Group:
@@ -67,9 +67,11 @@ def _command(operation: Operation) -> click.Command:
             file = given.pop(f"{name}_file")
             if file is not None or fields[name].is_required():
                 given[name] = read_secret(name, file)
+        if "token" in secrets and "token" in given:
+            given["token"] = token_of(given["token"])
         given = {name: value for name, value in given.items() if value != ()}
         server = Server()
-        found = server.call(operation, given)
+        found = server.call(operation, {name: value for name, value in given.items() if value != ()})
         show.answer(found if as_json else name_people(server, found), as_json=as_json)
 
     made = click.Command(operation.name.partition(".")[2], params=parameters, callback=run, help=operation.summary)
@@ -79,7 +81,7 @@ def _command(operation: Operation) -> click.Command:
 
 def _option(name: str, field: FieldInfo) -> click.Option:
     words, many = name.replace("_", "-"), get_origin(field.annotation) is tuple
-    if field.annotation is bool:
+    if field.annotation is bool or get_args(field.annotation) == (bool, type(None)):
         return click.Option([f"--{words}/--no-{words}", name], default=None, help=field.description)
     shown = (field.description or "") + (" May stand several times." if many else "")
     kind = _kind(field.annotation)
@@ -121,6 +123,11 @@ class Pair(click.ParamType[Any]):
 
 def _is_pair(item: Any) -> bool:
     return isinstance(item, type) and issubclass(item, Model) and len(item.model_fields) == 2  # noqa: PLR2004 - a pair
+
+
+def token_of(text: str) -> str:
+    """Return what a one-time link carries; whoever has the link may give all of it."""
+    return text.strip().rpartition("/")[2]
 
 
 def read_secret(name: str, file: str | None, ask: Callable[..., str] = click.prompt) -> str:

@@ -15,7 +15,6 @@ from sluicegate.base.principal import Peer, Principal, Role, Via
 from sluicegate.crypto import apikey, opaque
 from sluicegate.crypto.keys import Key, derive
 from sluicegate.guard import policy
-from sluicegate.guard.tenancy import Policy, policy_of
 from sluicegate.guard.tokens import ACCESS
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from sluicegate.base.settings import Settings
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.limits import Limits
+    from sluicegate.guard.notices import Notices
     from sluicegate.guard.revocation import Revocation
     from sluicegate.guard.rules import Rules
     from sluicegate.guard.tokens import Tokens
@@ -72,12 +72,14 @@ class ApiKeys:
         tokens: Tokens,
         revocation: Revocation,
         rules: Rules,
+        notices: Notices,
         now: clock.Clock = clock.system,
     ) -> None:
         """Derive the key under which digests are kept from ``root``."""
         self._digests = derive(root, "api-key")
         self._settings, self._system, self._audit, self._limits = settings.keys, system, audit, limits
         self._tokens, self._revocation, self._rules, self._now = tokens, revocation, rules, now
+        self._notices = notices
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -101,7 +103,7 @@ class ApiKeys:
         have = {each for each in policy.GRANTS[owner.role] if policy.allowed(who, each)}
         if lost := sorted(scopes - have):
             raise Denied(f"A key has no more than its owner and its maker: {', '.join(lost)} is more.", where="scopes")
-        longest = self.days(policy_of(self._system.tenants().get(scope.tenant)))
+        longest = self._rules.fresh(scope.tenant).key_days
         if days is not None and days > longest:
             raise Invalid(f"a key lives for {longest} days at the most here", where="days")
         alive = [each for each in scope.api_keys().list(owner.id) if self.state(each) == "active"]
@@ -114,10 +116,6 @@ class ApiKeys:
         return made, scope.api_keys().create(
             id_, owner.id, name, digest, scopes=scopes, addresses=addresses, expires=expires
         )
-
-    def days(self, rules: Policy) -> int:
-        """Return how many days a key may live under a tenant's rules."""
-        return min(self._settings.longest, rules.key_days or self._settings.longest)
 
     def state(self, key: ApiKey) -> str:
         """Return what became of a key: active, expired, unused, or why it was ended."""
@@ -146,7 +144,7 @@ class ApiKeys:
             self._refuse(given, found, why, peer)
         key = found.key
         who = self._principal(found, proof)
-        if not proof and (self._settings.proof or self._rules.policy(key.tenant).key_proof):
+        if not proof and self._rules.policy(key.tenant).key_proof:
             self._audit.event(EXCHANGE, who, peer, "denied", {"id": key.id, "why": "no proof"})
             raise Unauthenticated("This key needs a DPoP proof (RFC 9449).", hint="See docs/howto/api-keys.md.")
         if not self._system.api_keys().use(key.id, peer.address):
@@ -225,6 +223,7 @@ class ApiKeys:
         elif self._system.api_keys().end(found.key.id, "leaked"):
             about = {"id": found.key.id, "name": found.key.name, "user": found.key.user}
             self._audit.event("key.leaked", None, peer, "ok", about, tenant=found.key.tenant)
+            self._tell(found.key, "key_leaked", peer)
 
     def sweep(self) -> None:
         """End the keys that nobody has used for long, each on record."""
@@ -235,3 +234,9 @@ class ApiKeys:
             who = Principal("system", each.tenant, Role.API_USER, Via.SYSTEM)
             about = {"id": each.id, "name": each.name, "user": each.user}
             self._audit.event("key.unused", who, None, "ok", about)
+            self._tell(each, "key_unused")
+
+    def _tell(self, key: ApiKey, kind: str, peer: Peer | None = None) -> None:
+        """Tell whose key it is, and who made it: a service user reads no notices."""
+        for user in dict.fromkeys((key.user, key.created_by)):
+            self._notices.tell_of(user, kind, peer, key=key.name)

@@ -14,10 +14,17 @@ if TYPE_CHECKING:
     from sluicegate.guard.apikeys import ApiKeys
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.factors import Factors
+    from sluicegate.guard.invitations import Invitations
     from sluicegate.guard.login import Login
+    from sluicegate.guard.mail import Mail
+    from sluicegate.guard.notices import Notices
+    from sluicegate.guard.profile import Profile
+    from sluicegate.guard.recovery import Recovery
     from sluicegate.guard.revocation import Revocation
     from sluicegate.guard.rules import Rules
     from sluicegate.guard.sso import Sso
+    from sluicegate.guard.support import Support
+    from sluicegate.guard.switch import Switch
     from sluicegate.guard.tokens import Tokens
     from sluicegate.guard.vault import Vault
     from sluicegate.store.scope import Scope, System
@@ -55,9 +62,16 @@ class Services:
     factors: Factors
     keys: ApiKeys
     rules: Rules
+    support: Support
+    switch: Switch
     vault: Vault
     audit: Audit
     engine: Engine
+    mail: Mail
+    notices: Notices
+    invitations: Invitations
+    recovery: Recovery
+    profile: Profile
     sso: Sso
 
     def scope(self, tenant: str, who: Principal) -> Scope:
@@ -103,5 +117,5 @@ class Desk:
     def scope(self) -> Scope:
         """The tenant's Scope."""
         if self.inside is None:
-            raise Invalid("no tenant is chosen", hint="Sign in with --tenant NAME.")
+            raise Invalid("no tenant is chosen", hint="Run: sluice switch NAME")
         return self.inside

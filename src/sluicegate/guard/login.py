@@ -17,6 +17,7 @@ from sluicegate.crypto.keys import Key, derive
 from sluicegate.guard.apikeys import FAMILY
 from sluicegate.guard.operation import Standing
 from sluicegate.guard.passwords import Passwords
+from sluicegate.guard.switch import suspended
 from sluicegate.guard.tenancy import policy_of
 from sluicegate.guard.tokens import ACCESS, ENROL, FACTOR, PENDING, Purpose
 from sluicegate.guard.tries import Known, Tries
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.factors import Factors
     from sluicegate.guard.limits import Limits
+    from sluicegate.guard.notices import Notices
     from sluicegate.guard.revocation import Revocation
     from sluicegate.guard.rules import Rules
+    from sluicegate.guard.support import Support
+    from sluicegate.guard.switch import Switch
     from sluicegate.guard.tokens import Tokens
     from sluicegate.store.people import Account
     from sluicegate.store.scope import System, Tenant, Tenants
@@ -75,13 +79,16 @@ class Login:
         factors: Factors,
         keys: ApiKeys,
         rules: Rules,
+        support: Support,
+        switch: Switch,
+        notices: Notices,
         now: Callable[[], float] = clock.system,
     ) -> None:
         """Derive one key per purpose from ``root``."""
         self._system, self._audit, self._limits, self._now = system, audit, limits, now
         self._settings, self._tokens, self._revocation, self._factors = settings, tokens, revocation, factors
-        self._keys, self._rules = keys, rules
-        self._passwords, self._tries = Passwords(root, settings), Tries(limits.rates, now)
+        self._keys, self._rules, self._support, self._switch, self._notices = keys, rules, support, switch, notices
+        self.passwords, self._tries = Passwords(root, settings), Tries(limits.rates, now)
         self._refresh = derive(root, "refresh-token")
         self._children = derive(root, "refresh-token-child")
         self._any_user = False
@@ -105,7 +112,7 @@ class Login:
         who = Principal(
             claims.sub, claims.tid or None, Role(claims.role), Via.PASSWORD, None, claims.jti, claims.sid, key
         )
-        return self._keys.narrow(who) if claims.sid.startswith(FAMILY) else who
+        return self._keys.narrow(who) if claims.sid.startswith(FAMILY) else self._support.lend(who)
 
     def _claims(self, text: str, tokens: frozenset[Standing]) -> Claims:
         for standing in _STANDINGS:
@@ -143,13 +150,14 @@ class Login:
     def bootstrap(self, code: Secret, email: str, name: str, chosen: Secret, peer: Peer, key: str) -> Grant:
         """Make the first SuperAdmin. The code works once and only while there is no user."""
         self._limits.account_admit(BOOTSTRAP)
-        self._passwords.check(chosen, factor=False, names=(email, name), where="password")
+        least = self._rules.bounds.base.password_length
+        self.passwords.check(chosen, factor=False, names=(email, name), where="password", least=least)
         if not self.bootstrapping or self._system.blobs().take(BOOTSTRAP, opaque.digest(self._codes, code)) is None:
             self._limits.account_failed(BOOTSTRAP)
             self._audit.event("session.bootstrap", None, peer, "denied", {})
             raise Unauthenticated("The code is wrong or has been used.")
         epoch = self._revocation.newest()
-        id_ = self._system.accounts().create(email, name, Role.SUPERADMIN, self._passwords.hash(chosen)).id
+        id_ = self._system.accounts().create(email, name, Role.SUPERADMIN, self.passwords.hash(chosen)).id
         self._audit.event("session.bootstrap", None, peer, "ok", {"id": id_, "email": email})
         return self._begin(Principal(id_, None, Role.SUPERADMIN, key=key), peer, epoch, "signed in")
 
@@ -161,14 +169,14 @@ class Login:
         ``key`` is the thumbprint of the client's key: all that is given out is bound to it.
         """
         epoch = self._revocation.newest()
-        user, place, may = self._look(email, tenant)
+        user, place, may = self.look(email, tenant)
         device, address = self._system.grants().known(user.id if user else "", key, peer.address)
         attempt = self._tries.begin(email, tenant or "", peer.address, key, Known(device, address))
         fits = False
         if user is not None and may:
-            fits = self._passwords.verify(user.password, given)
+            fits = self.passwords.verify(user.password, given)
         else:
-            self._passwords.burn(given)
+            self.passwords.burn(given)
         if user is None or not fits:
             self._limits.failed(peer)
             told = {"email": email[:254]}
@@ -178,16 +186,22 @@ class Login:
         tenant_id = user.tenant
         if user.tenant is None and tenant:
             tenant_id = self._system.tenants().named(tenant).id
+            if self._suspended(tenant_id):
+                raise suspended()
         who = Principal(user.id, tenant_id, Role(user.role), key=key)
         self._rules.require("session.login", who, peer)
-        if self._passwords.is_stale(user.password):
-            self._system.accounts().rehash(user.id, self._passwords.hash(given))
+        if self.passwords.is_stale(user.password):
+            self._system.accounts().rehash(user.id, self.passwords.hash(given))
         if self._factors.of(user.id):
             self._audit.event("session.login", who, peer, "factor", {"email": email}, tenant=tenant_id)
             access, expires = self._tokens.mint(FACTOR, who, epoch)
             return Grant(access, int(expires - self._now()), Secret(""), "factor")
-        self._system.accounts().touch_sign_in(user.id)
-        self._audit.event("session.login", who, peer, "ok", {"email": email, **({"tenant": tenant} if tenant else {})})
+        self._arrive(user, peer, key)
+        if user.tenant is None and tenant_id:
+            self._switch.record("session.login", who, peer)
+        else:
+            about = {"email": email, **({"tenant": tenant} if tenant else {})}
+            self._audit.event("session.login", who, peer, "ok", about)
         return self._begin(who, peer, epoch, self._standing(user, tenant_id, "password"))
 
     def give_factor(self, who: Principal, code: Secret, peer: Peer) -> Grant:
@@ -195,13 +209,15 @@ class Login:
         epoch = self._revocation.newest()
         user = self._system.accounts().account(who.id)
         try:
-            self._factors.check(who.id, who.tenant, code)
+            self._take_factor(who, user, code, peer)
         except Invalid:
             self._limits.failed(peer)
             raise
-        self._system.accounts().touch_sign_in(who.id)
+        self._arrive(user, peer, who.key)
         if who.token:  # what was given for the password is good for one sign-in
             self._system.marks().revoke(who.token, self._now() + self._settings.tokens.access + 1)
+        if user.tenant is None and who.tenant:
+            self._switch.record("session.login", who, peer)
         proved = f"{SSO} factor" if who.grant == SSO else _BOTH
         standing = self._standing(user, who.tenant, proved)
         return self._begin(replace(who, token=""), peer, epoch, standing, factors=proved)
@@ -218,17 +234,33 @@ class Login:
             self._audit.event("sso.finish", who, peer, "factor", {"email": user.email})
             access, expires = self._tokens.mint(FACTOR, replace(who, grant=SSO), epoch)
             return Grant(access, int(expires - self._now()), Secret(""), "factor")
-        self._system.accounts().touch_sign_in(user.id)
+        self._arrive(user, peer, key)
         self._audit.event("sso.finish", who, peer, "ok", {"email": user.email})
         proved = f"{SSO} factor" if factor else SSO
         return self._begin(who, peer, epoch, self._standing(user, user.tenant, proved), factors=proved)
+
+    def welcome(self, user: str, peer: Peer, key: str) -> Grant:
+        """Sign somebody in who has just chosen a password by a link that only they have."""
+        epoch = self._revocation.newest()
+        found = self._system.accounts().account(user)
+        if found.state != "active" or (found.tenant and self._rules.fresh(found.tenant).sso_required):
+            raise Unauthenticated("Sign in.")
+        self._arrive(found, peer, key)
+        who = Principal(found.id, found.tenant, found.role, key=key)
+        return self._begin(who, peer, epoch, self._standing(found, found.tenant, "password"))
+
+    def _arrive(self, user: Account, peer: Peer, key: str) -> None:
+        """Write down that somebody is here; a device that is new is told to them (SEC-A18)."""
+        with self._system.transaction():
+            if self._system.signins().is_new(user.id, key, peer.address):
+                self._notices.tell(user, "device", peer)
+            self._system.accounts().touch_sign_in(user.id)
 
     def _standing(self, user: Account, tenant: str | None, proved: str) -> Standing:
         """Return how far somebody has come who has proved who they are by ``proved``."""
         if user.must_change and not proved.startswith(SSO):
             return "password"
-        wanted = tenant is not None and policy_of(self._system.tenants().get(tenant)).factor_required
-        if wanted and proved in ("password", SSO):
+        if self._rules.fresh(tenant).factor_required and proved in ("password", SSO):
             return "enrol"
         return "signed in"
 
@@ -253,7 +285,7 @@ class Login:
         user = self._person(who)
         account = f"prove/{who.id}"
         self._limits.account_admit(account)
-        if not self._passwords.verify(user.password, given):
+        if not self.passwords.verify(user.password, given):
             self._limits.account_failed(account)
             self._limits.failed(peer)
             raise Denied("The password is wrong.")
@@ -261,8 +293,12 @@ class Login:
         if owes:
             if code is None:
                 raise Invalid("is required: you have a second factor", where="code")
-            self._factors.check(who.id, who.tenant, code)
+            self._take_factor(who, user, code, peer)
         self.proved(who, factor=owes)
+
+    def _take_factor(self, who: Principal, user: Account, code: Secret, peer: Peer) -> None:
+        if self._factors.check(who.id, who.tenant, code):
+            self._notices.tell(user, "code_used", peer)
 
     def _person(self, who: Principal) -> Account:
         user = self._system.accounts().account(who.id)
@@ -272,7 +308,7 @@ class Login:
             raise Denied("Your tenant wants single sign-on, and takes no password.")
         return user
 
-    def _look(self, email: str, tenant: str | None) -> tuple[Account | None, str | None, bool]:
+    def look(self, email: str, tenant: str | None) -> tuple[Account | None, str | None, bool]:
         """Return whose address this is, the id of the tenant named, and whether that person may come in at all.
 
         It is somebody's in that tenant, or a SuperAdmin's; without a tenant, the only one's. The store is asked the
@@ -297,24 +333,32 @@ class Login:
         except Missing:
             return None
 
-    def change_password(self, who: Principal, old: Secret, new: Secret) -> None:
+    def change_password(self, who: Principal, old: Secret, new: Secret, peer: Peer) -> None:
         """Replace one's own password and end all other sign-ins."""
         user = self._person(who)
         account = f"change/{who.id}"
         self._limits.account_admit(account)
-        if not self._passwords.verify(user.password, old):
+        if not self.passwords.verify(user.password, old):
             self._limits.account_failed(account)
             raise Denied("The old password is wrong.")
+        self.judge(user, who.tenant, new, old=old, where="new")
+        hashed = self.passwords.hash(new)
+        with self._system.transaction():
+            self._system.accounts().set_password(who.id, hashed, must_change=False)
+            self._system.grants().kill_user(who.id)
+            self._notices.tell(user, "password_changed", peer)
+
+    def judge(self, user: Account, tenant: str | None, new: Secret, *, old: Secret | None = None, where: str) -> None:
+        """Refuse a new password of somebody that does not do. Raises ``Invalid``."""
         names = [user.email, user.name]
-        if who.tenant:
-            names.append(self._system.tenants().get(who.tenant).name)
-        self._passwords.check(new, factor=bool(self._factors.of(who.id)), names=names, old=old, where="new")
-        self._system.accounts().set_password(who.id, self._passwords.hash(new), must_change=False)
-        self._system.grants().kill_user(who.id)
+        if tenant:
+            names.append(self._system.tenants().get(tenant).name)
+        factor, least = bool(self._factors.of(user.id)), self._rules.fresh(tenant).password_length
+        self.passwords.check(new, factor=factor, names=names, old=old, where=where, least=least)
 
     def new_password(self) -> tuple[Secret, str]:
         """Return a one-time password and its hash."""
-        return self._passwords.make()
+        return self.passwords.make()
 
     # -- refresh -------------------------------------------------------------------------------------------------------
 
@@ -327,12 +371,15 @@ class Login:
         epoch = self._revocation.newest()
         child = self._child(given)
         digest = opaque.digest(self._refresh, given)
-        grants = self._system.grants()
+        grants, now = self._system.grants(), self._now()
+        before = grants.find(digest)
+        idle, longest = self._lifetimes(before.tenant if before else None)
         outcome, grant = grants.rotate(
             digest,
             opaque.digest(self._refresh, child),
             key,
-            expires=self._now() + self._settings.tokens.idle,
+            expires=now + idle,
+            absolute=now + longest,
             client=peer.client,
             address=peer.address,
         )
@@ -347,9 +394,13 @@ class Login:
             raise Unauthenticated("Sign in again.")
         if user.tenant and not grant.factors.startswith(SSO) and self._rules.policy(user.tenant).sso_required:
             raise Unauthenticated("Sign in again.")
-        who = Principal(user.id, grant.tenant, user.role, grant=grant.family, key=key)
+        tenant = grant.tenant
+        if user.tenant is None and self._suspended(tenant):
+            grants.bind(grant.family, None)  # a SuperAdmin stays signed in, and is no longer in there
+            tenant = None
+        who = Principal(user.id, tenant, user.role, grant=grant.family, key=key)
         self._rules.require("session.refresh", who, peer)
-        standing = self._standing(user, grant.tenant, grant.factors)
+        standing = self._standing(user, tenant, grant.factors)
         if standing == "enrol" and self._factors.of(user.id):
             raise Unauthenticated("Sign in again.")  # there is one now, and this sign-in has not shown it
         return self._grant(who, child, epoch, standing)
@@ -363,6 +414,13 @@ class Login:
         if grant is not None:
             self._system.grants().kill(grant.family)
 
+    def _lifetimes(self, tenant: str | None) -> tuple[float, float]:
+        """Return for how many seconds a sign-in lasts unused, and at the most."""
+        holds, mine = self._rules.fresh(tenant), self._settings.tokens
+        base = self._rules.bounds.base  # the settings count in seconds
+        idle = mine.idle if holds.idle_minutes == base.idle_minutes else holds.idle_minutes * 60
+        return idle, mine.refresh if holds.session_minutes == base.session_minutes else holds.session_minutes * 60
+
     def _suspended(self, tenant: str | None) -> bool:
         return tenant is not None and self._system.tenants().get(tenant).state != "active"
 
@@ -372,14 +430,15 @@ class Login:
         return Secret("rt_" + base64.urlsafe_b64encode(raw).rstrip(b"=").decode())
 
     def _begin(self, who: Principal, peer: Peer, epoch: int, standing: Standing, factors: str = "password") -> Grant:
-        token = opaque.new_refresh()
+        token, now = opaque.new_refresh(), self._now()
+        idle, longest = self._lifetimes(who.tenant)
         made = self._system.grants().open(
             who.id,
             who.tenant,
             opaque.digest(self._refresh, token),
             who.key,
-            expires=self._now() + self._settings.tokens.idle,
-            absolute=self._now() + self._settings.tokens.refresh,
+            expires=now + idle,
+            absolute=now + longest,
             client=peer.client,
             address=peer.address,
             factors=factors,
@@ -392,7 +451,7 @@ class Login:
 
 
 def _bars_passwords(tenant: Tenant) -> bool:
-    return tenant.state != "active" or policy_of(tenant).sso_required
+    return tenant.state != "active" or bool(policy_of(tenant).sso_required)
 
 
 __all__ = ["Grant", "Login"]

@@ -26,6 +26,7 @@ from sluicegate.crypto.keys import Key, derive
 from sluicegate.crypto.oidc import new_text
 from sluicegate.guard.oidc import Back, Finding, Journey
 from sluicegate.guard.provider import KEPT_AS, Identity, Provider, read
+from sluicegate.store.people import UserState
 
 if TYPE_CHECKING:
     from sluicegate.base.principal import Peer
@@ -323,6 +324,8 @@ class Sso:
                     raise Refused("whoever has their address here is deactivated")
                 if sso.has_identity(tenant, user.id, found.issuer):
                     raise Refused("the provider has shown another person with their address before")
+                if user.state != "active":  # invited: this is their coming
+                    accounts.set_state(user.id, UserState.ACTIVE)
                 self._audit.event("sso.link", None, peer, "ok", {"id": user.id, "email": email}, tenant=tenant)
                 id_ = user.id
             elif provider.create:

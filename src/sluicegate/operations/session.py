@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, SecretStr
 
 from sluicegate.base.errors import Invalid
-from sluicegate.base.model import DisplayName, Email, Line, Model
+from sluicegate.base.model import DisplayName, Email, Line, Model, Name
 from sluicegate.base.permission import Permission, Public
 from sluicegate.base.secret import Secret
 from sluicegate.guard import policy
@@ -87,6 +87,24 @@ class ProveAsk(Model):
     """The code that your app shows now, when you have a second factor."""
 
 
+class SwitchAsk(Model):
+    """Where to work."""
+
+    tenant: Name | None = None
+    """Name of the tenant; none when left out."""
+
+
+class Switched(Model):
+    """A token for the tenant. The refresh token stays, and gives tokens for it from now on."""
+
+    access: str
+    """Access token (JWT), for the Authorization header."""
+    expires_in: int
+    """Seconds it is good for."""
+    tenant: str | None
+    """Where it works."""
+
+
 class Whoami(Model):
     """Who you are."""
 
@@ -97,10 +115,12 @@ class Whoami(Model):
     tenant: str | None
     tenant_name: str | None
     permissions: tuple[str, ...]
+    support: str | None = None
+    """Id of the support access that a SuperAdmin has in the tenant."""
 
 
 def tokens_of(grant: Grant) -> Tokens:
-    """Return what a sign-in gives as it is answered."""
+    """Return what a sign-in gives, as it is answered."""
     return Tokens(
         access=grant.access.reveal(),
         expires_in=grant.expires_in,
@@ -116,8 +136,9 @@ def _secret(value: SecretStr) -> Secret:
 
 def login(ask: LoginAsk, desk: Desk) -> Tokens:
     """Sign in with a password."""
-    door = desk.services.login
-    return tokens_of(door.sign_in(ask.tenant, ask.email, _secret(ask.password), desk.peer, desk.bound_to))
+    return tokens_of(
+        desk.services.login.sign_in(ask.tenant, ask.email, _secret(ask.password), desk.peer, desk.bound_to)
+    )
 
 
 def bootstrap(ask: BootstrapAsk, desk: Desk) -> Tokens:
@@ -155,7 +176,7 @@ def change_password(ask: PasswordAsk, desk: Desk) -> Nothing:
     """Choose a new password for yourself."""
     if not ask.new.get_secret_value():
         raise Invalid("is required", where="new")
-    desk.services.login.change_password(desk.who, _secret(ask.old), _secret(ask.new))
+    desk.services.login.change_password(desk.who, _secret(ask.old), _secret(ask.new), desk.peer)
     return Nothing()
 
 
@@ -172,7 +193,14 @@ def whoami(_ask: Nothing, desk: Desk) -> Whoami:
         tenant=who.tenant,
         tenant_name=tenant.name if tenant else None,
         permissions=policy.permissions(who),
+        support=who.support or None,
     )
+
+
+def switch(ask: SwitchAsk, desk: Desk) -> Switched:
+    """Work in another tenant, or in none; for SuperAdmins."""
+    access, expires_in = desk.services.switch.to(desk.who, ask.tenant, desk.peer)
+    return Switched(access=access.reveal(), expires_in=expires_in, tenant=ask.tenant)
 
 
 OPERATIONS = (
@@ -265,5 +293,16 @@ OPERATIONS = (
         whoami,
         audited=False,
         tenant=False,
+    ),
+    Operation(
+        "session.switch",
+        Permission.TENANT_MANAGE,
+        Http("POST", "/session/switch"),
+        SwitchAsk,
+        Switched,
+        switch,
+        audited=False,
+        tenant=False,
+        person=True,
     ),
 )

@@ -169,7 +169,7 @@ def _shown(desk: Desk, *, secret_cleared: bool = False) -> ProviderShown:
     more: dict[str, Any] = {
         "has_secret": services.sso.has_secret(desk.scope),
         "redirect": desk.origin + PATH + tenant,
-        "required": policy_of(services.system.tenants().get(tenant)).sso_required,
+        "required": bool(policy_of(services.system.tenants().get(tenant)).sso_required),
         "set_at": clock.iso(stored.set_at) if stored else "",
         "set_by": stored.set_by if stored else "",
         "secret_cleared": secret_cleared,

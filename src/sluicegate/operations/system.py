@@ -9,6 +9,7 @@ from pydantic import Field
 from sluicegate import __version__
 from sluicegate.base.model import Model
 from sluicegate.base.permission import Permission, Public
+from sluicegate.base.principal import Role
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Nothing, Operation
 
@@ -21,6 +22,8 @@ class Health(Model):
     """True while there is no user at all."""
     jail: str
     """``full``, ``fallback`` (weaker, by setting) or ``none`` (flows with expressions refuse)."""
+    mail: str
+    """``off`` when no relay is set up, ``ok``, or ``failing`` when the last mail could not be sent."""
 
 
 class About(Model):
@@ -64,6 +67,8 @@ class AuditRecord(Model):
     who: str | None = None
     role: str | None = None
     via: str | None = None
+    support: str | None = None
+    """The support access by which a SuperAdmin saw it."""
     address: str | None = None
     client: str | None = None
     request: str | None = None
@@ -78,7 +83,12 @@ class AuditRecords(Model):
 
 def health(_ask: Nothing, desk: Desk) -> Health:
     """Say whether the server works."""
-    return Health(status="ok", bootstrap=desk.services.login.bootstrapping, jail=desk.services.engine.health()["jail"])
+    return Health(
+        status="ok",
+        bootstrap=desk.services.login.bootstrapping,
+        jail=desk.services.engine.health()["jail"],
+        mail=desk.services.mail.state,
+    )
 
 
 def about(_ask: Nothing, desk: Desk) -> About:
@@ -92,8 +102,10 @@ def rotate(ask: RotateAsk, desk: Desk) -> Rotated:
 
 
 def audit(ask: AuditAsk, desk: Desk) -> AuditRecords:
-    """List the audit trail of the tenant."""
-    found = desk.scope.ledger().list(ask.limit, ask.before, action=ask.action)
+    """List the audit trail of the tenant; a SuperAdmin in none sees the installation's own."""
+    whole = desk.inside is None and desk.who.role is Role.SUPERADMIN
+    ledger = desk.services.system.ledger() if whole else desk.scope.ledger()
+    found = ledger.list(ask.limit, ask.before, action=ask.action)
     return AuditRecords(items=tuple(AuditRecord(seq=each.seq, **each.body) for each in found))
 
 
@@ -122,5 +134,14 @@ OPERATIONS = (
         tenant=False,
         fresh=True,
     ),
-    Operation("audit.list", Permission.AUDIT_READ, Http("GET", "/audit"), AuditAsk, AuditRecords, audit, audited=False),
+    Operation(
+        "audit.list",
+        Permission.AUDIT_READ,
+        Http("GET", "/audit"),
+        AuditAsk,
+        AuditRecords,
+        audit,
+        audited=False,
+        tenant=False,
+    ),
 )

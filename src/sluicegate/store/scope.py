@@ -24,10 +24,15 @@ from sluicegate.store.definitions import Definitions
 from sluicegate.store.factors import Factors
 from sluicegate.store.grants import Grants, Marks
 from sluicegate.store.ledger import Ledger
+from sluicegate.store.links import Links
+from sluicegate.store.notices import Notices
+from sluicegate.store.outbox import AllPosts, Outbox
 from sluicegate.store.people import Accounts, People
 from sluicegate.store.runs import Runs
 from sluicegate.store.secrets import Secrets
+from sluicegate.store.signins import SignIns
 from sluicegate.store.sso import Sso
+from sluicegate.store.support import AllSupport, Support
 from sluicegate.store.tables import blobs, runs, tenants, workers
 
 
@@ -92,6 +97,14 @@ class Scope:
         """Return the API keys of this tenant's users."""
         return ApiKeys(self)
 
+    def support(self) -> Support:
+        """Return what this tenant lets SuperAdmins see, and until when."""
+        return Support(self)
+
+    def outbox(self) -> Outbox:
+        """Return the mails to this tenant's users."""
+        return Outbox(self)
+
     def ledger(self) -> Ledger:
         """Return the audit trail of this tenant."""
         return Ledger(self)
@@ -153,6 +166,26 @@ class System:
     def sso(self) -> Sso:
         """Return the providers of single sign-on, the people known by them, and sign-ins on their way."""
         return Sso(self)
+
+    def support(self) -> AllSupport:
+        """Return the support accesses of all tenants."""
+        return AllSupport(self)
+
+    def signins(self) -> SignIns:
+        """Return the sign-ins of all users."""
+        return SignIns(self)
+
+    def links(self) -> Links:
+        """Return the one-time links of all users."""
+        return Links(self)
+
+    def outbox(self) -> AllPosts:
+        """Return the mails that wait to be sent."""
+        return AllPosts(self)
+
+    def notices(self) -> Notices:
+        """Return the notices of all users."""
+        return Notices(self)
 
     def blobs(self) -> Blobs:
         """Return the small values the system keeps."""
@@ -225,10 +258,11 @@ class Tenants:
             self._system.marks().raise_tenant(tenant)
             connection.execute(update(tenants).where(tenants.c.id == tenant).values(state=TenantState(state)))
 
-    def set_policy(self, tenant: str, policy: Mapping[str, Any]) -> None:
+    def set_policy(self, tenant: str, policy: Mapping[str, Any], *, void: bool = True) -> None:
         """Set what the tenant asks of its people; all their tokens are void, so that it holds now. ``Missing``."""
         with self._system.writing() as connection:
-            self._system.marks().raise_tenant(tenant)
+            if void:
+                self._system.marks().raise_tenant(tenant)
             connection.execute(update(tenants).where(tenants.c.id == tenant).values(policy=pack(dict(policy))))
 
 

@@ -16,6 +16,8 @@ from sluicegate.kit.net.descriptors import (
 )
 from sluicegate.kit.net.loopback import Loopback
 from sluicegate.kit.net.network import HOPS, Net
+from sluicegate.kit.net.smtp import Relay
+from sluicegate.kit.net.smtp import send as send_mail
 from sluicegate.kit.net.trust import system_authorities
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "Loopback",
     "Net",
     "Pinned",
+    "Relay",
     "Reply",
     "answers",
     "clean_host",
@@ -34,6 +37,7 @@ __all__ = [
     "local_pair",
     "receive_descriptors",
     "send_descriptors",
+    "send_mail",
     "system_authorities",
     "why_taken",
 ]
