@@ -28,6 +28,7 @@ from sluicegate.guard.links import Links
 from sluicegate.guard.login import Login
 from sluicegate.guard.mail import Mail
 from sluicegate.guard.notices import Notices
+from sluicegate.guard.oidc import Oidc
 from sluicegate.guard.postman import Postman
 from sluicegate.guard.profile import Profile
 from sluicegate.guard.quotas import Quotas, Shares
@@ -35,11 +36,13 @@ from sluicegate.guard.recovery import Recovery
 from sluicegate.guard.revocation import Revocation
 from sluicegate.guard.rotation import Rotation
 from sluicegate.guard.rules import Rules
+from sluicegate.guard.sso import Sso
 from sluicegate.guard.support import Support
 from sluicegate.guard.switch import Switch
 from sluicegate.guard.tenancy import Bounds
 from sluicegate.guard.tokens import Tokens
 from sluicegate.guard.vault import Vault
+from sluicegate.kit.net import Egress, Grant, Net
 from sluicegate.operations import OPERATIONS
 
 if TYPE_CHECKING:
@@ -139,6 +142,7 @@ def build(settings: Settings) -> App:
 
     revocation.on_rules, revocation.on_marks, revocation.on_hour = forget, events.wake_all, keys_.sweep
     worker = Worker(settings, system, vault, audit, events)
+    sso = Sso(root, system, audit, limits, login, factors, vault, Oidc(_net(settings)))
     services = Services(
         settings,
         system,
@@ -159,8 +163,14 @@ def build(settings: Settings) -> App:
         invitations,
         recovery,
         profile,
+        sso,
     )
     return App(settings, services, Gate(services, limits, _quotas(settings, rules)), worker, events, postman)
+
+
+def _net(settings: Settings) -> Net:
+    """Return the way out of the server itself, under the same policy as connections."""
+    return Net(Egress(allow=tuple(Grant(**each.model_dump()) for each in settings.egress)))
 
 
 def _quotas(settings: Settings, rules: Rules) -> Quotas:

@@ -24,6 +24,8 @@ UNAUDITED_CHANGES = {
     "session.key": "writes its own record, ok or denied, once it is known whose key it is",
     "session.switch": "writes its own records: with the installation, and in the tenants that it is about",
     "key.leaked": "writes its own record where the key belongs, when it ends one",
+    "sso.begin": "only says where to go; that a provider does not answer is on record",
+    "sso.finish": "writes its own record, ok or denied and why, once it is known whose answer it is",
     "invitation.accept": "writes its own record where the person belongs, once it is known who it is",
     "password.reset": "the same",
     "profile.confirm": "the same",

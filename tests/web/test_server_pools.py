@@ -28,6 +28,7 @@ def operation(method="POST", name="a.b", **more):
 
 KINDS = {
     "read": operation("GET", audited=False), "hash": operation(hashes=True), "ask": operation(asks=True), "work": operation(),
+    "abroad": operation(abroad=True),
 }  # fmt: skip
 
 
@@ -46,7 +47,7 @@ def test_no_kind_of_work_waits_for_another(held):
         await asyncio.gather(*busy)
         return done
 
-    assert asyncio.run(all_at_once()) == ["done"] * 3
+    assert asyncio.run(all_at_once()) == ["done"] * 4
 
 
 @pytest.mark.security
@@ -90,7 +91,9 @@ def test_whatever_hashes_a_password_waits_with_its_like_and_nothing_else_does():
         "session.login", "session.bootstrap", "session.prove", "session.password", "user.create", "superadmin.create",
         "invitation.accept", "password.reset",
     }  # fmt: skip
-    assert not any(pools.door(each) is pools._hashes for each in OPERATIONS)
+    assert not any(pools.door(each) in (pools._hashes, pools._abroad) for each in OPERATIONS)
+    abroad = {each.name for each in OPERATIONS if pools.of(each) is pools._abroad}
+    assert abroad == {"sso.begin", "sso.finish", "sso.prove", "sso.confirm", "sso.test"}
 
 
 @pytest.mark.security

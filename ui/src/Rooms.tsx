@@ -10,6 +10,7 @@ import { Factors } from "./pages/Factors";
 import { RunPage } from "./pages/Run";
 import { Runs } from "./pages/Runs";
 import { Secrets } from "./pages/Secrets";
+import { SingleSignOn } from "./pages/SingleSignOn";
 import { Tenants } from "./pages/Tenants";
 import { Users } from "./pages/Users";
 import { Icon, type IconName, Mark } from "./parts/Icon";
@@ -40,6 +41,7 @@ const ROOMS: readonly (readonly Room[])[] = [
   ],
   [
     { path: "/users", title: "Users", icon: "users", needs: "user:manage", tenant: true },
+    { path: "/sso", title: "Single sign-on", icon: "sso", needs: "user:manage", tenant: true },
     { path: "/tenants", title: "Tenants", icon: "tenants", needs: "tenant:manage", tenant: false },
     { path: "/audit", title: "Audit trail", icon: "audit", needs: "audit:read", tenant: true },
   ],
@@ -82,6 +84,7 @@ export default function Rooms(): ReactNode {
         {has("/runs") ? <Route path="/runs/:id" children={({ id }) => <RunPage key={id} id={id} />} /> : null}
         {has("/secrets") ? <Route path="/secrets" component={Secrets} /> : null}
         {has("/users") ? <Route path="/users" component={Users} /> : null}
+        {has("/sso") ? <Route path="/sso" component={SingleSignOn} /> : null}
         {has("/tenants") ? <Route path="/tenants" component={Tenants} /> : null}
         {has("/audit") ? <Route path="/audit" component={Audit} /> : null}
         <Route path="/" children={() => (home ? <Redirect to={home} replace /> : <Nothing />)} />
@@ -151,9 +154,11 @@ function Nav({ who, groups, home, onOwn }: NavShown): ReactNode {
         <strong>{who.name || who.email}</strong>
         <span>{roleWords(who.role)}</span>
         <div className="nav-foot-acts">
-          <button type="button" className="link" onClick={() => onOwn("password")}>
-            Password
-          </button>
+          {session.bySso ? null : (
+            <button type="button" className="link" onClick={() => onOwn("password")}>
+              Password
+            </button>
+          )}
           <button type="button" className="link" onClick={() => onOwn("factors")}>
             Second factor
           </button>

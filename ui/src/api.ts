@@ -3,6 +3,7 @@
  * document (`openapi.d.ts`, written by `tools/client.py`); what it leaves open is narrowed here.
  */
 import { ask, type Narrow, type Schema } from "./ask";
+import { Problem } from "./problem";
 import { session } from "./session";
 
 export type Permission =
@@ -34,6 +35,8 @@ export type ProblemBody = Schema["Problem"];
 export type SecretRow = Schema["Kept"];
 export type UserRow = Schema["User"];
 export type TenantRow = Schema["Tenant"];
+export type Provider = Schema["ProviderShown"];
+export type ProviderForm = Schema["ProviderAsk"];
 export type AuditRow = Schema["AuditRecord"];
 
 export type Receipt = {
@@ -128,6 +131,27 @@ export const api = {
     await ask("post", "/api/v1/tenants", { body: { name } });
   },
   audit: async (limit = 200) => (await ask("get", "/api/v1/audit", { query: { limit } })).items,
+
+  /** The tenant's provider of single sign-on; `null` when there is none. */
+  provider: async () => {
+    try {
+      return await ask("get", "/api/v1/sso", {});
+    } catch (fault) {
+      if (fault instanceof Problem && fault.code === "missing") return null;
+      throw fault;
+    }
+  },
+  setProvider: (form: ProviderForm) => ask("put", "/api/v1/sso", { body: form }),
+  removeProvider: async () => {
+    await ask("delete", "/api/v1/sso", {});
+  },
+  testProvider: () => ask("post", "/api/v1/sso/test", {}),
+  /** Want single sign-on of everybody in the tenant, or no longer; the rest of its policy stays. */
+  requireSso: async (required: boolean) => {
+    const policy = await ask("get", "/api/v1/policy", {});
+    const said = policy.items.filter(({ origin }) => origin === "tenant").map(({ name, value }) => [name, value]);
+    await ask("put", "/api/v1/policy", { body: { ...Object.fromEntries(said), sso_required: required } });
+  },
 
   factors: () => ask("get", "/api/v1/factors", {}),
   beginFactor: (name: string) => ask("post", "/api/v1/factors", { body: { name } }),

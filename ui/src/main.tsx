@@ -29,12 +29,14 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./App";
+import { takeBack } from "./back";
 import { queries } from "./queries";
 import { session } from "./session";
 import { adoptTheme, systemScheme, theme } from "./theme";
 
 adoptTheme();
-void session.resume();
+const back = takeBack();
+void (back ? session.arrive(back.told) : session.resume());
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");
 createRoot(root).render(

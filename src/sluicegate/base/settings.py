@@ -146,6 +146,8 @@ class Overrides(Model):
     """How long an invitation is good (``links.invitation``)."""
     key_proof: Override = _STRICTER
     """Whether keys need a DPoP proof (``keys.proof``)."""
+    sso_required: Override = _STRICTER
+    """Whether people come by single sign-on alone; the installation itself never asks for it."""
     support_hours: Override = _STRICTER
     """How long a support access lasts (``people.support_hours``); 24 hours at the most."""
     requests: Override = _STRICTER

@@ -18,6 +18,7 @@ from sluicegate.guard.apikeys import FAMILY
 from sluicegate.guard.operation import Standing
 from sluicegate.guard.passwords import Passwords
 from sluicegate.guard.switch import suspended
+from sluicegate.guard.tenancy import policy_of
 from sluicegate.guard.tokens import ACCESS, ENROL, FACTOR, PENDING, Purpose
 from sluicegate.guard.tries import Known, Tries
 
@@ -45,6 +46,8 @@ _STANDINGS = tuple(_PURPOSES)
 FRESH: Final = 300.0
 """Seconds for which a proof of who somebody is counts for what is dangerous (SEC-A12)."""
 _BOTH = "password factor"
+SSO: Final = "sso"
+"""How somebody came in whom a provider of single sign-on has shown to be there (``guard/sso.py``)."""
 _NO_NAME: Final = "-"  # no tenant can be called so
 _WRONG = "Wrong tenant, email or password."
 
@@ -215,14 +218,32 @@ class Login:
             self._system.marks().revoke(who.token, self._now() + self._settings.tokens.access + 1)
         if user.tenant is None and who.tenant:
             self._switch.record("session.login", who, peer)
-        standing = self._standing(user, who.tenant, _BOTH)
-        return self._begin(replace(who, token=""), peer, epoch, standing, factors=_BOTH)
+        proved = f"{SSO} factor" if who.grant == SSO else _BOTH
+        standing = self._standing(user, who.tenant, proved)
+        return self._begin(replace(who, token=""), peer, epoch, standing, factors=proved)
+
+    def admit(self, user: Account, peer: Peer, key: str, *, factor: bool) -> Grant:
+        """Let in somebody whom a provider of single sign-on has shown to be there; ``factor``: by a second one, too."""
+        epoch = self._revocation.newest()
+        user = self._system.accounts().account(user.id)
+        if user.tenant is None or user.state != "active" or self._suspended(user.tenant):
+            raise Unauthenticated
+        who = Principal(user.id, user.tenant, Role(user.role), key=key)
+        self._rules.require("sso.finish", who, peer)
+        if self._factors.of(user.id) and not factor:
+            self._audit.event("sso.finish", who, peer, "factor", {"email": user.email})
+            access, expires = self._tokens.mint(FACTOR, replace(who, grant=SSO), epoch)
+            return Grant(access, int(expires - self._now()), Secret(""), "factor")
+        self._arrive(user, peer, key)
+        self._audit.event("sso.finish", who, peer, "ok", {"email": user.email})
+        proved = f"{SSO} factor" if factor else SSO
+        return self._begin(who, peer, epoch, self._standing(user, user.tenant, proved), factors=proved)
 
     def welcome(self, user: str, peer: Peer, key: str) -> Grant:
         """Sign somebody in who has just chosen a password by a link that only they have."""
         epoch = self._revocation.newest()
         found = self._system.accounts().account(user)
-        if found.state != "active":
+        if found.state != "active" or (found.tenant and self._rules.fresh(found.tenant).sso_required):
             raise Unauthenticated("Sign in.")
         self._arrive(found, peer, key)
         who = Principal(found.id, found.tenant, found.role, key=key)
@@ -237,15 +258,19 @@ class Login:
 
     def _standing(self, user: Account, tenant: str | None, proved: str) -> Standing:
         """Return how far somebody has come who has proved who they are by ``proved``."""
-        if user.must_change:
+        if user.must_change and not proved.startswith(SSO):
             return "password"
-        if self._rules.fresh(tenant).factor_required and proved == "password":
+        if self._rules.fresh(tenant).factor_required and proved in ("password", SSO):
             return "enrol"
         return "signed in"
 
-    def has_factor(self, who: Principal) -> None:
-        """Count a factor that somebody has just set up as proved in this sign-in."""
-        self._system.grants().prove(who.grant, _BOTH)
+    def proved(self, who: Principal, *, factor: bool) -> None:
+        """Write down that somebody has proved who they are now. What they came in by stays what it was."""
+        grants = self._system.grants()
+        by = grants.factors(who.grant)
+        if factor:
+            by = f"{by.partition(' ')[0] or 'password'} factor"
+        grants.prove(who.grant, by if by.startswith(SSO) or factor else "password")
 
     def require_fresh(self, who: Principal) -> None:
         """Raise ``StepUp`` when a person has not proved who they are for a while."""
@@ -269,7 +294,7 @@ class Login:
             if code is None:
                 raise Invalid("is required: you have a second factor", where="code")
             self._take_factor(who, user, code, peer)
-        self._system.grants().prove(who.grant, _BOTH if owes else "password")
+        self.proved(who, factor=owes)
 
     def _take_factor(self, who: Principal, user: Account, code: Secret, peer: Peer) -> None:
         if self._factors.check(who.id, who.tenant, code):
@@ -277,8 +302,10 @@ class Login:
 
     def _person(self, who: Principal) -> Account:
         user = self._system.accounts().account(who.id)
-        if user.kind != "person":
-            raise Denied("A service user has no password.")
+        if not user.password:  # a service user, or somebody who has come by single sign-on alone
+            raise Denied("You have no password here.")
+        if user.tenant is not None and self._rules.policy(user.tenant).sso_required:
+            raise Denied("Your tenant wants single sign-on, and takes no password.")
         return user
 
     def look(self, email: str, tenant: str | None) -> tuple[Account | None, str | None, bool]:
@@ -296,8 +323,8 @@ class Login:
             above = [each for each in found if place is not None and each.tenant is None]
             user = next(iter(here + above), None)
         home = self._tenant(lambda tenants: tenants.get(user.tenant or "" if user is not None else ""))
-        shut = user is not None and user.tenant is not None and (home is None or home.state != "active")
-        may = user is not None and user.kind == "person" and user.state == "active" and not shut
+        shut = user is not None and user.tenant is not None and (home is None or _bars_passwords(home))
+        may = user is not None and user.password != "" and user.state == "active" and not shut
         return user, place.id if place is not None else None, may
 
     def _tenant(self, ask: Callable[[Tenants], Tenant]) -> Tenant | None:
@@ -365,6 +392,8 @@ class Login:
         user = self._system.accounts().account(grant.user)
         if user.state != "active" or self._suspended(user.tenant):
             raise Unauthenticated("Sign in again.")
+        if user.tenant and not grant.factors.startswith(SSO) and self._rules.policy(user.tenant).sso_required:
+            raise Unauthenticated("Sign in again.")
         tenant = grant.tenant
         if user.tenant is None and self._suspended(tenant):
             grants.bind(grant.family, None)  # a SuperAdmin stays signed in, and is no longer in there
@@ -419,6 +448,10 @@ class Login:
     def _grant(self, who: Principal, refresh: Secret, epoch: int, standing: Standing) -> Grant:
         access, expires = self._tokens.mint(_PURPOSES[standing], who, epoch)
         return Grant(access, int(expires - self._now()), refresh, standing)
+
+
+def _bars_passwords(tenant: Tenant) -> bool:
+    return tenant.state != "active" or bool(policy_of(tenant).sso_required)
 
 
 __all__ = ["Grant", "Login"]

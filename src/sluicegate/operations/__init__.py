@@ -24,6 +24,7 @@ _NOUNS = {
     "profile": ("profile", "grant", "notice"),
     "mail": ("mail",),
     "tenancy": ("policy",),
+    "sso": ("sso",),
     "support": ("support",),
     "definitions": ("definition", "flow", "connection", "recipient"),
     "explore": ("connection", "flow", "run"),

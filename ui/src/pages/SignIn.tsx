@@ -10,11 +10,20 @@ export function SignIn({ notice }: { notice: string }): ReactNode {
   const [tenant, setTenant] = useState("");
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
+  const [lacking, setLacking] = useState("");
   const login = useMutation({
     mutationFn: () =>
       session.login({ email: email.trim(), password, ...(tenant.trim() ? { tenant: tenant.trim() } : {}) }),
     onError: () => setPassword(""),
   });
+  const leave = useMutation({
+    mutationFn: () => session.depart(tenant.trim()),
+    onSuccess: (url) => globalThis.location.assign(url),
+  });
+  const depart = () => {
+    setLacking(tenant.trim() ? "" : "Say first which tenant you belong to.");
+    if (tenant.trim()) leave.mutate();
+  };
   return (
     <Door title="Sign in">
       {notice && !login.error ? (
@@ -35,6 +44,7 @@ export function SignIn({ notice }: { notice: string }): ReactNode {
           name="tenant"
           autoComplete="organization"
           spellCheck={false}
+          error={lacking}
           value={tenant}
           onChange={(event) => setTenant(event.currentTarget.value)}
         />
@@ -60,6 +70,10 @@ export function SignIn({ notice }: { notice: string }): ReactNode {
         {login.error ? <Trouble fault={login.error} /> : null}
         <Button type="submit" size="sm" loading={login.isPending}>
           Sign in
+        </Button>
+        {leave.error ? <Trouble fault={leave.error} /> : null}
+        <Button variant="default" size="sm" loading={leave.isPending || leave.isSuccess} onClick={depart}>
+          Continue with single sign-on
         </Button>
       </form>
     </Door>
