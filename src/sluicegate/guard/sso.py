@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from sluicegate.base.principal import Peer
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.factors import Factors
+    from sluicegate.guard.grants import Grant
     from sluicegate.guard.limits import Limits
-    from sluicegate.guard.login import Grant, Login
+    from sluicegate.guard.login import Login
     from sluicegate.guard.vault import Vault
     from sluicegate.store.people import Account
     from sluicegate.store.scope import Scope, System

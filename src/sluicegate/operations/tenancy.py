@@ -6,7 +6,7 @@ from sluicegate.base.errors import Corrupt, Invalid
 from sluicegate.base.permission import Permission
 from sluicegate.base.principal import Role
 from sluicegate.guard.desk import Desk
-from sluicegate.guard.login import SSO
+from sluicegate.guard.grants import SSO
 from sluicegate.guard.operation import Http, Nothing, Operation
 from sluicegate.guard.tenancy import Effective, Policy, Setting, policy_of
 
