@@ -26,6 +26,7 @@ from sluicegate.guard.login import Login
 from sluicegate.guard.quotas import Quotas, Shares
 from sluicegate.guard.revocation import Revocation
 from sluicegate.guard.rules import Rules
+from sluicegate.guard.tickets import Tickets
 from sluicegate.guard.tokens import Tokens
 from sluicegate.guard.vault import Vault
 from sluicegate.operations import OPERATIONS
@@ -98,12 +99,20 @@ def build(settings: Settings) -> App:
     factors = Factors(root, system, audit)
     rules = Rules(system, audit, settings.server.addresses)
     keys_ = ApiKeys(root, settings, system, audit, limits, tokens, revocation, rules)
-    revocation.on_rules, revocation.on_hour = rules.forget, keys_.sweep
+    tickets = Tickets(root, system, audit, revocation)
+
+    def sweep() -> None:
+        keys_.sweep()
+        tickets.sweep()
+
+    revocation.on_rules, revocation.on_hour = rules.forget, sweep
     login = Login(root, settings, system, audit, limits, tokens, revocation, factors, keys_, rules)
     vault = Vault(root, audit)
     events = Events()
     worker = Worker(settings, system, vault, audit, events)
-    services = Services(settings, system, login, tokens, revocation, factors, keys_, rules, vault, audit, worker)
+    services = Services(
+        settings, system, login, tokens, revocation, factors, keys_, rules, vault, audit, worker, tickets
+    )
     return App(settings, services, Gate(services, limits, _quotas(settings)), worker, events)
 
 

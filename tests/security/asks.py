@@ -36,6 +36,7 @@ def ask_for(operation: str) -> dict[str, Any]:
         "factor.remove": {"id": new_id()},
         "factor.codes": {},
         "factor.reset": {"id": new_id()},
+        "ticket.create": {"operation": "run.log", "ask": {"id": new_id()}},
         "policy.get": {},
         "policy.set": {"factor_required": False},
         "tenant.create": {"name": f"t-{new_id()[-12:]}"},
@@ -48,9 +49,9 @@ def ask_for(operation: str) -> dict[str, Any]:
     }
     if operation in fixed:
         return fixed[operation]
-    if noun == "run" and verb in {"get", "events", "cancel", "rejects"}:
+    if noun == "run" and verb in {"get", "events", "cancel", "rejects", "log", "watch", "rejected"}:
         return {"id": new_id()}
-    if verb in {"list", "whoami", "about", "health"}:
+    if verb in {"list", "whoami", "about", "health", "export"}:
         return {}
     return {"name": "no-such"}
 

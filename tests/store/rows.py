@@ -43,6 +43,7 @@ def fill(scope: Scope, system: System) -> tuple[str, str]:
     system.grants().open(user.id, scope.tenant, os.urandom(8), "key", expires=2e9, absolute=2e9)
     system.factors().add(user.id, scope.tenant, "app", b"sealed")
     system.factors().put_codes(user.id, scope.tenant, [os.urandom(8)])
+    system.tickets().add(os.urandom(8), user.id, scope.tenant, b"sealed", 2e9)
     system.marks().raise_user(user.id)
     system.blobs().put("k", b"v")
     system.workers().beat("e")

@@ -44,6 +44,10 @@ class Principal:
     """The ``sid`` of the refresh family the token belongs to."""
     key: str = ""
     """Thumbprint of the client's key that the token is bound to (RFC 7638); empty when it is bound to none."""
+    epoch: int = 0
+    """The ``epo`` of the access token: marks that are newer make it void."""
+    until: int = 0
+    """The second at which the access token ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ class Credentials:
     """What the proof must be for: the request's method …"""
     url: str = ""
     """… and its URL, without query."""
+    ticket: Secret | None = None
+    """A one-time ticket, in the place of all these: for downloads and streams, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)

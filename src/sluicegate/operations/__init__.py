@@ -1,6 +1,18 @@
 """The use cases, as one table. HTTP routes, OpenAPI, the command line and the security matrix are projections of it."""
 
-from sluicegate.operations import definitions, explore, factors, keys, people, runs, secrets, session, system, tenancy
+from sluicegate.operations import (
+    definitions,
+    downloads,
+    explore,
+    factors,
+    keys,
+    people,
+    runs,
+    secrets,
+    session,
+    system,
+    tenancy,
+)
 
 OPERATIONS = (
     *session.OPERATIONS,
@@ -11,6 +23,7 @@ OPERATIONS = (
     *definitions.OPERATIONS,
     *explore.OPERATIONS,
     *runs.OPERATIONS,
+    *downloads.OPERATIONS,
     *secrets.OPERATIONS,
     *system.OPERATIONS,
 )

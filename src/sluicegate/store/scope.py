@@ -28,6 +28,7 @@ from sluicegate.store.people import Accounts, People
 from sluicegate.store.runs import Runs
 from sluicegate.store.secrets import Secrets
 from sluicegate.store.tables import blobs, runs, tenants, workers
+from sluicegate.store.tickets import Tickets
 
 
 class Scope:
@@ -148,6 +149,10 @@ class System:
     def factors(self) -> Factors:
         """Return the second factors and recovery codes of all users."""
         return Factors(self)
+
+    def tickets(self) -> Tickets:
+        """Return the one-time tickets."""
+        return Tickets(self)
 
     def blobs(self) -> Blobs:
         """Return the small values the system keeps."""

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
     from pathlib import Path
+    from typing import BinaryIO
+
+_PIECE, _PROBLEM_MAX = 64 * 1024, 1 << 20
 
 
 class Reply(NamedTuple):
@@ -94,6 +97,29 @@ class HttpsClient:
                 self.close()
             return reply
         raise AssertionError("the second attempt returns or raises")
+
+    def download(self, path: str, sink: BinaryIO, headers: Mapping[str, str] | None = None) -> Reply:
+        """Write the body of a ``GET`` that succeeds into ``sink`` as it comes, and return the reply without it.
+
+        A reply of another status comes as ``request`` gives it. Raises ``Unreachable`` when the body is cut.
+        """
+        import http.client
+
+        where = f"{self._host} port {self._port}"
+        line, _ = self._open()
+        try:
+            line.request("GET", self._prefix + path, None, dict(headers or {}))
+            answer = line.getresponse()
+            told = {k.lower(): v for k, v in answer.getheaders()}
+            if answer.status != http.client.OK:
+                return Reply(answer.status, told, answer.read(_PROBLEM_MAX))
+            while piece := answer.read(_PIECE):
+                sink.write(piece)
+        except (OSError, http.client.HTTPException) as fault:
+            raise unreachable(fault, where) from fault
+        finally:
+            self.close()
+        return Reply(answer.status, told, b"")
 
     def _open(self) -> tuple[http.client.HTTPSConnection, bool]:
         import http.client
