@@ -31,9 +31,9 @@ steps:
 class Editor:
     """Who signed in with ``sluice``, and opens things as a browser does."""
 
-    def __init__(self, served, monkeypatch):
-        self.served = served
-        monkeypatch.setenv("SLUICE_HOME", str(served.editor))
+    def __init__(self, server, monkeypatch):
+        self.served = server
+        monkeypatch.setenv("SLUICE_HOME", str(server.editor))
         self.server, self.opened = remote.Server(), []
 
     def open(self, operation, run):

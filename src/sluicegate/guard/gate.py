@@ -102,7 +102,7 @@ class Gate:
             question = operation.takes.model_validate(ask)
         except ValidationError as fault:
             self._authorise(entry, {})  # who may not ask is told that, and not how to ask
-            raise from_validation(fault) from None
+            raise _misfit(operation, fault) from None
         self._authorise(entry, question)
         inside = services.scope(who.tenant, who) if who and who.tenant else None
         desk = Desk(services, peer, who, inside, entry.key)
@@ -189,6 +189,14 @@ class Gate:
             f"The role {who.role.value} may not do this: {operation.name} needs {operation.permission.value}.",
             hint="Ask an administrator of your tenant.",
         )
+
+
+def _misfit(operation: Operation, fault: ValidationError) -> Invalid:
+    """Return what is wrong with a question. An unknown key is not repeated: somebody's password may stand there."""
+    if any(each["type"] == "extra_forbidden" for each in fault.errors(include_url=False, include_input=False)):
+        known = ", ".join(operation.takes.model_fields) or "nothing"
+        return Invalid("The question has an unknown key.", hint=f"{operation.name} takes: {known}.")
+    return from_validation(fault)
 
 
 _SHOWN = ("id", "operation", "name", "email", "role", "tenant", "flow", "connection", "run", "version", "kind", "step")
