@@ -242,6 +242,8 @@ def _peer(request: Request, proxies: Networks) -> Peer:
 
 
 def _credentials(request: Request) -> Credentials:
+    if len(request.headers.getlist("authorization")) > 1:  # a proxy before us may have looked at the other one
+        raise Malformed("There is more than one Authorization header.")
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     found = Secret(token) if scheme.lower() in ("dpop", "bearer") and token else None
     proofs = request.headers.getlist("dpop")
