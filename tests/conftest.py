@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from tools.share import MINIMUM, ROOT, measure
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 REQUIREMENT = re.compile(r"SEC-[A-Z]\d{2}")
+SERVERS = {"postgres", "expired_postgres", "served"}
+"""Fixtures, and parameters that choose them, behind which a real server starts."""
+settings.register_profile("here", deadline=None)  # a loaded machine is no defect
+settings.load_profile("here")
 IN_CI = os.environ.get("CI", "").lower() not in {"", "0", "false"}
 
 
@@ -24,8 +29,11 @@ def is_full(config: pytest.Config) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a ``req`` mark that is no requirement's id."""
+    """Refuse a ``req`` mark that is no requirement's id; whatever asks a server is slow."""
     for item in items:
+        told = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if SERVERS & {*getattr(item, "fixturenames", ()), *(each for each in told if isinstance(each, str))}:
+            item.add_marker(pytest.mark.slow)
         for mark in item.iter_markers("req"):
             if not mark.args or not all(isinstance(name, str) and REQUIREMENT.fullmatch(name) for name in mark.args):
                 raise pytest.UsageError(f"{item.nodeid}: req wants ids such as SEC-C01, not {mark.args!r}")

@@ -6,42 +6,51 @@ import base64
 import csv
 import gzip
 import sqlite3
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+Truth = tuple[int, int, set[tuple[Any, ...]]]
+"""Rows in all, rows that must be rejected, rows that must land."""
 
-def expected(cache: Path) -> tuple[int, int, set[tuple[Any, ...]]]:
-    """Read the source again, without Sluicegate: rows in all, rows that must be rejected, rows that must land."""
+_READ = ("year", "month", "day", "sched_dep_time", "carrier", "flight", "dep_delay", "tailnum")
+
+
+def expected(cache: Path) -> Truth:
+    """Read the source again, without Sluicegate."""
     with sqlite3.connect(cache / "shop.db") as shop:
         airlines = dict(shop.execute("SELECT carrier, name FROM airlines"))
     total = rejected = 0
     landed = set()
     with gzip.open(cache / "landing" / "flights.csv.gz", "rt", newline="") as text:
-        for row in csv.DictReader(text):
+        rows = csv.reader(text)
+        head = next(rows)
+        pick = itemgetter(*(head.index(each) for each in _READ))
+        for row in rows:
             total += 1
-            if row["dep_delay"] == "NA":
+            year, month, day, planned, carrier, flight, delayed, tail = pick(row)
+            if delayed == "NA":
                 continue
-            delay = int(row["dep_delay"])
+            delay = int(delayed)
             if not -30 <= delay <= 600:
                 rejected += 1
                 continue
-            tail = None if row["tailnum"] == "NA" else row["tailnum"].upper()
-            keys = (
-                int(row["year"]),
-                int(row["month"]),
-                int(row["day"]),
-                int(row["sched_dep_time"]),
-                row["carrier"],
-                int(row["flight"]),
-            )
-            landed.add((*keys, airlines[row["carrier"]], delay, tail))
+            keys = (int(year), int(month), int(day), int(planned), carrier, int(flight))
+            landed.add((*keys, airlines[carrier], delay, None if tail == "NA" else tail.upper()))
     return total, rejected, landed
 
 
-def leaks(home: Path, secret: str) -> list[str]:
-    """Return the files beneath ``home`` that hold ``secret`` in any common spelling."""
-    raw = secret.encode()
-    spellings = [raw, base64.b64encode(raw).rstrip(b"="), raw.hex().encode(), secret.encode("utf-16-le")]
-    return [
-        str(file) for file in home.rglob("*") if file.is_file() and any(each in file.read_bytes() for each in spellings)
+def leaks(home: Path, *words: str) -> list[list[str]]:
+    """Return, for each word, the files beneath ``home`` that hold it in any common spelling."""
+    spelled = [
+        (raw := word.encode(), base64.b64encode(raw).rstrip(b"="), raw.hex().encode(), word.encode("utf-16-le"))
+        for word in words
     ]
+    found: list[list[str]] = [[] for _ in words]
+    for file in home.rglob("*"):
+        if file.is_file():
+            held = file.read_bytes()
+            for files, spellings in zip(found, spelled, strict=True):
+                if any(each in held for each in spellings):
+                    files.append(str(file))
+    return found

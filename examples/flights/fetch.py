@@ -6,6 +6,7 @@ never installed or built. Result: ``landing/flights.csv.gz`` and ``shop.db`` in 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import hashlib
@@ -17,9 +18,11 @@ import ssl
 import subprocess
 import sys
 import tarfile
+import tempfile
 import urllib.parse
 import urllib.request
 import zipfile
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -78,8 +81,9 @@ def lay_out(folder: Path) -> None:
         if cache.exists() and hashlib.sha256(cache.read_bytes()).hexdigest() == SHA256
         else download()
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    cache.write_bytes(raw)
+    (folder / "landing").mkdir(parents=True, exist_ok=True)
+    with _new(cache) as new:
+        new.write_bytes(raw)
     inside = f"{FILE.removesuffix('.tar.gz')}/{NAME}/data"
     with tarfile.open(fileobj=io.BytesIO(raw)) as packed:
 
@@ -91,17 +95,26 @@ def lay_out(folder: Path) -> None:
 
         flights = zipfile.ZipFile(io.BytesIO(member("flights.csv.zip"))).read("flights.csv")
         tables = {name: member(f"{name}.csv").decode() for name in ("airlines", "airports", "planes", "weather")}
-    (folder / "landing").mkdir(exist_ok=True)
     with (
-        (folder / "landing" / "flights.csv.gz").open("wb") as out,
+        _new(folder / "landing" / "flights.csv.gz") as new,
+        new.open("wb") as out,
         gzip.GzipFile(fileobj=out, mode="wb", compresslevel=6, mtime=0) as packed_out,
     ):
         shutil.copyfileobj(io.BytesIO(flights), packed_out)
-    _shop(folder / "shop.db", tables)
+    with _new(folder / "shop.db") as new:
+        _shop(new, tables)
+
+
+@contextlib.contextmanager
+def _new(file: Path) -> Iterator[Path]:
+    """Give a file to write, which then takes the place of ``file``: whoever reads it meanwhile sees a whole one."""
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".new-") as apart:
+        new = Path(apart) / file.name
+        yield new
+        new.replace(file)
 
 
 def _shop(file: Path, tables: dict[str, str]) -> None:
-    file.unlink(missing_ok=True)
     with sqlite3.connect(file) as shop:
         for name, text in tables.items():
             head, *rows = list(csv.reader(io.StringIO(text)))

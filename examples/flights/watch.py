@@ -44,8 +44,9 @@ class Watch:
         await asyncio.gather(*left, return_exceptions=True)
 
     async def _relay(self, asks: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
-        there, onward = await asyncio.open_connection("localhost", self._port, ssl=self._out)
-        await asyncio.gather(self._pass(asks, onward), self._pass(there, answers, read=True))
+        with contextlib.suppress(asyncio.CancelledError):  # at the end of the demo: nobody waits for the rest
+            there, onward = await asyncio.open_connection("localhost", self._port, ssl=self._out)
+            await asyncio.gather(self._pass(asks, onward), self._pass(there, answers, read=True))
 
     async def _pass(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, read: bool = False) -> None:
         kept = b""

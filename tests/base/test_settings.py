@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import get_origin
 
 import pytest
@@ -24,13 +23,6 @@ def load(folder, text=None, **variables):
 
 def test_without_a_file_all_is_as_it_comes(tmp_path):
     assert load(tmp_path).model_dump() == Settings(home=tmp_path).model_dump()
-
-
-def test_home_is_where_the_variable_says_or_beside_the_person(tmp_path, monkeypatch):
-    assert settings.home({"SLUICE_HOME": str(tmp_path)}) == tmp_path
-    assert settings.home({}) == settings.home({"SLUICE_HOME": ""}) == Path.home() / ".sluicegate"
-    monkeypatch.chdir(tmp_path)
-    assert settings.home({"SLUICE_HOME": "here"}) == tmp_path / "here"
 
 
 def test_the_file_wins_over_the_default_and_the_variable_over_the_file(tmp_path):

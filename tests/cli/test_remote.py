@@ -14,6 +14,7 @@ import trustme
 
 from sluicegate.base.errors import Denied, SluiceError, Unauthenticated, Unreachable
 from sluicegate.cli import remote
+from sluicegate.operations import find
 from tests.fixtures.home import sluice
 from tests.fixtures.web import certified, serve
 
@@ -75,7 +76,7 @@ def test_a_planted_link_is_not_written_through(hostile, tmp_path):
 def test_every_refusal_becomes_an_error_of_ours(hostile, status, body, kind):
     answer(hostile, "/session/whoami", status, body)
     with pytest.raises(kind):
-        hostile.server.call(remote.operation("session.whoami"))
+        hostile.server.call(find("session.whoami"))
 
 
 @pytest.mark.security
@@ -103,29 +104,29 @@ def test_names_stay_one_segment_of_the_path(hostile):
     with pytest.raises(SluiceError):
         hostile.routes.clear()
         answer(hostile, "/flows/..%2F..%2Fsecrets%3Fx%23y", 404, b"{}")
-        hostile.server.call(remote.operation("flow.get"), {"name": "../../secrets?x#y"})
+        hostile.server.call(find("flow.get"), {"name": "../../secrets?x#y"})
     assert hostile.seen[-1][1] == "/api/v1/flows/..%2F..%2Fsecrets%3Fx%23y"
 
 
 @pytest.mark.security
 def test_public_operations_are_called_without_a_token(hostile):
-    hostile.server.call(remote.operation("session.login"), {"email": "e", "password": "p", "tenant": None})
+    hostile.server.call(find("session.login"), {"email": "e", "password": "p", "tenant": None})
     assert "authorization" not in hostile.seen[-1][2]
     assert json.loads(hostile.seen[-1][3]) == {"email": "e", "password": "p"}
-    hostile.server.call(remote.operation("session.whoami"))
+    hostile.server.call(find("session.whoami"))
     assert hostile.seen[-1][2]["authorization"] == "DPoP a"
 
 
 def test_an_old_token_is_traded_and_a_dead_sign_in_is_told(hostile):
     hostile.server.keep({**TOKENS, "expires_in": 5})
     answer(hostile, "/session/refresh", 200, json.dumps({**TOKENS, "access": "new", "refresh": "next"}).encode())
-    hostile.server.call(remote.operation("session.whoami"))
+    hostile.server.call(find("session.whoami"))
     assert hostile.seen[-1][2]["authorization"] == "DPoP new"
     assert hostile.server.refresh_token == "next"
     hostile.server.keep({**TOKENS, "expires_in": 5})
     answer(hostile, "/session/refresh", 401, json.dumps({"code": "unauthenticated", "title": "x"}).encode())
     with pytest.raises(Unauthenticated, match="Your sign-in is over"):
-        hostile.server.call(remote.operation("session.whoami"))
+        hostile.server.call(find("session.whoami"))
 
 
 @pytest.mark.security
@@ -133,7 +134,7 @@ def test_the_token_goes_to_no_server_whose_certificate_does_not_hold(hostile, tm
     with serve(certified(trustme.CA(), "127.0.0.1")) as other:
         impostor = remote.Server(other.url(), tmp_path / "ca.pem")
         with pytest.raises(Unreachable, match="unknown CA"):
-            impostor.call(remote.operation("session.whoami"))
+            impostor.call(find("session.whoami"))
         assert other.seen == []
 
 
@@ -143,7 +144,7 @@ def test_nobody_is_signed_in_without_a_file_or_with_a_broken_one(monkeypatch, tm
         if text is not None:
             (tmp_path / "login.json").write_text(text)
         with pytest.raises(Unauthenticated, match="not signed in"):
-            remote.Server().call(remote.operation("session.whoami"))
+            remote.Server().call(find("session.whoami"))
 
 
 @pytest.mark.slow

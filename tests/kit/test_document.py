@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,6 +76,27 @@ def test_bombs_end_quickly():
         document.read(
             "---\n".join(FLOW.replace("name: f", f"name: f{each}") for each in range(document.DOCUMENTS_MAX + 2))
         )
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-D02")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("steps: [" + "a," * 500_000 + "]", "too many keys and values for one file"),
+        ("steps:\n" + "- a\n" * 250_000, "too many keys and values for one file"),
+        ("".join(f"k{each}: 1\n" for each in range(90_000)), "too many keys and values for one file"),
+        ("{a: " * 20_000 + "1" + "}" * 20_000, "nested too deeply"),
+        ("[" * 500_000, "nested too deeply"),
+        ("? " * 400_000, "nested too deeply"),
+    ],
+)
+def test_a_file_costs_what_its_bytes_tell(text, message):
+    began = time.process_time()
+    with pytest.raises(Invalid, match=message) as told:
+        document.read(f"kind: flow\nname: f\n{text}" if text.startswith(("steps", "k")) else text, where="f.yaml")
+    assert told.value.where.startswith("f.yaml:")
+    assert time.process_time() - began < 1  # each took 5 to 20 s
 
 
 @pytest.mark.security

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -152,3 +153,13 @@ def test_nothing_is_written_without_quotes_that_is_more_than_a_word(text):
 )  # fmt: skip
 def test_usual_types_and_units_are_taken(text):
     assert parse(text)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-D02")
+@pytest.mark.parametrize("piece", ["[1]", "[1:2:3]", "->1", "||a", "::int", ".a"])
+def test_a_chain_costs_little(piece):
+    began = time.process_time()
+    with pytest.raises(Invalid):
+        parse("a" + piece * (9_900 // len(piece)))
+    assert time.process_time() - began < 2  # of brackets, it took 3 s and more on a quiet machine

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from sluicegate.cli import remote
+from sluicegate.operations import find
 from tests.fixtures.home import served, sluice  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.slow, pytest.mark.security, pytest.mark.timeout(240)]
@@ -38,7 +39,7 @@ class Editor:
 
     def open(self, operation, run):
         asked = {"operation": operation, "ask": {"id": run}}
-        url = self.server.call(remote.operation("ticket.create"), asked)["url"]
+        url = self.server.call(find("ticket.create"), asked)["url"]
         trusted = ssl.create_default_context(cafile=self.served.ca)
         line = http.client.HTTPSConnection("localhost", int(self.served.port), context=trusted, timeout=60)
         line.request("GET", url)

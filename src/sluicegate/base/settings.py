@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from sluicegate.base.errors import Invalid, from_validation
+from sluicegate.base.home import home
 from sluicegate.base.model import Model
 from sluicegate.base.networks import Network
 from sluicegate.base.secret import SecretUrl
@@ -179,11 +180,6 @@ class Settings(Model):
     def data(self) -> Path:
         """Directory beneath which each tenant has its own."""
         return self.home / "data"
-
-
-def home(variables: Mapping[str, str] = os.environ) -> Path:
-    """Return ``SLUICE_HOME``, or ``~/.sluicegate``."""
-    return Path(variables.get("SLUICE_HOME") or Path.home() / ".sluicegate").absolute()
 
 
 def load(variables: Mapping[str, str] = os.environ) -> Settings:

@@ -15,7 +15,8 @@ from sluicegate.base.errors import Invalid, Missing, SluiceError, Usage
 from sluicegate.cli import show
 from sluicegate.cli.commands import json_option
 from sluicegate.cli.people import name_people
-from sluicegate.cli.remote import Server, call, operation
+from sluicegate.cli.remote import Server, call
+from sluicegate.operations import find
 
 _KINDS = ("flow", "connection", "recipient")
 _paths = click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
@@ -131,7 +132,7 @@ def diff(*, paths: tuple[Path, ...], as_json: bool) -> int:
     for each in read(paths):
         kind, name = each.definition.kind, each.definition.name
         try:
-            saved = server.call(operation(f"{kind}.get"), {"name": name})
+            saved = server.call(find(f"{kind}.get"), {"name": name})
             lines = (
                 list(
                     difflib.unified_diff(
@@ -168,7 +169,7 @@ def get(*, kind: str, name: str | None, version: int | None, as_json: bool) -> N
     kind = kind.removesuffix("s")
     if name is None:
         server = Server()
-        listed = server.call(operation(f"{kind}.list"))
+        listed = server.call(find(f"{kind}.list"))
         show.answer(listed if as_json else name_people(server, listed), as_json=as_json)
         return
     found = call(f"{kind}.get", name=name, version=version)

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from sluicegate.base import settings as settings_
 from sluicegate.base.errors import Invalid, Usage
+from sluicegate.base.home import home
 from sluicegate.cli import show
 from sluicegate.cli.commands import json_option
 
@@ -46,10 +46,10 @@ def init(*, example: bool, names: tuple[str, ...], certificate: Path | None, key
 
     if bool(certificate) != bool(key):
         raise Usage("--certificate and --key go together")
-    made = make_home(settings_.home(), names, certificate, key)
+    made = make_home(home(), names, certificate, key)
     if example:
         made.append(str(_example(Path("sluice-example"))))
-    show.answer({"home": str(settings_.home()), "made": made}, as_json=as_json)
+    show.answer({"home": str(home()), "made": made}, as_json=as_json)
     if not as_json:
         print("\nNext: sluice serve" + ("      and: sluice run --local sluice-example/flow.yaml" if example else ""))
 
@@ -68,6 +68,7 @@ def _example(folder: Path) -> Path:
 @json_option
 def serve(*, host: str | None, port: int | None, as_json: bool) -> None:
     """Serve the API and the UI over TLS 1.3, with a worker in the same process. --json: where, in one line."""
+    from sluicegate.base import settings as settings_
     from sluicegate.web.listener import listen
 
     found = settings_.load()
@@ -81,6 +82,8 @@ def serve(*, host: str | None, port: int | None, as_json: bool) -> None:
 @json_option
 def settings(*, as_json: bool) -> None:
     """List all settings: name, value, meaning. They stand in SLUICE_HOME/sluice.toml or in SLUICE_… variables."""
+    from sluicegate.base import settings as settings_
+
     found = settings_.load()
     rows = []
     for name, default, text in settings_.describe():
@@ -169,10 +172,10 @@ def import_(*, file: Path, as_json: bool) -> None:
     from sluicegate.app import import_breached
 
     if file == Path("-"):
-        count = import_breached(settings_.home(), sys.stdin.buffer, "stdin")
+        count = import_breached(home(), sys.stdin.buffer, "stdin")
     else:
         with file.open("rb") as stream:
-            count = import_breached(settings_.home(), stream, str(file))
+            count = import_breached(home(), stream, str(file))
     show.answer({"passwords": count}, as_json=as_json)
 
 
@@ -182,4 +185,4 @@ def status(*, as_json: bool) -> None:
     """Say how many passwords the lists hold, and since when."""
     from sluicegate.app import describe_breached
 
-    show.answer(describe_breached(settings_.home()), as_json=as_json)
+    show.answer(describe_breached(home()), as_json=as_json)

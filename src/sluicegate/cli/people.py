@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sluicegate.cli.remote import Server, operation
+from sluicegate.cli.remote import Server
+from sluicegate.operations import find
 
 _COLUMNS = ("author", "set_by", "by", "who")
 _ID_LENGTH = 36
@@ -15,10 +16,10 @@ def name_people(server: Server, found: Any) -> Any:
     items = found.get("items") if isinstance(found, dict) else None
     if not items or not any(_is_id(item.get(name)) for item in items for name in _COLUMNS):
         return found
-    me = server.call(operation("session.whoami"))
+    me = server.call(find("session.whoami"))
     known = {me["id"]: me["email"]}
     if "user:manage" in me["permissions"] and me["tenant"]:
-        known |= {each["id"]: each["email"] for each in server.call(operation("user.list"))["items"]}
+        known |= {each["id"]: each["email"] for each in server.call(find("user.list"))["items"]}
 
     def name(key: str, value: Any) -> Any:
         return known.get(value, f"…{value[-8:]}") if key in _COLUMNS and _is_id(value) else value

@@ -16,9 +16,10 @@ from urllib.parse import quote, urlencode
 
 from sluicegate import __version__
 from sluicegate.base.errors import Conflict, SluiceError, StepUp, Unauthenticated, Usage, rebuild
+from sluicegate.base.home import home
 from sluicegate.base.secret import Secret
-from sluicegate.base.settings import home
 from sluicegate.guard.operation import Operation
+from sluicegate.operations import find
 
 if TYPE_CHECKING:
     from sluicegate.crypto.dpop import ProofKey
@@ -81,7 +82,7 @@ class Server:
         from sluicegate.kit.net import HttpsClient
 
         told = {key: value for key, value in ask.items() if value is not None}
-        given = self.call(operation("ticket.create"), {"operation": what.name, "ask": told})
+        given = self.call(find("ticket.create"), {"operation": what.name, "ask": told})
         draft = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
             with HttpsClient(self.url, self._ca, timeout=90) as client, draft.open("xb") as out:
@@ -249,13 +250,6 @@ def _problem(body: bytes, status: int) -> SluiceError:
     return rebuild(found if isinstance(found, dict) and "title" in found else fallback)
 
 
-def operation(name: str) -> Operation:
-    """Return an operation of the table by name."""
-    from sluicegate.operations import OPERATIONS
-
-    return next(each for each in OPERATIONS if each.name == name)
-
-
 def call(called: str, /, **ask: Any) -> Any:
     """Call an operation of the server that we are signed in to."""
-    return Server().call(operation(called), ask)
+    return Server().call(find(called), ask)

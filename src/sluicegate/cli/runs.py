@@ -11,7 +11,8 @@ import click
 from sluicegate.base.errors import Usage
 from sluicegate.cli import show
 from sluicegate.cli.commands import json_option
-from sluicegate.cli.remote import Server, call, operation
+from sluicegate.cli.remote import Server, call
+from sluicegate.operations import find
 
 _EXITS = {"succeeded": 0, "finished_with_rejects": 3, "failed": 1, "cancelled": 130}
 
@@ -58,7 +59,7 @@ def run(
     if local_flow or secrets or rejects_file:
         raise Usage("a second name, --secret and --rejects go with --local")
     server = Server()
-    started = server.call(operation("run.start"), {"name": flow, "params": values(params)})
+    started = server.call(find("run.start"), {"name": flow, "params": values(params)})
     if not wait:
         show.answer(started, as_json=as_json)
         return 0
@@ -72,19 +73,19 @@ def _follow(server: Server, run_id: str, *, as_json: bool) -> int:
     after = 0
     try:
         while True:
-            found = server.call(operation("run.events"), {"id": run_id, "after": after, "wait": 10})
+            found = server.call(find("run.events"), {"id": run_id, "after": after, "wait": 10})
             for each in found["items"]:
                 after = each["seq"]
                 progress.event(each["kind"], each["body"])
             if found["done"]:
                 break
     except KeyboardInterrupt:
-        server.call(operation("run.cancel"), {"id": run_id})
+        server.call(find("run.cancel"), {"id": run_id})
         time.sleep(0.1)
         raise
     finally:
         progress.clear()
-    return ended(server.call(operation("run.get"), {"id": run_id}), as_json=as_json)
+    return ended(server.call(find("run.get"), {"id": run_id}), as_json=as_json)
 
 
 def ended(found: dict[str, Any], *, as_json: bool) -> int:
@@ -138,7 +139,7 @@ def logs(*, run_id: str, follow: bool, output: str | None, as_json: bool) -> int
     items: list[dict[str, Any]] = []
     after, done = 0, False
     while not done:
-        found = server.call(operation("run.events"), {"id": run_id, "after": after, "wait": 10 if follow else None})
+        found = server.call(find("run.events"), {"id": run_id, "after": after, "wait": 10 if follow else None})
         items += found["items"]
         after = items[-1]["seq"] if items else after
         done = found["done"] or (not follow and not found["items"])
@@ -152,7 +153,7 @@ def logs(*, run_id: str, follow: bool, output: str | None, as_json: bool) -> int
 
 
 def _download(server: Server, name: str, run_id: str, output: str, *, as_json: bool) -> int:
-    size = server.download(operation(name), {"id": run_id}, Path(output))
+    size = server.download(find(name), {"id": run_id}, Path(output))
     show.answer({"file": output, "bytes": size}, as_json=as_json)
     return 0
 

@@ -12,8 +12,9 @@ import click
 from sluicegate.base.errors import Unauthenticated, Usage
 from sluicegate.cli import show
 from sluicegate.cli.commands import json_option
-from sluicegate.cli.remote import Server, call, operation
+from sluicegate.cli.remote import Server, call
 from sluicegate.cli.table import read_secret
+from sluicegate.operations import find
 
 
 def command(name: str) -> click.Command:
@@ -68,24 +69,24 @@ def login(
         email = click.prompt("Email")
     password = _password(password_file)
     told: dict[str, Any] = {"tenant": tenant, "email": email, "password": password}
-    tokens = server.call(operation("session.login"), told)
+    tokens = server.call(find("session.login"), told)
     if tokens["standing"] == "factor":
         server.hold(tokens)
-        tokens = server.call(operation("session.factor"), {"code": read_secret("code of your app", code_file)})
+        tokens = server.call(find("session.factor"), {"code": read_secret("code of your app", code_file)})
     if tokens["must_change"]:  # nothing is kept until there is a new password: who was signed in before stays so
         if new_password_file is None and not sys.stdin.isatty():
             raise Usage("a new password must be chosen", hint="Add --new-password-file FILE, or sign in on a terminal.")
         new = read_secret("new password", new_password_file)
         server.hold(tokens)
-        server.call(operation("session.password"), {"old": password, "new": new})
-        tokens = server.call(operation("session.login"), told | {"password": new})
+        server.call(find("session.password"), {"old": password, "new": new})
+        tokens = server.call(find("session.login"), told | {"password": new})
     server.keep(tokens)
     if tokens["standing"] == "enrol":
         raise Unauthenticated(
             "Your tenant asks for a second factor, and you have none yet.",
             hint="Run: sluice factor begin, tell your app its seed, then: sluice factor confirm ID",
         )
-    me = server.call(operation("session.whoami"))
+    me = server.call(find("session.whoami"))
     if as_json:
         show.answer(me, as_json=True)
     else:
@@ -103,7 +104,7 @@ def logout(*, as_json: bool) -> None:
     refresh = server.refresh_token
     if refresh:
         try:
-            server.call(operation("session.logout"), {"refresh": refresh})
+            server.call(find("session.logout"), {"refresh": refresh})
         finally:
             server.forget()
     show.answer({"signed_out": True}, as_json=as_json)
@@ -165,5 +166,5 @@ def bootstrap(
     """Make the first SuperAdmin with the one-time code that the first start of the server prints."""
     server = Server(url, ca)
     told = {"code": read_secret("code", code_file), "email": email, "name": name, "password": _password(password_file)}
-    server.keep(server.call(operation("session.bootstrap"), told))
-    show.answer(server.call(operation("session.whoami")), as_json=as_json)
+    server.keep(server.call(find("session.bootstrap"), told))
+    show.answer(server.call(find("session.whoami")), as_json=as_json)

@@ -21,7 +21,7 @@ from sluicegate.cli.commands import json_option
 from sluicegate.cli.people import name_people
 from sluicegate.cli.remote import Server
 from sluicegate.guard.operation import Operation
-from sluicegate.operations import OPERATIONS
+from sluicegate.operations import of
 
 _ARGUMENTS = {
     "tenant.create": ("name",), "user.create": ("email",), "secret.set": ("name",), "service.create": ("name",),
@@ -32,9 +32,8 @@ _ARGUMENTS = {
 def command(noun: str) -> click.Group:
     """Return the group of commands for one noun."""
     group = click.Group(noun, no_args_is_help=True)
-    for each in OPERATIONS:
-        if each.name.startswith(f"{noun}."):
-            group.add_command(_download(each) if each.ticketed else _command(each))
+    for each in of(noun):
+        group.add_command(_download(each) if each.ticketed else _command(each))
     return group
 
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import click
 
-from sluicegate.base import settings
 from sluicegate.base.errors import Invalid
+from sluicegate.base.home import home
 from sluicegate.cli import show
 from sluicegate.cli.commands import json_option
 
@@ -41,7 +41,7 @@ class Step(NamedTuple):
 @json_option
 def trust(*, remove: bool, as_json: bool) -> int:
     """Make this machine and your browsers trust the local CA, or no longer. The machine's own store needs root."""
-    steps = change(settings.home(), remove=remove)
+    steps = change(home(), remove=remove)
     if as_json:
         show.answer({"items": [step._asdict() for step in steps]}, as_json=True)
     else:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sluicegate.guard.rules import Rules
     from sluicegate.guard.tokens import Tokens
     from sluicegate.store.people import Account
-    from sluicegate.store.scope import System
+    from sluicegate.store.scope import System, Tenant, Tenants
 
 BOOTSTRAP = "bootstrap"
 _PURPOSES: Mapping[Standing, Purpose] = {
@@ -42,6 +42,7 @@ _STANDINGS = tuple(_PURPOSES)
 FRESH: Final = 300.0
 """Seconds for which a proof of who somebody is counts for what is dangerous (SEC-A12)."""
 _BOTH = "password factor"
+_NO_NAME: Final = "-"  # no tenant can be called so
 _WRONG = "Wrong tenant, email or password."
 
 
@@ -164,14 +165,14 @@ class Login:
         ``key`` is the thumbprint of the client's key: all that is given out is bound to it.
         """
         epoch = self._revocation.newest()
-        user, place = self._find(email, tenant)
+        user, place, may = self._look(email, tenant)
         device, address = self._system.grants().known(user.id if user else "", key, peer.address)
         attempt = self._tries.begin(email, tenant or "", peer.address, key, Known(device, address))
-        if user is None or user.kind != "person" or user.state != "active" or self._suspended(user.tenant):
-            self._passwords.burn(given)
-            fits = False
-        else:
+        fits = False
+        if user is not None and may:
             fits = self._passwords.verify(user.password, given)
+        else:
+            self._passwords.burn(given)
         if user is None or not fits:
             self._limits.failed(peer)
             told = {"email": email[:254]}
@@ -251,21 +252,30 @@ class Login:
             raise Denied("A service user has no password.")
         return user
 
-    def _find(self, email: str, tenant: str | None) -> tuple[Account | None, str | None]:
-        """Return whose address this is, and the id of the tenant named.
+    def _look(self, email: str, tenant: str | None) -> tuple[Account | None, str | None, bool]:
+        """Return whose address this is, the id of the tenant named, and whether that person may come in at all.
 
-        It is somebody's in that tenant, or a SuperAdmin's; without a tenant, the only one's.
+        It is somebody's in that tenant, or a SuperAdmin's; without a tenant, the only one's. The store is asked the
+        same questions whatever there is to find: that there were fewer could be heard (SEC-A07, ``make timing``).
         """
         found = self._system.accounts().find(email)
+        place = self._tenant(lambda tenants: tenants.named(tenant or _NO_NAME))
         if tenant is None:
-            return (found[0] if len(found) == 1 or (found and found[0].tenant is None) else None), None
+            user = found[0] if len(found) == 1 or (found and found[0].tenant is None) else None
+        else:
+            here = [each for each in found if place is not None and each.tenant == place.id]
+            above = [each for each in found if place is not None and each.tenant is None]
+            user = next(iter(here + above), None)
+        home = self._tenant(lambda tenants: tenants.get(user.tenant or "" if user is not None else ""))
+        shut = user is not None and user.tenant is not None and (home is None or home.state != "active")
+        may = user is not None and user.kind == "person" and user.state == "active" and not shut
+        return user, place.id if place is not None else None, may
+
+    def _tenant(self, ask: Callable[[Tenants], Tenant]) -> Tenant | None:
         try:
-            id_ = self._system.tenants().named(tenant).id
+            return ask(self._system.tenants())
         except Missing:
-            return None, None
-        here = [each for each in found if each.tenant == id_]
-        above = [each for each in found if each.tenant is None]
-        return next(iter(here + above), None), id_
+            return None
 
     def change_password(self, who: Principal, old: Secret, new: Secret) -> None:
         """Replace one's own password and end all other sign-ins."""

@@ -20,6 +20,8 @@ from sluicegate.kit.step import Formatted, Reading, Writing, parse_format
 BYTES_MAX = 1 << 20
 DEPTH_MAX = 32
 DOCUMENTS_MAX = 500
+EVENTS_MAX = 50_000
+"""Keys, values, beginnings and ends of maps and lists in a file: a parser's work grows with these, not with bytes."""
 
 
 class Recipient(Model):
@@ -122,7 +124,8 @@ def read(text: str, *, where: str = "") -> list[Document]:
         raise Invalid(f"a file of documents has at most {BYTES_MAX} bytes", where=where)
     found = []
     try:
-        for node in yaml.compose_all(text, Loader=yaml.SafeLoader):
+        _weigh(yaml.parse(text, Loader=yaml.CSafeLoader), where)
+        for node in yaml.compose_all(text, Loader=yaml.CSafeLoader):
             if isinstance(node, yaml.ScalarNode) and not node.value:
                 continue  # nothing between two dividers
             origin = Origin(where, node)
@@ -137,8 +140,6 @@ def read(text: str, *, where: str = "") -> list[Document]:
         raise Invalid(f"this is not YAML: {fault.problem or 'it cannot be read'}", where=line) from None
     except yaml.YAMLError:
         raise Invalid("this is not YAML", where=where) from None
-    except RecursionError:
-        raise Invalid("the document is nested too deeply", where=where) from None
     seen: set[tuple[str, str]] = set()
     for each in found:
         key = (each.definition.kind, each.definition.name)
@@ -146,6 +147,19 @@ def read(text: str, *, where: str = "") -> list[Document]:
             raise Invalid(f"{key[0]} {key[1]!r} stands twice", where=each.place(("name",)))
         seen.add(key)
     return found
+
+
+def _weigh(events: Iterator[Any], where: str) -> None:
+    """Refuse what would cost a parser of trees more than its bytes tell: very many nodes, or very deep ones."""
+    import yaml
+
+    depth = 0
+    for count, event in enumerate(events):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEPTH_MAX or count > EVENTS_MAX:
+            line = event.start_mark.line + 1
+            what = "the document is nested too deeply" if depth > DEPTH_MAX else "too many keys and values for one file"
+            raise Invalid(what, where=f"{where}:{line}" if where else f"line {line}")
 
 
 def _plain(root: Any, where: str) -> Any:
@@ -160,9 +174,7 @@ def _plain(root: Any, where: str) -> Any:
 
     seen: set[int] = set()
 
-    def build(node: Any, depth: int) -> Any:
-        if depth > DEPTH_MAX:
-            raise Invalid("the document is nested too deeply", where=at(node))
+    def build(node: Any) -> Any:
         if id(node) in seen:
             raise Invalid("aliases (*name) are not taken", where=at(node))
         seen.add(id(node))
@@ -174,15 +186,15 @@ def _plain(root: Any, where: str) -> Any:
                     raise Invalid("a key is a plain word", where=at(key_node))
                 if key in result:
                     raise Invalid(f"the key {key[:64]!r} stands twice", where=at(key_node))
-                result[key] = build(value_node, depth + 1)
+                result[key] = build(value_node)
             return result
         if isinstance(node, yaml.SequenceNode):
-            return [build(each, depth + 1) for each in node.value]
+            return [build(each) for each in node.value]
         if node.tag not in _TAGS:
             raise Invalid(f"the tag {str(node.tag)[:64]!r} is not taken", where=at(node))
         return builder.construct_object(node)
 
-    return build(root, 0)
+    return build(root)
 
 
 def _key(node: Any) -> str | None:

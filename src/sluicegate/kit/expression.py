@@ -110,7 +110,7 @@ def parse(text: str) -> Expression:
 
     if len(text) > _LENGTH_MAX:
         raise Invalid(f"an expression has at most {_LENGTH_MAX} characters")
-    if _nesting(text) > _DEPTH_MAX:
+    if _nesting(text) > _DEPTH_MAX or text.count("[") > _DEPTH_MAX:  # a[1][1]… nests, too
         raise Invalid("the expression is nested too deeply")
     try:
         # In parentheses: nothing in the text can end the expression and begin something else.
