@@ -306,7 +306,7 @@ def write_report(results: dict[str, tuple[list[tuple[Mutant, bool]], int]]) -> N
         "",
         "Written by `make mutate` (`tools/mutate.py`). Each mutant changes one thing in a module that decides who",
         "is in: a comparison turned, a guard's call left out, a `raise` that does not, a constant that is another.",
-        "It is killed when a test goes red. Texts for people are left alone. What there was no time for is a fair sample.",
+        "It is killed when a test goes red. Texts for people are left alone. What was not run is a fair sample.",
         "",
         "| module | mutants | killed | not run | share of those run |",
         "|---|---|---|---|---|",
