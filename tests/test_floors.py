@@ -19,6 +19,7 @@ BREACHES = {
     "formats": ("formats/csv/__init__.py", "import sluicegate.formats.json"),
     "steps": ("steps/map.py", "import sluicegate.steps.join"),
     "plugins": ("steps/map.py", "import sluicegate.crypto.keys"),
+    "forge": ("guard/login.py", "import sluicegate.crypto.forge"),
     "sockets": ("formats/csv/__init__.py", "import httpx"),
     "cryptography": ("guard/gate.py", "import hmac"),
     "processes": ("steps/map.py", "import subprocess"),

@@ -40,6 +40,7 @@ from sluicegate.guard.sso import Sso
 from sluicegate.guard.support import Support
 from sluicegate.guard.switch import Switch
 from sluicegate.guard.tenancy import Bounds
+from sluicegate.guard.tickets import Tickets
 from sluicegate.guard.tokens import Tokens
 from sluicegate.guard.vault import Vault
 from sluicegate.kit.net import Egress, Grant, Net
@@ -123,6 +124,7 @@ def build(settings: Settings) -> App:
     mail = Mail(root, settings, system)
     notices = Notices(system, mail)
     keys_ = ApiKeys(root, settings, system, audit, limits, tokens, revocation, rules, notices)
+    tickets = Tickets(root, system, audit, revocation)
     login = Login(
         root, settings, system, audit, limits, tokens, revocation, factors, keys_, rules, support, switch, notices
     )
@@ -140,7 +142,11 @@ def build(settings: Settings) -> App:
         rules.forget(subject)
         support.forget(subject)
 
-    revocation.on_rules, revocation.on_marks, revocation.on_hour = forget, events.wake_all, keys_.sweep
+    def sweep() -> None:
+        keys_.sweep()
+        tickets.sweep()
+
+    revocation.on_rules, revocation.on_marks, revocation.on_hour = forget, events.wake_all, sweep
     worker = Worker(settings, system, vault, audit, events)
     sso = Sso(root, system, audit, limits, login, factors, vault, Oidc(_net(settings)))
     services = Services(
@@ -164,6 +170,7 @@ def build(settings: Settings) -> App:
         recovery,
         profile,
         sso,
+        tickets,
     )
     return App(settings, services, Gate(services, limits, _quotas(settings, rules)), worker, events, postman)
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluicegate.base.secret import MASK, Secret
+from sluicegate.base.secret import MASK, Secret, hide_tokens
 
 CANARY = "canary-hunter2"
 
@@ -127,3 +127,28 @@ def test_the_text_comes_back_whole_and_by_one_word_only(text):
     assert held.reveal() == text
     assert bool(held) is bool(text)
     assert str(held) == MASK
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T19")
+@pytest.mark.parametrize(
+    "token",
+    [
+        "eyJ" + "hbGciOiJIUzUxMiJ9.eyJpc3MiOiJhIn0.c2lnbmF0dXJl",
+        "eyJ" + "hbGciOiJIUzUxMiJ9.eyJpc3",
+        "rt_" + "Ab-_" * 10,
+        "tk_" + "Ab-_" * 10,
+        "slg_" + "0aA" * 20 + "_Zz9",
+    ],
+)
+def test_tokens_are_hidden_in_whatever_text(token):
+    for text in (token, f"/api/v1/flows/{token}", f"GET {token} twice {token}?ticket={token}&x", f'"{token}"'):
+        told = hide_tokens(text)
+        assert MASK in told
+        assert not any(part in told for part in token.split("."))
+        assert told.replace(MASK, "") == text.replace(token, ""), "nothing else is"
+
+
+@pytest.mark.parametrize("text", ["", "rt_short", "a@b.example", "start_of_it", "01a20ae5-c678-7dd4-b306-5c38cdec57df"])
+def test_other_text_is_left_as_it_is(text):
+    assert hide_tokens(text) == text

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
 
+from sluicegate.base.model import new_id
 from sluicegate.cli import runs
 
 pytestmark = pytest.mark.slow
@@ -80,3 +82,23 @@ def test_each_end_has_its_exit_code(state, code, capsys):
     told = capsys.readouterr()
     assert told.out == f"{state}: 1,000 read, 0 written, 0 rejected, 1.50 s\n"
     assert told.err == "sluice: here: no�[2J\n        Mend it.\n"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T19")
+def test_logs_and_rejects_go_into_a_new_file_whole_or_not_at_all(place, call, tmp_path):
+    run = call("run", "lenient", "--wait", "--json", home=place.editor).json["id"]
+    log, rows = tmp_path / "log.ndjson", tmp_path / "rows.ndjson"
+    told = call("logs", run, "--output", log, "--json", home=place.editor)
+    assert told.json == {"file": str(log), "bytes": log.stat().st_size}
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    assert events == call("logs", run, "--json", home=place.editor).json["items"]
+    call("rejects", run, "--output", rows, "--json", home=place.editor)
+    assert json.loads(rows.read_text())["reason"] == "price must be between 0 and 2"
+    before = log.read_bytes()
+    again = call("logs", run, "--output", log, home=place.editor)
+    assert (again.code, "already" in again.err, log.read_bytes()) == (1, True, before)
+    assert call("logs", run, "--output", tmp_path / "no" / "such", home=place.editor).code == 2
+    none = call("logs", new_id(), "--output", tmp_path / "none", home=place.editor)
+    assert none.code == 1
+    assert sorted(each.name for each in tmp_path.iterdir() if each.is_file()) == ["log.ndjson", "rows.ndjson"]

@@ -10,16 +10,17 @@ from hypothesis import strategies as st
 from sluicegate.base.secret import Secret
 from sluicegate.crypto import opaque
 from sluicegate.crypto.keys import Key
-from sluicegate.crypto.opaque import digest, new_bootstrap_code, new_refresh, readable, same
+from sluicegate.crypto.opaque import digest, new_bootstrap_code, new_refresh, new_ticket, readable, same
 
 KEY = Key(bytes(range(64)))
 
 
 @pytest.mark.security
-def test_a_refresh_token_has_256_random_bits():
-    made = [new_refresh().reveal() for _ in range(1000)]
+@pytest.mark.parametrize(("make", "start"), [(new_refresh, "rt_"), (new_ticket, "tk_")])
+def test_a_refresh_token_and_a_ticket_have_256_random_bits(make, start):
+    made = [make().reveal() for _ in range(1000)]
     assert len(set(made)) == 1000
-    assert all(text.startswith("rt_") and len(text) == 46 for text in made)
+    assert all(text.startswith(start) and len(text) == 46 for text in made)
     # Each of the 43 characters moves: none is fixed, none comes from a clock or a counter.
     assert all(len({text[place] for text in made}) >= (4 if place == 45 else 40) for place in range(3, 46))
 

@@ -84,3 +84,11 @@ def test_nothing_to_sweep_is_fine(tmp_path):
 @pytest.mark.security
 def test_the_folder_is_for_its_owner(fresh, quarantine):
     assert quarantine.folder(fresh.scope("north")).stat().st_mode & 0o077 == 0
+
+
+def test_all_rows_come_line_by_line_and_none_where_there_are_none(fresh, quarantine):
+    scope = fresh.scope("north")
+    keep(quarantine, scope, "run-1", 5000)
+    assert [json.loads(line)["line"] for line in quarantine.lines(scope, "run-1")] == list(range(5000))
+    assert list(quarantine.lines(scope, "run-2")) == []
+    assert fresh.records()[-1]["about"] == {"name": KEY, "purpose": "rejects of run-1"}

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sluicegate.base.errors import Invalid, Throttled
 from sluicegate.base.principal import Peer
-from sluicegate.guard.limits import FORGET, Backoff, Limits, Meter, Rates
+from sluicegate.guard.limits import FORGET, SENDING_MAX, Backoff, Limits, Meter, Rates
 
 HERE, THERE = Peer("10.0.0.1"), Peer("10.0.0.2")
 
@@ -163,7 +165,7 @@ def test_what_is_given_back_was_never_counted(times):
 
 @pytest.mark.security
 @pytest.mark.req("SEC-A06")
-@given(st.lists(st.tuples(st.floats(0, 5000), st.sampled_from(["count", "give_back", "clear"])), max_size=60))
+@given(st.lists(st.tuples(st.integers(0, 5000), st.sampled_from(["count", "give_back", "clear"])), max_size=60))
 def test_no_wait_is_for_ever_and_a_day_of_peace_forgets_all(steps):
     clock = Hand(1000.0)
     lane = Backoff(3, 60.0, clock)
@@ -184,3 +186,19 @@ def test_a_thousand_failures_do_not_overflow():
     for _ in range(2000):
         lane.count("k")
     assert lane.wait("k") == 60
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-D03")
+def test_one_user_s_downloads_are_few_and_their_end_makes_room():
+    limits = Limits(Rates())
+    with ExitStack() as stack:
+        for _ in range(SENDING_MAX):
+            stack.enter_context(limits.sending("u1"))
+        with pytest.raises(Throttled), limits.sending("u1"):
+            raise AssertionError("one too many was let in")
+        with limits.sending("u2"):
+            """Others have theirs."""
+    with limits.sending("u1"):
+        assert limits._sending == {"u1": 1}
+    assert limits._sending == {}

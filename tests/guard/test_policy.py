@@ -77,3 +77,15 @@ def test_nobody_gives_a_role_above_their_own(giver, role):
     assert policy.may_give(who, role) == (policy.RANK[role] <= policy.RANK[giver])
     if policy.may_give(who, role) and role is not Role.SUPERADMIN and giver is not Role.SUPERADMIN:
         assert policy.GRANTS[role] <= policy.GRANTS[giver]
+
+
+RANKS = [Role.API_USER, Role.VIEWER, Role.OPERATOR, Role.EDITOR, Role.ADMINISTRATOR, Role.SUPERADMIN]
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z08", "SEC-Z12")
+@pytest.mark.parametrize("giver", RANKS)
+def test_the_ladder_of_roles_is_the_one_that_is_promised(giver):
+    who = Principal("u", "t", giver)
+    given_by = [role for role in RANKS if policy.may_give(who, role)]
+    assert given_by == RANKS[: RANKS.index(giver) + 1]

@@ -47,6 +47,7 @@ def ask_for(operation: str) -> dict[str, Any]:
         "factor.remove": {"id": new_id()},
         "factor.codes": {},
         "factor.reset": {"id": new_id()},
+        "ticket.create": {"operation": "run.log", "ask": {"id": new_id()}},
         "policy.get": {},
         "policy.set": {},
         "session.switch": {"tenant": "no-such"},
@@ -83,9 +84,9 @@ def ask_for(operation: str) -> dict[str, Any]:
     }
     if operation in fixed:
         return fixed[operation]
-    if noun == "run" and verb in {"get", "events", "cancel", "rejects"}:
+    if noun == "run" and verb in {"get", "events", "cancel", "rejects", "log", "watch", "rejected"}:
         return {"id": new_id()}
-    if verb in {"list", "whoami", "about", "health"}:
+    if verb in {"list", "whoami", "about", "health", "export"}:
         return {}
     return {"name": "no-such"}
 

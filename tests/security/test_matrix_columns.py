@@ -65,10 +65,16 @@ class Callers:
     def ask(self, operation, token, ask=None, told=None):
         """Ask; return the code of the error, ``ok``, or ``nowhere`` when no tenant was chosen."""
         named = BY_NAME[operation]
+        asked = ask_for(operation) if ask is None else ask
         held = Secret(token) if token is not None else None
         told = told or self.place.credentials(held, named.http.method)
+        if named.ticketed:
+            told, asked = Credentials(ticket=self.place.ticket(operation, asked, token)), {}
         try:
-            self.place.app.gate.call(named, ask_for(operation) if ask is None else ask, told, Peer(address()))
+            answer = self.place.app.gate.call(named, asked, told, Peer(address()))
+            if named.ticketed:
+                answer.next()
+                answer.close()
         except SluiceError as fault:
             return "nowhere" if fault.message == "no tenant is chosen" else fault.code
         return "ok"

@@ -50,6 +50,7 @@ def fill(scope: Scope, system: System) -> tuple[str, str]:
     system.links().add(user, "reset", os.urandom(8), user.email, 2e9)
     system.outbox().add(new_id(), b"sealed", "reset", user.email, 2e9, scope.tenant, user.id)
     system.notices().add(user.id, scope.tenant, "device", {})
+    system.tickets().add(os.urandom(8), user.id, scope.tenant, b"sealed", 2e9)
     system.marks().raise_user(user.id)
     system.blobs().put("k", b"v")
     system.workers().beat("e")

@@ -377,3 +377,24 @@ def test_without_a_built_ui_the_api_works_and_pages_are_missing(place, monkeypat
     assert ask(web, path="/health")[0] == 200
     status, _, body = ask(web, path="/")
     assert (status, json.loads(body)["title"]) == (404, "There is no such page.")
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T12", "SEC-T20")
+def test_two_authorization_headers_are_none(place):
+    """A proxy may have checked the one, and we the other."""
+    from tests.fixtures.asgi import ask
+
+    url = "https://localhost/api/v1/session/whoami"
+    token = place.token(Role.VIEWER)
+    for second in (f"DPoP {token}", "DPoP garbage"):
+        headers = [
+            ("host", "localhost"),
+            ("dpop", place.key.prove("GET", url, token)),
+            ("authorization", f"DPoP {token}"),
+            ("authorization", second),
+        ]
+        status, _, body = ask(
+            place.web, tuple((name.encode(), value.encode()) for name, value in headers), "/api/v1/session/whoami"
+        )
+        assert (status, b"more than one Authorization header" in body) == (400, True)

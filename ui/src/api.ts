@@ -39,6 +39,9 @@ export type Provider = Schema["ProviderShown"];
 export type ProviderForm = Schema["ProviderAsk"];
 export type AuditRow = Schema["AuditRecord"];
 
+/** What is downloaded or followed with a ticket. */
+export type Served = "run.log" | "run.rejected" | "run.watch" | "audit.export";
+
 export type Receipt = {
   rows: number;
   bytes: number | null;
@@ -112,6 +115,10 @@ export const api = {
   cancelRun: async (id: string) => {
     await ask("post", "/api/v1/runs/{id}/cancel", { places: { id } });
   },
+
+  /** A ticket for a download: its `url` is good once, for half a minute. */
+  ticket: (operation: Served, question: Record<string, unknown>) =>
+    ask("post", "/api/v1/tickets", { body: { operation, ask: question } }),
 
   secrets: async () => (await ask("get", "/api/v1/secrets", {})).items,
   setSecret: async (name: string, value: string) => {

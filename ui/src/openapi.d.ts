@@ -1292,6 +1292,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tickets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Get a ticket for a download or a stream: good once, for half a minute. */
+        post: operations["ticket.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Download what has happened in a run: one event a line. */
+        get: operations["run.log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}/rejected": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Download the rows that a run put into quarantine: one a line. */
+        get: operations["run.rejected"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}/watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Follow what happens in a run, as server-sent events, until it is over. */
+        get: operations["run.watch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Download the audit trail of the tenant, from its first record on: one a line. */
+        get: operations["audit.export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/secrets/{name}": {
         parameters: {
             query?: never;
@@ -1975,6 +2060,18 @@ export interface components {
              * @default null
              */
             client?: string | null;
+        };
+        /**
+         * ExportAsk
+         * @description Which records.
+         */
+        ExportAsk: {
+            /**
+             * Action
+             * @description Only this action, such as ``run.start``.
+             * @default null
+             */
+            action?: string | null;
         };
         /**
          * Factor
@@ -3573,6 +3670,46 @@ export interface components {
             items: components["schemas"]["Finding"][];
         };
         /**
+         * Ticket
+         * @description A ticket: good once, for this question.
+         */
+        Ticket: {
+            /**
+             * Ticket
+             * @description The ticket itself.
+             */
+            ticket: string;
+            /**
+             * Url
+             * @description Where it is to be used, it included: a path on this server.
+             */
+            url: string;
+            /**
+             * Expires In
+             * @description Seconds in which it is to be used.
+             */
+            expires_in: number;
+        };
+        /**
+         * TicketAsk
+         * @description What is to be downloaded or followed.
+         */
+        TicketAsk: {
+            /**
+             * Operation
+             * @description ``run.log``, ``run.rejected``, ``run.watch`` or ``audit.export``.
+             */
+            operation: string;
+            /**
+             * Ask
+             * @description The operation's question, such as the ``id`` of the run.
+             * @default {}
+             */
+            ask?: {
+                [key: string]: unknown;
+            };
+        };
+        /**
          * Tokens
          * @description What a sign-in gives. Keep both in memory.
          */
@@ -3787,6 +3924,23 @@ export interface components {
         Versions: {
             /** Items */
             items: components["schemas"]["Version"][];
+        };
+        /**
+         * WatchAsk
+         * @description Which run, and from where on.
+         */
+        WatchAsk: {
+            /**
+             * Id
+             * @description Id of the run.
+             */
+            id: string;
+            /**
+             * After
+             * @description Only events after this number.
+             * @default 0
+             */
+            after?: number;
         };
         /**
          * Whoami
@@ -6682,6 +6836,161 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Run"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "ticket.create": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TicketAsk"];
+            };
+        };
+        responses: {
+            /** @description A ticket: good once, for this question. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "run.log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A file or stream. It is sent as it is made. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "run.rejected": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A file or stream. It is sent as it is made. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "run.watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A file or stream. It is sent as it is made. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "audit.export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A file or stream. It is sent as it is made. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
                 };
             };
             /** @description What was wrong. */

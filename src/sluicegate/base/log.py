@@ -10,7 +10,7 @@ import traceback
 from typing import Any, TextIO
 
 from sluicegate.base import clock
-from sluicegate.base.secret import MASK, Secret
+from sluicegate.base.secret import MASK, Secret, hide_tokens
 
 _VALUE_MAX = 2000
 _FIELDS = {
@@ -63,4 +63,4 @@ def _plain(value: object) -> object:
         return MASK
     if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    return str(value)[:_VALUE_MAX]
+    return hide_tokens(str(value)[:_VALUE_MAX])

@@ -48,6 +48,10 @@ class Principal:
     """Id of the support access that the tenant gave a SuperAdmin; empty for everybody else …"""
     lent: frozenset[Permission] = frozenset()
     """… and what it lends them beside their role."""
+    epoch: int = 0
+    """The ``epo`` of the access token: marks that are newer make it void."""
+    until: int = 0
+    """The second at which the access token ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ class Credentials:
     """What the proof must be for: the request's method …"""
     url: str = ""
     """… and its URL, without query."""
+    ticket: Secret | None = None
+    """A one-time ticket, in the place of all these: for downloads and streams, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from sluicegate import __version__
-from sluicegate.base.errors import Conflict, StepUp, Unauthenticated, Usage, rebuild
+from sluicegate.base.errors import Conflict, SluiceError, StepUp, Unauthenticated, Usage, rebuild
 from sluicegate.base.home import home
 from sluicegate.base.secret import Secret
 from sluicegate.guard.operation import Operation
@@ -73,6 +73,30 @@ class Server:
                 raise
             self._prove()
             return self._send(operation.http.method, path, body, self._access())
+
+    def download(self, what: Operation, ask: Mapping[str, Any], target: Path) -> int:
+        """Write what an operation sends into the new file ``target`` and return its size; a one-time ticket opens it.
+
+        Nothing is left when it does not come whole. Raises ``Conflict`` when there is such a file.
+        """
+        from sluicegate.kit.net import HttpsClient
+
+        told = {key: value for key, value in ask.items() if value is not None}
+        given = self.call(find("ticket.create"), {"operation": what.name, "ask": told})
+        draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            with HttpsClient(self.url, self._ca, timeout=90) as client, draft.open("xb") as out:
+                reply = client.download(given["url"], out, {"user-agent": f"sluice/{__version__}"})
+                if reply.status >= 400:  # noqa: PLR2004
+                    raise _problem(reply.body, reply.status)
+            os.link(draft, target)  # unlike a renaming, it replaces nothing
+            return target.stat().st_size
+        except FileExistsError:
+            raise Conflict("There is such a file already.", where=str(target), hint="Choose another name.") from None
+        except OSError as fault:
+            raise Usage(f"the file cannot be written: {fault.strerror}", where=str(target)) from None
+        finally:
+            draft.unlink(missing_ok=True)
 
     def _prove(self) -> None:
         """Ask the person to prove once more that it is them."""
@@ -174,14 +198,12 @@ class Server:
         if token:
             headers["authorization"] = f"DPoP {token}"
         reply = self._client.request(method, path, body, headers)
-        try:
-            found = json.loads(reply.body) if reply.body else {}
-        except ValueError:
-            found = {}
         if reply.status >= 400:  # noqa: PLR2004
-            fallback = {"code": "failed", "title": f"The server answered {reply.status}."}
-            raise rebuild(found if isinstance(found, dict) and "title" in found else fallback)
-        return found
+            raise _problem(reply.body, reply.status)
+        try:
+            return json.loads(reply.body) if reply.body else {}
+        except ValueError:
+            return {}
 
     def _proof_key(self) -> ProofKey:
         """Return this client's own key: what it signs in with is of use only together with it."""
@@ -234,6 +256,15 @@ def _api_key() -> Secret | None:
         if not text.strip():
             raise Usage("the file that SLUICE_API_KEY_FILE names is empty", where=file)
     return Secret(text.strip()) if text.strip() else None
+
+
+def _problem(body: bytes, status: int) -> SluiceError:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        found = {}
+    fallback = {"code": "failed", "title": f"The server answered {status}."}
+    return rebuild(found if isinstance(found, dict) and "title" in found else fallback)
 
 
 def call(called: str, /, **ask: Any) -> Any:

@@ -127,10 +127,13 @@ def runs(*, flow: str | None, limit: int, as_json: bool) -> None:
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @click.option("-f", "--follow", is_flag=True, help="Wait for more until the run ends.")
+@click.option("-o", "--output", help="Write it all into this new file, an event a line.")
 @json_option
-def logs(*, run_id: str, follow: bool, as_json: bool) -> int:
+def logs(*, run_id: str, follow: bool, output: str | None, as_json: bool) -> int:
     """Show what happened in a run."""
     server = Server()
+    if output is not None:
+        return _download(server, "run.log", run_id, output, as_json=as_json)
     if follow and not as_json:
         return _follow(server, run_id, as_json=False)
     items: list[dict[str, Any]] = []
@@ -149,6 +152,12 @@ def logs(*, run_id: str, follow: bool, as_json: bool) -> int:
     return 0
 
 
+def _download(server: Server, name: str, run_id: str, output: str, *, as_json: bool) -> int:
+    size = server.download(find(name), {"id": run_id}, Path(output))
+    show.answer({"file": output, "bytes": size}, as_json=as_json)
+    return 0
+
+
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @json_option
@@ -161,7 +170,11 @@ def cancel(*, run_id: str, as_json: bool) -> None:
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @click.option("--limit", default=50, help="At most this many.")
+@click.option("-o", "--output", help="Write them all into this new file, a row a line.")
 @json_option
-def rejects(*, run_id: str, limit: int, as_json: bool) -> None:
+def rejects(*, run_id: str, limit: int, output: str | None, as_json: bool) -> None:
     """Show rows that a run put into quarantine."""
+    if output is not None:
+        _download(Server(), "run.rejected", run_id, output, as_json=as_json)
+        return
     show.answer(call("run.rejects", id=run_id, limit=limit), as_json=as_json)

@@ -39,7 +39,7 @@ def command(noun: str) -> click.Group:
     group = click.Group(noun, no_args_is_help=True)
     for each in of(noun):
         if each.name not in _ELSEWHERE:
-            group.add_command(_command(each))
+            group.add_command(_download(each) if each.ticketed else _command(each))
     return group
 
 
@@ -77,6 +77,19 @@ def _command(operation: Operation) -> click.Command:
     made = click.Command(operation.name.partition(".")[2], params=parameters, callback=run, help=operation.summary)
     decorated: click.Command = json_option(made)
     return decorated
+
+
+def _download(operation: Operation) -> click.Command:
+    """Return the command that writes what an operation sends into a file."""
+
+    def save(*, output: str, as_json: bool, **given: Any) -> None:
+        size = Server().download(operation, given, Path(output))
+        show.answer({"file": output, "bytes": size}, as_json=as_json)
+
+    made = _command(operation)
+    made.params.append(click.Option(["-o", "--output"], required=True, help="The file to write: a new one."))
+    made.callback = save
+    return made
 
 
 def _option(name: str, field: FieldInfo) -> click.Option:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,17 @@ class Quarantine:
                 if len(items) < limit:
                     items.append(json.loads(line))
         return {"items": items, "total": total}
+
+    def lines(self, scope: Scope, run: str) -> Generator[bytes]:
+        """Yield all rows that a run has quarantined, a line of JSON each, as they are unsealed."""
+        from sluicegate.crypto import seal
+
+        file = self.folder(scope) / f"{run}.ndjson.age"
+        if not file.exists():
+            return
+        identity, _ = self._keys(scope, f"rejects of {run}")
+        with file.open("rb") as sealed, seal.open_sealed(identity, sealed) as plain:
+            yield from plain
 
     def sweep(self) -> None:
         """Remove drafts that a crash has left, and rows past their days."""

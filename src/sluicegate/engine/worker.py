@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.base.errors import Failed
@@ -102,6 +102,10 @@ class Worker:
         finally:
             self._slots.release()
         return answer.get("answer", answer.get("items", answer))
+
+    def rejected(self, scope: Scope, run: str) -> Generator[bytes]:
+        """Yield the rows that a run has quarantined, a line of JSON each."""
+        return self._quarantine.lines(scope, run)
 
     def _task(self, job: Job, report: Report) -> Task:
         self._temp.mkdir(mode=0o700, exist_ok=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sluicegate.base import clock
 from sluicegate.base.errors import Corrupt, Unavailable
 from sluicegate.base.principal import Peer, Principal, Role, Via
+from sluicegate.base.secret import hide_tokens
 
 if TYPE_CHECKING:
     from sluicegate.crypto.chain import Chain
@@ -54,9 +55,9 @@ class Audit:
             "via": who.via.value if who else None,
             "support": (who.support or None) if who else None,
             "address": peer.address if peer else None,
-            "client": peer.client[:200] if peer else None,
+            "client": hide_tokens(peer.client[:200]) if peer else None,
             "request": peer.request if peer else None,
-            "about": dict(about),
+            "about": {key: hide_tokens(each) if isinstance(each, str) else each for key, each in about.items()},
         }
         self._append(owner, {key: value for key, value in body.items() if value not in (None, {})})
 

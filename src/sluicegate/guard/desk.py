@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sluicegate.guard.sso import Sso
     from sluicegate.guard.support import Support
     from sluicegate.guard.switch import Switch
+    from sluicegate.guard.tickets import Tickets
     from sluicegate.guard.tokens import Tokens
     from sluicegate.guard.vault import Vault
     from sluicegate.store.scope import Scope, System
@@ -46,6 +47,9 @@ class Engine(Protocol):
 
     def ask(self, scope: Scope, what: Asked, ask: Mapping[str, Any]) -> Any:
         """Have a task process do something short (test a connection, list items, preview) and return its answer."""
+
+    def rejected(self, scope: Scope, run: str) -> Generator[bytes]:
+        """Yield the rows that a run has quarantined, a line of JSON each."""
 
     def health(self) -> Mapping[str, Any]:
         """Say how the engine and the jail are."""
@@ -75,6 +79,7 @@ class Services:
     recovery: Recovery
     profile: Profile
     sso: Sso
+    tickets: Tickets
 
     def scope(self, tenant: str, who: Principal) -> Scope:
         """Open a tenant for somebody."""

@@ -5,12 +5,14 @@ limit → authenticate → decode → authorise → open Scope → audit → cal
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Generator
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from sluicegate.base import clock
 from sluicegate.base.errors import Denied, Invalid, SluiceError, StepUp, Unauthenticated, from_validation
 from sluicegate.base.model import Model
 from sluicegate.base.permission import Permission, Public
@@ -18,12 +20,15 @@ from sluicegate.base.principal import Credentials, Peer, Principal, Via
 from sluicegate.guard import policy
 from sluicegate.guard.desk import Desk, Services
 from sluicegate.guard.limits import Limits
+from sluicegate.guard.pieces import Pieces
 from sluicegate.guard.quotas import Quotas, Shares
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sluicegate.guard.audit import Record
     from sluicegate.guard.operation import Operation
+    from sluicegate.guard.tickets import Bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,8 @@ class Entry:
     """Thumbprint of the client's key, when a public operation came with a proof of it."""
     told: bool = False
     """Whether what a support access lets see is on record already: once for a request that waits."""
+    bound: Bound | None = None
+    """What the ticket was for that it came with."""
 
 
 class Gate:
@@ -65,23 +72,28 @@ class Gate:
         """
         knocks = isinstance(operation.permission, Public) and operation.http.method != "GET"
         self._limits.admit(peer, knocks=knocks)
-        who, key = self._authenticate(operation, credentials, peer)
+        who, key, bound = self._authenticate(operation, credentials, peer)
         if who is not None or operation.changes:  # health and the like tell strangers nothing, and fill no trail
             self._look(operation, who, peer)
         if who is not None:
             self._quotas.admit(who, operation)
         if who is not None and operation.changes:
             self._services.revocation.require_fresh()
-        return Entry(operation, credentials, peer, who, key)
+        return Entry(operation, credentials, peer, who, key, bound)
 
     def still(self, entry: Entry) -> Entry:
-        """Return a request that has waited with what its token is good for now, on record already.
+        """Return a request that has waited with what its token or ticket is good for now, on record already.
 
         Raises ``Unauthenticated`` when that is nothing any more, ``Denied`` when a list keeps its address out by now.
         """
         if entry.who is None:
             return entry
-        who = self._services.login.authenticate(entry.credentials, entry.operation.tokens, again=True)
+        login = self._services.login
+        if entry.bound is not None:
+            self._services.tickets.require(entry.bound.claims)
+            who = login.principal(entry.bound.claims)
+        else:
+            who = login.authenticate(entry.credentials, entry.operation.tokens, again=True)
         self._look(entry.operation, who, entry.peer)
         return replace(entry, who=who, told=entry.told and who.support == entry.who.support)
 
@@ -96,11 +108,16 @@ class Gate:
         write fails the call.
         """
         services, operation, who, peer = self._services, entry.operation, entry.who, entry.peer
+        if entry.bound is not None:
+            if any(entry.bound.ask.get(name) != value for name, value in ask.items()):
+                services.tickets.misplaced(entry.bound, operation.name, peer)
+                raise Unauthenticated
+            ask = entry.bound.ask
         try:
             question = operation.takes.model_validate(ask)
         except ValidationError as fault:
             self._authorise(entry, {})  # who may not ask is told that, and not how to ask
-            raise from_validation(fault) from None
+            raise _misfit(operation, fault) from None
         self._authorise(entry, question)
         inside = services.scope(who.tenant, who) if who and who.tenant else None
         desk = Desk(services, peer, who, inside, entry.key, entry.credentials.url)
@@ -115,7 +132,7 @@ class Gate:
         if not operation.audited and not (who is not None and who.support and not entry.told):
             answer = operation.call(question, desk)
             self._still_lent(who)
-            return answer
+            return self._watched(entry, answer, None)
         record = services.audit.begin(operation.name, _recorded(operation, who) if who else None, peer, about(question))
         try:
             with self._limits.asking(desk.scope.tenant) if operation.asks else nullcontext():
@@ -127,6 +144,8 @@ class Gate:
         except BaseException:
             services.audit.end(record, "error")
             raise
+        if isinstance(answer, Pieces):
+            return self._watched(entry, answer, record)
         services.audit.end(record, "ok", about(answer))
         return answer
 
@@ -135,12 +154,43 @@ class Gate:
         if who is not None and who.support:
             self._services.support.require(who)
 
-    def _authenticate(self, operation: Operation, credentials: Credentials, peer: Peer) -> tuple[Principal | None, str]:
+    def _watched(self, entry: Entry, answer: Model, record: Record | None) -> Model:
+        return answer.through(self._send(entry, answer.made, record)) if isinstance(answer, Pieces) else answer
+
+    def _send(self, entry: Entry, made: Generator[bytes], record: Record | None) -> Generator[bytes]:
+        """Yield pieces while what they were asked for with holds; then put on record how it ended.
+
+        A stream ends with its token. A file is one answer: it goes on, but for a revocation.
+        """
+        result = "cut"
+        try:
+            with closing(made), self._limits.sending(entry.who.id if entry.who else ""):
+                for piece in made:
+                    self._authorise(self.still(entry), {})  # a support access may have ended
+                    if entry.operation.serves == "stream" and entry.who and entry.who.until <= clock.system():
+                        raise Unauthenticated
+                    yield piece
+            result = "ok"
+        except GeneratorExit:
+            raise  # the client went away
+        except BaseException as fault:
+            result = fault.code if isinstance(fault, SluiceError) else "error"
+            raise
+        finally:
+            if record is not None:
+                self._services.audit.end(record, result)
+
+    def _authenticate(
+        self, operation: Operation, credentials: Credentials, peer: Peer
+    ) -> tuple[Principal | None, str, Bound | None]:
         login = self._services.login
         try:
+            if operation.ticketed:
+                bound = self._services.tickets.take(credentials.ticket, operation.name, peer)
+                return login.principal(bound.claims), "", bound
             if isinstance(operation.permission, Public):
-                return None, login.prove(credentials) if credentials.proof is not None else ""
-            return login.authenticate(credentials, operation.tokens), ""
+                return None, login.prove(credentials) if credentials.proof is not None else "", None
+            return login.authenticate(credentials, operation.tokens), "", None
         except Unauthenticated:
             self._limits.failed(peer)
             raise
@@ -171,6 +221,7 @@ def _recorded(operation: Operation, who: Principal) -> Principal:
 
 _SHOWN = (
     "id",
+    "operation",
     "name",
     "email",
     "before",
@@ -185,6 +236,14 @@ _SHOWN = (
     "kind",
     "step",
 )
+
+
+def _misfit(operation: Operation, fault: ValidationError) -> Invalid:
+    """Return what is wrong with a question. An unknown key is not repeated: somebody's password may stand there."""
+    if any(each["type"] == "extra_forbidden" for each in fault.errors(include_url=False, include_input=False)):
+        known = ", ".join(operation.takes.model_fields) or "nothing"
+        return Invalid("The question has an unknown key.", hint=f"{operation.name} takes: {known}.")
+    return from_validation(fault)
 
 
 def about(value: Model) -> dict[str, Any]:
@@ -218,6 +277,8 @@ def check(operations: tuple[Operation, ...]) -> None:
                 raise Invalid(f"{each.name} is public without a reason")
         elif each.permission not in granted:
             raise Invalid(f"no role has the permission of {each.name}")
+        if each.ticketed and (isinstance(each.permission, Public) or each.http.method != "GET"):
+            raise Invalid(f"{each.name} is opened by a ticket: that is a GET with a permission")
         lost = [place for place in each.http.places if place not in each.takes.model_fields]
         if lost:
             raise Invalid(f"{each.name}: the path names {lost[0]!r}, the question does not")

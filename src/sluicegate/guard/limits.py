@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ASKING_MAX: Final = 2
 """Tests, previews and listings that one tenant may have waiting at once; others have theirs meanwhile."""
+SENDING_MAX: Final = 8
+"""Downloads and streams of one user that may go on at once."""
 KEYS_MAX: Final = 100_000
 """Addresses or accounts that one meter remembers; about 20 MB of them."""
 
@@ -170,6 +172,7 @@ class Limits:
         self._address, self._public = Meter(rates.address, now), Meter(rates.public, now)
         self._failures, self._account = Meter(rates.failures, now), Meter(rates.account, now)
         self._asking: dict[str, int] = {}
+        self._sending: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def admit(self, peer: Peer, *, knocks: bool) -> None:
@@ -184,17 +187,30 @@ class Limits:
     @contextmanager
     def asking(self, tenant: str) -> Iterator[None]:
         """Count what a tenant has waiting. Raises ``Throttled`` when that is too much, and does not wait."""
+        with self._few(
+            self._asking, tenant, ASKING_MAX, "Your tenant has as many tests and previews at once as it may."
+        ):
+            yield
+
+    @contextmanager
+    def sending(self, user: str) -> Iterator[None]:
+        """Count the downloads and streams of a user. Raises ``Throttled`` when that is too much."""
+        with self._few(self._sending, user, SENDING_MAX, "You have as many downloads and streams at once as you may."):
+            yield
+
+    @contextmanager
+    def _few(self, there: dict[str, int], key: str, most: int, why: str) -> Iterator[None]:
         with self._lock:
-            if self._asking.get(tenant, 0) >= ASKING_MAX:
-                raise Throttled("Your tenant has as many tests and previews at once as it may.", after=2)
-            self._asking[tenant] = self._asking.get(tenant, 0) + 1
+            if there.get(key, 0) >= most:
+                raise Throttled(why, after=2)
+            there[key] = there.get(key, 0) + 1
         try:
             yield
         finally:
             with self._lock:
-                self._asking[tenant] -= 1
-                if not self._asking[tenant]:
-                    del self._asking[tenant]
+                there[key] -= 1
+                if not there[key]:
+                    del there[key]
 
     def failed(self, peer: Peer) -> None:
         """Count one failed proof."""

@@ -90,9 +90,15 @@ class Login:
         key = (claims.cnf or {}).get("jkt", "")
         if key and not again and self.prove(credentials) != key:
             raise Unauthenticated
+        return self.principal(claims)
+
+    def principal(self, claims: Claims) -> Principal:
+        """Return whom the claims of a token or ticket that holds stand for."""
+        key = (claims.cnf or {}).get("jkt", "")
         who = Principal(
-            claims.sub, claims.tid or None, Role(claims.role), Via.PASSWORD, None, claims.jti, claims.sid, key
-        )
+            claims.sub, claims.tid or None, Role(claims.role), Via.PASSWORD, None, claims.jti, claims.sid, key,
+            epoch=claims.epo, until=claims.exp,
+        )  # fmt: skip
         return self._keys.narrow(who) if claims.sid.startswith(FAMILY) else self._support.lend(who)
 
     def _claims(self, text: str, tokens: frozenset[Standing]) -> Claims:

@@ -73,11 +73,18 @@ class Operation:
     """Whether it asks another system and waits: in threads of its own, so that a slow one holds up nothing else."""
     asks: bool = field(default=False, kw_only=True)
     """Whether it has a task process do something, and waits: a tenant may have few of them at once."""
+    serves: Literal["answer", "file", "stream"] = field(default="answer", kw_only=True)
+    """``file``, ``stream``: it gives ``Pieces``, to who brings a ticket for this question, and to nobody else."""
 
     @property
     def changes(self) -> bool:
         """Whether it may change something: all but plain reads."""
         return self.audited or self.http.method != "GET"
+
+    @property
+    def ticketed(self) -> bool:
+        """Whether a one-time ticket opens it, and no token (SEC-T19)."""
+        return self.serves != "answer"
 
     @property
     def summary(self) -> str:

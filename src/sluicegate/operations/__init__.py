@@ -29,6 +29,7 @@ _NOUNS = {
     "definitions": ("definition", "flow", "connection", "recipient"),
     "explore": ("connection", "flow", "run"),
     "runs": ("run",),
+    "downloads": ("ticket", "run", "audit"),
     "secrets": ("secret",),
     "system": ("system", "audit"),
     "vault": ("vault", "system"),

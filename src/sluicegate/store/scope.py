@@ -34,6 +34,7 @@ from sluicegate.store.signins import SignIns
 from sluicegate.store.sso import Sso
 from sluicegate.store.support import AllSupport, Support
 from sluicegate.store.tables import blobs, runs, tenants, workers
+from sluicegate.store.tickets import Tickets
 
 
 class Scope:
@@ -186,6 +187,10 @@ class System:
     def notices(self) -> Notices:
         """Return the notices of all users."""
         return Notices(self)
+
+    def tickets(self) -> Tickets:
+        """Return the one-time tickets."""
+        return Tickets(self)
 
     def blobs(self) -> Blobs:
         """Return the small values the system keeps."""

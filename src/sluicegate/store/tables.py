@@ -254,6 +254,17 @@ notices = Table(
     Index("ix_notices_user_id_id", "user_id", "id"),
 )
 
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("tenant_id", String, ForeignKey("tenants.id")),
+    Column("user_id", String, ForeignKey("users.id"), nullable=False, index=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("expires", Double, nullable=False, index=True),
+    Column("used", Double),
+)
+
 marks = Table(
     "marks",
     metadata,

@@ -33,7 +33,7 @@ def document(operations: tuple[Operation, ...]) -> dict[str, Any]:
     # A field with a default may be left out of a question; an answer always has it.
     modes: set[tuple[type[Model], Literal["validation", "serialization"]]] = {
         *((each.takes, "validation") for each in operations),
-        *((each.gives, "serialization") for each in operations),
+        *((each.gives, "serialization") for each in operations if not each.ticketed),
     }
     ordered = sorted(modes, key=lambda pair: (pair[0].__name__, pair[1]))
     refs, defs = models_json_schema(ordered, ref_template="#/components/schemas/{model}")
@@ -53,7 +53,10 @@ def document(operations: tuple[Operation, ...]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"access": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "securitySchemes": {
+                "access": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "ticket": {"type": "apiKey", "in": "query", "name": "ticket"},
+            },
         },
     }
 
@@ -67,10 +70,7 @@ def _operation(each: Operation, refs: dict[Any, dict[str, Any]]) -> dict[str, An
         "summary": each.summary,
         "tags": [each.name.partition(".")[0]],
         "responses": {
-            str(http.status): {
-                "description": (each.gives.__doc__ or "").strip(),
-                "content": {"application/json": {"schema": refs[each.gives, "serialization"]}},
-            },
+            str(http.status): {"description": (each.gives.__doc__ or "").strip(), "content": _content(each, refs)},
             "default": {
                 "description": "What was wrong.",
                 "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
@@ -80,9 +80,11 @@ def _operation(each: Operation, refs: dict[Any, dict[str, Any]]) -> dict[str, An
     if isinstance(each.permission, Public):
         shown |= {"security": [], "x-permission": None, "x-public": each.permission.reason}
     else:
-        shown |= {"security": [{"access": []}], "x-permission": each.permission.value}
+        scheme = "ticket" if each.ticketed else "access"
+        shown |= {"security": [{scheme: []}], "x-permission": each.permission.value}
     fields = schema.get("properties", {})
-    in_query = [] if http.method in {"POST", "PUT"} else [name for name in fields if name not in http.places]
+    asked = each.ticketed or http.method in {"POST", "PUT"}  # a ticket carries the question
+    in_query = [] if asked else [name for name in fields if name not in http.places]
     parameters = [
         {"name": name, "in": place, "required": place == "path" or name in required, "schema": fields[name]}
         for place, names in (("path", http.places), ("query", in_query))
@@ -100,3 +102,10 @@ def _operation(each: Operation, refs: dict[Any, dict[str, Any]]) -> dict[str, An
                 inline["required"] = wanted
             shown["requestBody"] = {"required": bool(wanted), "content": {"application/json": {"schema": whole}}}
     return shown
+
+
+def _content(each: Operation, refs: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    if each.ticketed:
+        media = "text/event-stream" if each.serves == "stream" else "application/x-ndjson"
+        return {media: {"schema": {"type": "string"}}}
+    return {"application/json": {"schema": refs[each.gives, "serialization"]}}

@@ -27,11 +27,11 @@ from sluicegate.base.log import Log
 from sluicegate.base.model import Model, new_id
 from sluicegate.base.networks import Networks, networks
 from sluicegate.base.principal import Credentials, Peer
-from sluicegate.base.secret import Secret
+from sluicegate.base.secret import Secret, hide_tokens
 from sluicegate.guard.gate import Entry
 from sluicegate.guard.operation import Operation
 from sluicegate.operations import OPERATIONS
-from sluicegate.web import oauth, openapi
+from sluicegate.web import oauth, openapi, sending
 from sluicegate.web.headers import Headers
 from sluicegate.web.peer import client_address
 
@@ -146,13 +146,18 @@ def _endpoint(app: App, operation: Operation, pools: Pools, log: Log) -> Callabl
         entry = await door.run(partial(gate.enter, operation, credentials, peer))
         return await _poll(app, entry, ask, pool)
 
+    async def respond(request: Request, peer: Peer) -> Response:
+        if operation.ticketed:
+            return await sending.answer(app, operation, pool, request, peer)
+        found = await answer(request, peer)
+        body = found.__pydantic_serializer__.to_json(found, by_alias=True)
+        return Response(body, http.status, media_type="application/json", headers=_API_HEADERS)
+
     async def endpoint(request: Request) -> Response:
         began = time.perf_counter()
         peer = _peer(request, proxies)
         try:
-            found = await answer(request, peer)
-            body = found.__pydantic_serializer__.to_json(found, by_alias=True)
-            response = Response(body, http.status, media_type="application/json", headers=_API_HEADERS)
+            response = await respond(request, peer)
         except SluiceError as fault:
             await _hear_out(request, begun=isinstance(fault, TooLarge))
             response = _problem(fault, peer)
@@ -242,6 +247,8 @@ def _peer(request: Request, proxies: Networks) -> Peer:
 
 
 def _credentials(request: Request) -> Credentials:
+    if len(request.headers.getlist("authorization")) > 1:  # a proxy before us may have looked at the other one
+        raise Malformed("There is more than one Authorization header.")
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     found = Secret(token) if scheme.lower() in ("dpop", "bearer") and token else None
     proofs = request.headers.getlist("dpop")
@@ -255,7 +262,7 @@ def _query(request: Request, numbers: set[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, text in request.query_params.multi_items():
         if name in found:
-            raise Malformed(f"{name[:64]!r} stands twice in the query")
+            raise Malformed("A name stands twice in the query.")
         found[name] = int(text) if name in numbers and text.isascii() and text.isdecimal() and len(text) < 19 else text  # noqa: PLR2004
     return found
 
@@ -343,6 +350,7 @@ def _problem(fault: SluiceError, peer: Peer | None = None) -> Response:
     if fault.status == 401:  # noqa: PLR2004
         headers["www-authenticate"] = 'DPoP algs="ES256"'
     shown = fault.problem() | ({"request": peer.request} if peer else {})
+    shown = {key: hide_tokens(each) if isinstance(each, str) else each for key, each in shown.items()}
     return Response(orjson.dumps(shown), fault.status, media_type="application/problem+json", headers=headers)
 
 

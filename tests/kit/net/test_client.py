@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import socket
 import ssl
 
@@ -129,3 +130,24 @@ def test_https_client_does_not_wait_for_ever(authority, pem_file, listener):
     client = HttpsClient(f"https://127.0.0.1:{listener.port}", pem_file, timeout=0.2)
     with client, pytest.raises(Unreachable, match="in time"):
         client.request("GET", "/")
+
+
+def test_https_client_downloads_piece_by_piece_and_tells_what_is_wrong(authority, pem_file):
+    with serve(certified(authority, "127.0.0.1")) as web, HttpsClient(web.url("/api"), pem_file) as client:
+        web.routes["/api/big"] = (200, {"x-name": "big"}, b"x" * 300_000)
+        web.routes["/api/gone"] = (404, {}, b"{}")
+        out = io.BytesIO()
+        told = client.download("/big", out)
+        assert (told.status, told.headers["x-name"], told.body, out.getvalue()) == (200, "big", b"", b"x" * 300_000)
+        out = io.BytesIO()
+        assert client.download("/gone", out)[::2] == (404, b"{}")
+        assert out.getvalue() == b""
+        assert client.request("GET", "/gone").status == 404, "the client goes on"
+
+
+@pytest.mark.security
+def test_https_client_sees_that_a_download_was_cut(authority, pem_file):
+    with serve(certified(authority, "127.0.0.1")) as web, HttpsClient(web.url(), pem_file, timeout=5) as client:
+        web.routes["/cut"] = (200, {"content-length": "1000"}, b"x" * 10)
+        with pytest.raises(Unreachable):
+            client.download("/cut", io.BytesIO())

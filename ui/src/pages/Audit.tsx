@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { type AuditRow, api } from "../api";
 import { inline, moment } from "../format";
+import { Download } from "../parts/Download";
 import { columnsOf } from "../parts/Grid";
 import { Listing } from "../parts/Listing";
 import { Empty, Page } from "../parts/Page";
@@ -50,7 +51,12 @@ export function Audit(): ReactNode {
   const query = useQuery({ queryKey: ["audit"], queryFn: () => api.audit(500), refetchInterval: 15_000 });
   return (
     <Page title="Audit trail">
-      <p className="dim">The newest 500 records.</p>
+      <p className="dim">
+        The newest 500 records.{" "}
+        <Download operation="audit.export" question={{}}>
+          Download all
+        </Download>
+      </p>
       <Listing
         label="Audit trail"
         query={query}

@@ -4,6 +4,7 @@ import type { ReactNode } from "react";
 import { api } from "../api";
 import { count, inline } from "../format";
 import { useMay } from "../may";
+import { Download } from "../parts/Download";
 import { Trouble } from "../parts/Trouble";
 
 /** Rows in quarantine. They are data of the tenant: shown on request only, and the request is audited. */
@@ -17,6 +18,9 @@ export function Rejected({ run }: { run: string }): ReactNode {
     <section className="panel" aria-labelledby="rejected">
       <div className="panel-head">
         <h2 id="rejected">Rejected rows</h2>
+        <Download operation="run.rejected" question={{ id: run }}>
+          Download
+        </Download>
         {show.data ? (
           <span className="dim">
             {rows.length === show.data.total

@@ -90,7 +90,7 @@ function Shown({ run, live, fault }: { run: Run; live: Live; fault: Problem | un
       <Steps run={run} live={live} over={over} types={types} />
       <Receipts receipts={run.receipts} />
       {over && run.counts.rejected ? <Rejected run={run.id} /> : null}
-      <RunLog lines={live.log} dropped={live.dropped} over={over} />
+      <RunLog run={run.id} lines={live.log} dropped={live.dropped} over={over} />
     </Page>
   );
 }

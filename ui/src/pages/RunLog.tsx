@@ -1,13 +1,16 @@
 import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { clock, count } from "../format";
 import type { LogLine } from "../live";
+import { Download } from "../parts/Download";
 
 /** What a run says, line by line. */
 export function RunLog({
+  run,
   lines,
   dropped,
   over,
 }: {
+  run: string;
   lines: readonly LogLine[];
   dropped: number;
   over: boolean;
@@ -34,6 +37,9 @@ export function RunLog({
     <section className="panel" aria-labelledby="log">
       <div className="panel-head">
         <h2 id="log">Log</h2>
+        <Download operation="run.log" question={{ id: run }}>
+          Download
+        </Download>
         {moved && !over ? (
           <button
             type="button"

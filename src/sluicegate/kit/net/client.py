@@ -14,8 +14,11 @@ from sluicegate.kit.net.trust import unreachable
 if TYPE_CHECKING:
     import http.client
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from typing import BinaryIO
+
+_PIECE, _PROBLEM_MAX = 64 * 1024, 1 << 20
 
 
 class Reply(NamedTuple):
@@ -94,6 +97,57 @@ class HttpsClient:
                 self.close()
             return reply
         raise AssertionError("the second attempt returns or raises")
+
+    def send(self, method: str, path: str, body: bytes | None, headers: Sequence[tuple[str, str | bytes]]) -> Reply:
+        """Send one request whose headers stand as they are given, twice or not, and return the whole reply.
+
+        Nothing is added but ``Host`` and the body's length, and nothing is sent again. Raises as ``request`` does.
+        """
+        import http.client
+
+        where = f"{self._host} port {self._port}"
+        line, _ = self._open()
+        try:
+            line.putrequest(method, self._prefix + path, skip_accept_encoding=True)
+            for name, value in headers:
+                line.putheader(name, value)
+            if body is not None:
+                line.putheader("content-length", str(len(body)))
+            line.endheaders(body)
+            answer = line.getresponse()
+            reply = Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+        except (OSError, http.client.HTTPException) as fault:
+            self.close()
+            raise unreachable(fault, where) from fault
+        except ValueError:
+            self.close()
+            raise Invalid("A header or the method holds a character that does not belong there.") from None
+        if answer.will_close:
+            self.close()
+        return reply
+
+    def download(self, path: str, sink: BinaryIO, headers: Mapping[str, str] | None = None) -> Reply:
+        """Write the body of a ``GET`` that succeeds into ``sink`` as it comes, and return the reply without it.
+
+        A reply of another status comes as ``request`` gives it. Raises ``Unreachable`` when the body is cut.
+        """
+        import http.client
+
+        where = f"{self._host} port {self._port}"
+        line, _ = self._open()
+        try:
+            line.request("GET", self._prefix + path, None, dict(headers or {}))
+            answer = line.getresponse()
+            told = {k.lower(): v for k, v in answer.getheaders()}
+            if answer.status != http.client.OK:
+                return Reply(answer.status, told, answer.read(_PROBLEM_MAX))
+            while piece := answer.read(_PIECE):
+                sink.write(piece)
+        except (OSError, http.client.HTTPException) as fault:
+            raise unreachable(fault, where) from fault
+        finally:
+            self.close()
+        return Reply(answer.status, told, b"")
 
     def _open(self) -> tuple[http.client.HTTPSConnection, bool]:
         import http.client
