@@ -133,3 +133,14 @@ def test_the_pattern_of_names_is_the_one_the_schema_shows():
     shown = TypeAdapter(Name).json_schema()["pattern"]
     assert re.fullmatch(shown, "a-b")
     assert not re.fullmatch(shown, "a b")
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T19")
+@pytest.mark.parametrize(
+    "text", ["eyJhbGciOiJIUzUxMiJ9.e30.x", "my rt_" + "a" * 43, "slg_" + "0" * 60, "tk_" + "b" * 43]
+)
+def test_no_token_or_key_is_kept_as_a_name(text):
+    with pytest.raises(ValidationError, match="must not hold a token or a key"):
+        TypeAdapter(model.DisplayName).validate_python(text)
+    assert TypeAdapter(model.DisplayName).validate_python("rt_short tk_note eyJ") == "rt_short tk_note eyJ"

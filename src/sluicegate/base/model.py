@@ -9,6 +9,8 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from sluicegate.base.secret import hide_tokens
+
 
 class Model(BaseModel):
     """A frozen value: unknown keys are refused, field docstrings are the help text."""
@@ -45,6 +47,8 @@ def _one_line(text: str) -> str:
         category = unicodedata.category(sign)
         if category in _REFUSED or (category == "Zs" and sign != " "):
             raise PydanticCustomError("one_line", "must be one line of letters, digits, marks and plain blanks")
+    if hide_tokens(told) != told:  # it would be shown, and kept in clear (SEC-T19)
+        raise PydanticCustomError("one_line", "must not hold a token or a key")
     return told
 
 

@@ -79,7 +79,7 @@ class Gate:
             self._quotas.admit(who, operation)
         if who is not None and operation.changes:
             self._services.revocation.require_fresh()
-        return Entry(operation, credentials, peer, who, key, bound)
+        return Entry(operation, credentials, peer, who, key, bound=bound)
 
     def still(self, entry: Entry) -> Entry:
         """Return a request that has waited with what its token or ticket is good for now, on record already.

@@ -13,6 +13,7 @@ from sluicegate.base.errors import Corrupt, Invalid
 from sluicegate.base.flaws import Misfit
 from sluicegate.base.model import DisplayName, Model
 from sluicegate.base.principal import Role
+from sluicegate.base.secret import hide_tokens
 from sluicegate.crypto import tls
 from sluicegate.guard.policy import RANK
 from sluicegate.guard.vault import RESERVED
@@ -68,11 +69,18 @@ def _below(role: Role) -> Role:
     return role
 
 
-Issuer = Annotated[str, StringConstraints(max_length=512), AfterValidator(_issuer)]
+def _no_token(text: str) -> str:
+    if hide_tokens(text) != text:  # it would be shown, and kept in clear (SEC-T19)
+        raise Misfit("must not hold a token or a key")
+    return text
+
+
+Plain = Annotated[str, AfterValidator(_no_token)]
+Issuer = Annotated[Plain, StringConstraints(max_length=512), AfterValidator(_issuer)]
 Domain = Annotated[str, StringConstraints(max_length=253), AfterValidator(_domain)]
 Given = Annotated[Role, AfterValidator(_below)]
-Claim = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
-Scope = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$")]
+Claim = Annotated[Plain, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
+Scope = Annotated[Plain, StringConstraints(min_length=1, max_length=128, pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$")]
 Group = Annotated[DisplayName, StringConstraints(max_length=254)]
 
 
@@ -90,7 +98,7 @@ class Provider(Model):
 
     issuer: Issuer
     """The provider's issuer, as its discovery document spells it: https://id.example.org/realms/acme"""
-    client_id: Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x20-\x7e]+$")]
+    client_id: Annotated[Plain, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x20-\x7e]+$")]
     """The id under which this installation is registered there."""
     ca: Annotated[str, StringConstraints(max_length=64 * 1024), AfterValidator(_certificate)] | None = None
     """The CA (PEM) that its certificate is from, when that is a private one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -12,6 +12,9 @@ from sluicegate.base.permission import Permission, Public
 from sluicegate.base.principal import Role
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Nothing, Operation
+
+if TYPE_CHECKING:
+    from sluicegate.store.ledger import Ledger
 
 
 class Health(Model):
@@ -103,10 +106,14 @@ def rotate(ask: RotateAsk, desk: Desk) -> Rotated:
 
 def audit(ask: AuditAsk, desk: Desk) -> AuditRecords:
     """List the audit trail of the tenant; a SuperAdmin in none sees the installation's own."""
-    whole = desk.inside is None and desk.who.role is Role.SUPERADMIN
-    ledger = desk.services.system.ledger() if whole else desk.scope.ledger()
-    found = ledger.list(ask.limit, ask.before, action=ask.action)
+    found = trail_of(desk).list(ask.limit, ask.before, action=ask.action)
     return AuditRecords(items=tuple(AuditRecord(seq=each.seq, **each.body) for each in found))
+
+
+def trail_of(desk: Desk) -> Ledger:
+    """Return the audit trail of the tenant, or the installation's own for a SuperAdmin in none."""
+    whole = desk.inside is None and desk.who.role is Role.SUPERADMIN
+    return desk.services.system.ledger() if whole else desk.scope.ledger()
 
 
 OPERATIONS = (
