@@ -31,9 +31,9 @@ export function App(): ReactNode {
   }, [phase, notice]);
   if (phase === "waiting") return <Door title="Signing in…">{null}</Door>;
   if (phase === "in") return <Inside />;
-  if (phase === "change") return <ChangePassword forced />;
+  if (phase === "change") return <ChangePassword />;
   if (phase === "factor") return <Factor />;
-  if (phase === "enrol") return <Factors forced />;
+  if (phase === "enrol") return <Factors />;
   return <Outside notice={notice} />;
 }
 

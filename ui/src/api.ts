@@ -5,18 +5,7 @@
 import { ask, type Narrow, type Schema } from "./ask";
 import { session } from "./session";
 
-export type Permission =
-  | "audit:read"
-  | "connection:read"
-  | "data:read"
-  | "definition:write"
-  | "flow:read"
-  | "run:control"
-  | "run:read"
-  | "secret:write"
-  | "self:use"
-  | "tenant:manage"
-  | "user:manage";
+export type Permission = Schema["Permission"];
 export type RunState = "queued" | "running" | "succeeded" | "finished_with_rejects" | "failed" | "cancelled";
 /** The part of the address under which each kind of definition is listed. */
 export type Shelf = "flows" | "connections" | "recipients";
@@ -34,6 +23,8 @@ export type ProblemBody = Schema["Problem"];
 export type SecretRow = Schema["Kept"];
 export type UserRow = Schema["User"];
 export type TenantRow = Schema["Tenant"];
+export type KeyRow = Schema["Key"];
+export type KeyForm = Schema["KeyAsk"];
 export type AuditRow = Schema["AuditRecord"];
 
 export type Receipt = {
@@ -123,6 +114,20 @@ export const api = {
   deactivateUser: async (id: string) => {
     await ask("post", "/api/v1/users/{id}/deactivate", { places: { id } });
   },
+  setAddresses: async (id: string, addresses: string[]) => {
+    await ask("put", "/api/v1/users/{id}/addresses", { places: { id }, body: { addresses } });
+  },
+  createService: (form: { name: string; role: Role }) => ask("post", "/api/v1/services", { body: form }),
+
+  policy: () => ask("get", "/api/v1/policy", {}),
+
+  /** One's own keys; for an administrator, those of the whole tenant. */
+  keys: async () => (await ask("get", "/api/v1/keys", {})).items,
+  createKey: (form: KeyForm) => ask("post", "/api/v1/keys", { body: form }),
+  revokeKey: async (id: string) => {
+    await ask("delete", "/api/v1/keys/{id}", { places: { id } });
+  },
+
   tenants: async () => (await ask("get", "/api/v1/tenants", {})).items,
   createTenant: async (name: string) => {
     await ask("post", "/api/v1/tenants", { body: { name } });

@@ -24,6 +24,7 @@ import "./style/base.css";
 import "./style/shell.css";
 import "./style/table.css";
 import "./style/run.css";
+import "./style/access.css";
 import { MantineProvider } from "@mantine/core";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";

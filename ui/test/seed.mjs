@@ -69,17 +69,21 @@ export function seed(options) {
     password: PASSWORD,
     must: false,
     tenant: "acme",
+    factor: false,
+    kind: "person",
+    addresses: [],
     ...more,
   });
   const users = options.bootstrap
     ? []
     : [
         user("ada@example.org", "Ada Marsh", "administrator", { last_sign_in: before(3600) }),
-        user("ed@example.org", "Ed Fenn", "editor", { last_sign_in: before(90_000) }),
+        user("ed@example.org", "Ed Fenn", "editor", { last_sign_in: before(90_000), factor: true }),
         user("oz@example.org", "Oz Leat", "operator"),
         user("vi@example.org", "Vi Brook", "viewer"),
         user("bot@example.org", "Order feed", "api_user"),
         user("new@example.org", "Nell Weir", "viewer", { must: true, password: "given-once-by-the-admin" }),
+        user("nightly", "nightly", "operator", { kind: "service", password: null }),
         user("root@example.org", "Root", "superadmin", { tenant: null }),
       ];
   const shelves = { flow: new Map(), connection: new Map(), recipient: new Map() };
@@ -114,9 +118,41 @@ export function seed(options) {
     tenants: [{ id: randomUUID(), name: "acme", state: "active", created: before(9_000_000) }],
     refresh: new Map(),
     access: new Map(),
+    /** @type {Record<string, any>[]} */
+    keys: [],
+    factors: new Map(),
+    /** Whether a fresh proof of the person is wanted, as five minutes after sign-in. */
+    stale: false,
+    policy: { factor_required: false, addresses: [], key_days: null, key_proof: false },
     put,
   };
   if (options.bootstrap || options.empty) return state;
+  const key = (name, at, scopes, more = {}) =>
+    state.keys.push({
+      id: randomUUID(),
+      name,
+      user: users[at].id,
+      owner: users[at].email,
+      state: "active",
+      scopes,
+      addresses: [],
+      created: before(2_000_000),
+      expires: before(-2_500_000),
+      last_used: null,
+      last_address: "",
+      uses: 0,
+      ...more,
+    });
+  key("nightly-run", 6, ["flow:read", "run:control", "run:read"], {
+    addresses: ["192.0.2.0/24", "2001:db8:40::/48"],
+    last_used: before(5_400),
+    last_address: "192.0.2.17",
+    uses: 1_284,
+  });
+  key("dashboard", 0, ["run:read"], { last_used: before(70), last_address: "198.51.100.4", uses: 22_017 });
+  key("laptop", 1, ["definition:write", "flow:read"], { expires: before(-200_000) });
+  key("old-laptop", 0, ["flow:read"], { state: "revoked", expires: before(-900_000) });
+  key("trial", 0, ["run:read"], { state: "expired", expires: before(400_000) });
   put(
     "flow",
     "flights-to-warehouse",

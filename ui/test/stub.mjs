@@ -34,6 +34,11 @@ const TYPES = {
   ".woff": "font/woff",
 };
 
+/** What the server shows once. */
+export const KEY = "slg_6nVdXkP2sYqT8wZr4mBcLe_Qm7tXw9KfPz3hVn6JdRb2sLy8cGq5eTk1aWu4iMo0xE_0Zk3Lp";
+export const SEED = "JBSWY3DPEHPK3PXPMFRGGZDFMZTWQ2LK";
+export const CODES = "k7qf-2mzx";
+
 class Fault extends Error {
   constructor(status, code, title, more = {}) {
     super(title);
@@ -163,6 +168,111 @@ export async function start(options = {}) {
     }
   }
 
+  /** Networks as the server takes them: anything with a prefix whose last bits are not 0 is refused, and words are. */
+  function networksOf(texts) {
+    for (const each of texts)
+      if (!/^[0-9a-f:.]+(\/\d+)?$/.test(each))
+        throw new Fault(422, "invalid", "this is no address and no network such as 10.0.0.0/8", {
+          where: "addresses[0]",
+        });
+    return texts;
+  }
+
+  /** Keys, second factors and the policy. */
+  function access(first, second, third, method, body, who, needs, fresh) {
+    if (first === "keys" && method === "GET") {
+      const all = GRANTS[who.role].includes("user:manage");
+      return { items: state.keys.filter((each) => all || each.user === who.id) };
+    }
+    if (first === "keys" && method === "DELETE") {
+      state.keys.find((each) => each.id === second).state = "revoked";
+      return {};
+    }
+    if (first === "keys") {
+      fresh();
+      const owner = state.users.find((each) => each.id === (body.user ?? who.id));
+      if (state.keys.some((each) => each.name === body.name && each.state === "active"))
+        throw new Fault(409, "conflict", `There is a key called “${body.name}” already.`);
+      const made = {
+        id: randomUUID(),
+        name: body.name,
+        scopes: [...body.scopes].sort(),
+        addresses: networksOf(body.addresses ?? []),
+        expires: before(-86_400 * (body.days ?? 90)),
+      };
+      state.keys.unshift({
+        ...made,
+        user: owner.id,
+        owner: owner.email,
+        state: "active",
+        created: before(0),
+        last_used: null,
+        last_address: "",
+        uses: 0,
+      });
+      return { ...made, key: KEY };
+    }
+    if (first === "services") {
+      needs("user:manage");
+      fresh();
+      const made = {
+        ...state.users[0],
+        id: randomUUID(),
+        email: body.name,
+        name: body.name,
+        role: body.role,
+        kind: "service",
+        state: "active",
+        created: before(0),
+        last_sign_in: null,
+        factor: false,
+        addresses: [],
+        password: null,
+        tenant: who.tenant,
+      };
+      state.users.push(made);
+      return { id: made.id, name: made.name, role: made.role };
+    }
+    if (first === "policy") {
+      if (method === "GET") return state.policy;
+      needs("user:manage");
+      fresh();
+      state.policy = { ...body, addresses: networksOf(body.addresses ?? []) };
+      return state.policy;
+    }
+    if (first !== "factors") return undefined;
+    const own = state.factors.get(who.id) ?? { items: [], codes: 0 };
+    state.factors.set(who.id, own);
+    const codes = () => {
+      own.codes = 10;
+      return Array.from({ length: 10 }, (_, at) => `${CODES}-${at}`);
+    };
+    if (method === "GET")
+      return { items: own.items.filter((each) => each.done).map(({ done: _, ...row }) => row), codes_left: own.codes };
+    if (second === "codes") {
+      fresh();
+      return { codes: codes() };
+    }
+    if (method === "DELETE") {
+      fresh();
+      own.items = own.items.filter((each) => each.id !== second);
+      who.factor = own.items.length > 0;
+      return {};
+    }
+    if (third === "confirm") {
+      if (body.code !== "123456")
+        throw new Fault(422, "invalid", "The code is wrong or has been used.", { hint: "Wait for the next one." });
+      own.items.find((each) => each.id === second).done = true;
+      who.factor = true;
+      return { codes: own.codes > 0 ? [] : codes() };
+    }
+    fresh();
+    const id = randomUUID();
+    own.items.push({ id, kind: "totp", name: body.name, created: before(0), used: null, done: false });
+    const uri = `otpauth://totp/Sluicegate%20acme:${encodeURIComponent(who.email)}?secret=${SEED}&issuer=Sluicegate%20acme`;
+    return { id, seed: SEED, uri };
+  }
+
   const SHELF = {
     flows: ["flow", "flow:read"],
     connections: ["connection", "connection:read"],
@@ -210,6 +320,14 @@ export async function start(options = {}) {
     const needs = (permission) => {
       if (!GRANTS[who.role].includes(permission)) throw new Fault(403, "denied", "Your role may not do this.");
     };
+    const fresh = () => {
+      if (state.stale) throw new Fault(401, "step_up", "This needs a fresh proof that it is you.");
+    };
+    if (at === "POST /session/prove") {
+      if (body.password !== who.password) throw new Fault(401, "unauthenticated", "This is not right.");
+      state.stale = false;
+      return {};
+    }
     if (at === "POST /session/logout") {
       state.refresh.delete(body.refresh);
       return {};
@@ -375,8 +493,18 @@ export async function start(options = {}) {
             .filter((each) => each.tenant === who.tenant)
             .map(({ password: _p, must: _m, tenant: _t, ...user }) => user),
         };
+      const found = state.users.find((each) => each.id === second);
+      if (second) fresh();
       if (third === "deactivate") {
-        state.users.find((each) => each.id === second).state = "disabled";
+        found.state = "disabled";
+        return {};
+      }
+      if (third === "factors") {
+        found.factor = false;
+        return {};
+      }
+      if (third === "addresses") {
+        found.addresses = networksOf(body.addresses);
         return {};
       }
       if (state.users.some((each) => each.email === body.email))
@@ -390,10 +518,15 @@ export async function start(options = {}) {
         password: "plank-otter-dune-9-violet",
         must: true,
         tenant: who.tenant,
+        factor: false,
+        kind: "person",
+        addresses: [],
       };
       state.users.push(made);
       return { id: made.id, password: made.password };
     }
+    const found = access(first, second, third, method, body, who, needs, fresh);
+    if (found) return found;
     if (first === "tenants") {
       needs("tenant:manage");
       if (method === "GET") return { items: state.tenants };
