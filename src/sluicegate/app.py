@@ -26,6 +26,9 @@ from sluicegate.guard.login import Login
 from sluicegate.guard.quotas import Quotas, Shares
 from sluicegate.guard.revocation import Revocation
 from sluicegate.guard.rules import Rules
+from sluicegate.guard.support import Support
+from sluicegate.guard.switch import Switch
+from sluicegate.guard.tenancy import Bounds
 from sluicegate.guard.tokens import Tokens
 from sluicegate.guard.vault import Vault
 from sluicegate.operations import OPERATIONS
@@ -96,20 +99,29 @@ def build(settings: Settings) -> App:
     revocation.pull()
     tokens = Tokens(root, settings.tokens.access, system, revocation)
     factors = Factors(root, system, audit)
-    rules = Rules(system, audit, settings.server.addresses)
+    rules = Rules(system, audit, Bounds(settings), settings.server.addresses)
+    support, switch = Support(system, rules), Switch(system, audit, tokens, revocation)
     keys_ = ApiKeys(root, settings, system, audit, limits, tokens, revocation, rules)
-    revocation.on_rules, revocation.on_hour = rules.forget, keys_.sweep
-    login = Login(root, settings, system, audit, limits, tokens, revocation, factors, keys_, rules)
+    login = Login(root, settings, system, audit, limits, tokens, revocation, factors, keys_, rules, support, switch)
     vault = Vault(root, audit)
     events = Events()
+
+    def forget(subject: str) -> None:
+        rules.forget(subject)
+        support.forget(subject)
+
+    revocation.on_rules, revocation.on_marks, revocation.on_hour = forget, events.wake_all, keys_.sweep
     worker = Worker(settings, system, vault, audit, events)
-    services = Services(settings, system, login, tokens, revocation, factors, keys_, rules, vault, audit, worker)
-    return App(settings, services, Gate(services, limits, _quotas(settings)), worker, events)
+    services = Services(
+        settings, system, login, tokens, revocation, factors, keys_, rules, support, switch, vault, audit, worker
+    )
+    return App(settings, services, Gate(services, limits, _quotas(settings, rules)), worker, events)
 
 
-def _quotas(settings: Settings) -> Quotas:
+def _quotas(settings: Settings, rules: Rules) -> Quotas:
     given = settings.limits
-    return Quotas(Shares(given.tenant, given.user, given.key, given.changes, given.asks))
+    shares = Shares(given.tenant, given.user, given.key, given.route, given.changes, given.asks)
+    return Quotas(shares, own=lambda tenant: rules.policy(tenant).requests)
 
 
 def claim(settings: Settings) -> AbstractContextManager[None]:

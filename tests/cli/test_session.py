@@ -168,3 +168,25 @@ def test_the_signing_key_is_replaced_under_the_hands_of_everybody(place, call, s
     for words in (("system", "rotate"), ("system", "rotate", "--at-once")):
         assert call(*words, "--json", home=place.root).json["kid"]
         assert call("whoami").code == 0, "a token that is void now is traded for a new one, unseen"
+
+
+@pytest.mark.security
+def test_a_superadmin_switches_and_nobody_else(place, call, tmp_path, secret_file):
+    call("tenant", "create", "switched", home=place.root)
+    home = tmp_path / "root"
+    words = ["login", "--url", place.server.url, "--ca", place.server.ca, "--email", "root@example.org"]
+    assert call(*words, "--password-file", secret_file, home=home).code == 0
+    assert call("flow", "list", home=home).code == 2
+    assert call("switch", "switched", "--json", home=home).json == {"tenant": "switched"}
+    assert call("whoami", "--json", home=home).json["tenant_name"] == "switched"
+    assert call("flow", "list", "--json", home=home).json == {"items": []}
+    state = json.loads((home / "login.json").read_text())
+    (home / "login.json").write_text(json.dumps({**state, "until": 0}))
+    assert call("whoami", "--json", home=home).json["tenant_name"] == "switched", "a refresh stays there"
+    assert call("switch", "--none", home=home).out.split() == ["tenant", "none"]
+    assert call("whoami", "--json", home=home).json["tenant"] is None
+    for wrong in ((), ("switched", "--none")):
+        assert call("switch", *wrong, home=home).code == 2
+    told = call("switch", "switched", home=place.editor)
+    assert told.code == 4
+    assert call("whoami", "--json", home=place.editor).json["tenant_name"] == "acme"

@@ -24,3 +24,15 @@ def test_waiting_ends_by_itself_and_leaves_nothing():
     asyncio.run(events.wait("r", 0.01))
     events.wake("r")
     assert events._waiting == {}
+
+
+def test_all_who_wait_are_woken_at_once():
+    events = Events()
+
+    async def watch() -> float:
+        began = time.monotonic()
+        threading.Timer(0.05, events.wake_all).start()
+        await asyncio.gather(events.wait("r", 10), events.wait("s", 10))
+        return time.monotonic() - began
+
+    assert asyncio.run(watch()) < 0.8

@@ -30,7 +30,23 @@ def test_each_role_of_a_tenant_may_all_that_the_one_below_may():
 def test_a_superadmin_sees_no_data_and_alone_manages_tenants():
     assert Permission.DATA_READ not in policy.GRANTS[Role.SUPERADMIN]
     assert [role for role in Role if Permission.TENANT_MANAGE in policy.GRANTS[role]] == [Role.SUPERADMIN]
-    assert policy.GRANTS[Role.ADMINISTRATOR] - policy.GRANTS[Role.SUPERADMIN] == {Permission.DATA_READ}
+    alone = {Permission.DATA_READ, Permission.SUPPORT_GRANT}
+    assert policy.GRANTS[Role.ADMINISTRATOR] - policy.GRANTS[Role.SUPERADMIN] == alone
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z02")
+@given(
+    st.sampled_from(Role),
+    st.frozensets(st.sampled_from(Permission)),
+    st.none() | st.frozensets(st.sampled_from(Permission)),
+)
+@settings(max_examples=100)
+def test_only_a_superadmin_is_lent_anything_and_nothing_but_rows(role, lent, scopes):
+    who = Principal("u", "t", role, scopes=scopes, support="s", lent=lent)
+    may = {each for each in Permission if policy.allowed(who, each)}
+    extra = lent & {Permission.DATA_READ} if role is Role.SUPERADMIN else frozenset()
+    assert may == (policy.GRANTS[role] | extra) & (set(Permission) if scopes is None else scopes)
 
 
 @pytest.mark.security

@@ -13,7 +13,7 @@ from sluicegate.guard.quotas import COSTS, Quotas, Shares
 from tests.fixtures.server import BY_NAME, Place
 
 READ, CHANGE, ASK = BY_NAME["flow.list"], BY_NAME["secret.set"], BY_NAME["connection.test"]
-AMPLE = Shares(*["100000/minute"] * 5)
+AMPLE = Shares(*["100000/minute"] * 6)
 
 
 class Clock:
@@ -91,6 +91,26 @@ def test_the_refusal_says_when_there_is_room_again():
     assert passes(quotas, who(), READ, 1) == 0
     clock.now += 1
     assert passes(quotas, who(), READ, 2) == 1
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-D03")
+def test_one_operation_asked_too_much_leaves_the_others_of_the_same_user():
+    quotas = Quotas(replace(AMPLE, route="5/minute"), Clock())
+    assert passes(quotas, who(), READ, 50) == 5
+    assert passes(quotas, who(), BY_NAME["run.list"], 50) == 5
+    assert passes(quotas, who("other"), READ, 50) == 5
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-D03")
+def test_a_tenant_with_a_share_of_its_own_has_that_and_the_others_theirs():
+    own = {"small": "3/minute"}
+    quotas = Quotas(replace(AMPLE, tenant="6/minute"), Clock(), lambda tenant: own.get(tenant, "6/minute"))
+    assert [passes(quotas, who("u", tenant), READ, 50) for tenant in ("small", "large", "other")] == [3, 6, 6]
+    assert passes(quotas, who("u", None), READ, 50) == 6
+    own["small"] = "4/minute"
+    assert passes(quotas, who("u", "small"), READ, 50) == 4, "a new share counts anew"
 
 
 def test_a_share_that_is_no_rate_is_refused():

@@ -134,7 +134,7 @@ def test_nobody_sets_the_list_of_somebody_above(fresh):
 @pytest.mark.req("SEC-T09")
 def test_a_change_reaches_other_nodes_by_its_mark_and_a_lost_one_within_a_minute(fresh):
     services, now = fresh.app.services, [1000.0]
-    node = Rules(services.system, services.audit, (), lambda: now[0])
+    node = Rules(services.system, services.audit, services.rules.bounds, (), lambda: now[0])
     tenant = fresh.tenants["north"]
     assert node.policy(tenant).addresses == ()
     services.system.tenants().set_policy(tenant, {"addresses": LIST})
@@ -160,7 +160,7 @@ def test_a_change_reaches_other_nodes_by_its_mark_and_a_lost_one_within_a_minute
 @pytest.mark.security
 def test_what_was_read_before_a_change_is_not_kept_after_it(fresh, monkeypatch):
     services, tenant = fresh.app.services, fresh.tenants["north"]
-    node = Rules(services.system, services.audit)
+    node = Rules(services.system, services.audit, services.rules.bounds)
     read = node._read_tenant
 
     def slow(subject):

@@ -27,3 +27,31 @@ def test_a_new_policy_holds_at_once_and_the_same_again_ends_nothing(fresh):
     fresh.call("policy.set", {"factor_required": True}, admin)
     with pytest.raises(Unauthenticated):
         fresh.call("session.whoami", {}, viewer)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z08")
+def test_it_says_what_holds_where_it_comes_from_and_what_may_be_set(fresh):
+    admin = fresh.token(Role.ADMINISTRATOR)
+    told = {each.name: each for each in fresh.call("policy.get", {}, admin).items}
+    assert {each.origin for each in told.values()} == {"installation"}
+    assert (told["key_days"].value, told["key_days"].may) == (365, "stricter")
+    with pytest.raises(Denied, match="365 or less") as why:
+        fresh.call("policy.set", {"key_days": 400}, admin)
+    assert why.value.where == "key_days"
+    made = fresh.call("policy.set", {"key_days": 30}, admin)
+    told = {each.name: each for each in made.items}
+    assert (made.key_days, told["key_days"].origin, told["key_days"].installation) == (30, "tenant", 365)
+    assert told["support_hours"].origin == "installation"
+    fresh._tokens.clear()
+    assert fresh.call("policy.get", {}, fresh.token(Role.VIEWER)) == made
+    assert fresh.call("policy.get", {}, fresh.token(Role.VIEWER, "south")).key_days == 365
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z08")
+def test_a_refused_policy_sets_nothing(fresh):
+    admin = fresh.token(Role.ADMINISTRATOR)
+    with pytest.raises(Denied):
+        fresh.call("policy.set", {"factor_required": True, "key_days": 400}, admin)
+    assert fresh.call("policy.get", {}, admin).factor_required is False

@@ -1,5 +1,6 @@
-"""The installation these tests ask."""
+"""The installation these tests ask, and a tenant in it."""
 
 from tests.fixtures.server import empty, engine, fresh, place
+from tests.security.north import north
 
-__all__ = ["empty", "engine", "fresh", "place"]
+__all__ = ["empty", "engine", "fresh", "north", "place"]

@@ -22,10 +22,11 @@ UNAUDITED_CHANGES = {
     "session.login": "writes its own record, ok or denied, once it is known who it is",
     "session.bootstrap": "the same",
     "session.key": "writes its own record, ok or denied, once it is known whose key it is",
+    "session.switch": "writes its own records: with the installation, and in the tenants that it is about",
     "key.leaked": "writes its own record where the key belongs, when it ends one",
     "session.refresh": "reuse is on record; a plain refresh is in the access log",
 }
-FIELDS = {"at", "action", "result", "who", "role", "via", "address", "client", "request", "about", "seq"}
+FIELDS = {"at", "action", "result", "who", "role", "via", "support", "address", "client", "request", "about", "seq"}
 
 
 @pytest.mark.security
@@ -41,20 +42,21 @@ def test_whatever_changes_something_or_shows_data_is_audited():
 @pytest.mark.parametrize("operation", AUDITED, ids=lambda each: each.name)
 def test_each_call_is_asked_and_ended_once(place, operation):
     who = place.people["north", Role.SUPERADMIN if operation.permission == "tenant:manage" else Role.ADMINISTRATOR]
-    token, before, system = place.token_for(operation.name, who), place.head(), place.head(None)
+    tenant, other = (None, "north") if operation.permission == "tenant:manage" else ("north", None)
+    token, before, beside = place.token_for(operation.name, who), place.head(tenant), place.head(other)
     try:
         place.call(operation, ask_for(operation.name), token, peer="10.99.0.1")
         ended = "ok"
     except SluiceError as fault:
         ended = fault.code
-    found = place.records(after=before)
+    found = place.records(tenant, after=before)
     assert [(each["action"], each["result"]) for each in found] == [(operation.name, "asked"), (operation.name, ended)]
     for each in found:
         assert set(each) <= FIELDS
         assert (each["who"], each["role"], each["via"]) == (who.id, who.role.value, "password")
         assert (each["address"], each["client"], each["request"]) == ("10.99.0.1", "a test", "request-1")
         assert each["at"].endswith("Z")
-    assert place.head(None) == system
+    assert place.head(other) == beside, "what concerns the installation is no tenant's to read, nor the reverse"
 
 
 @pytest.mark.security

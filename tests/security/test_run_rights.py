@@ -91,6 +91,49 @@ def test_a_run_that_waited_while_its_person_lost_the_right_does_not_run(narrow, 
     assert not (folder / "out.csv").exists()
 
 
+OWN = "kind: flow\nname: own\nsteps:\n- read: { name: a, connection: here, item: in.csv }\n"
+ELSEWHERE = "kind: connection\nname: here\ntype: files\nroot: .\ndescription: led elsewhere\n"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z08")
+@pytest.mark.parametrize("wrote", ["nothing", "flow", "connection"])
+def test_a_superadmin_runs_what_the_tenant_wrote_and_nothing_of_their_own(narrow, wrote):
+    """Else whoever may write and run, and may read no rows, would have them sent to themselves."""
+    place, root = narrow, narrow.token(Role.SUPERADMIN)
+    if wrote == "flow":
+        place.call("definition.apply", {"source": OWN}, root)
+    elif wrote == "connection":
+        place.call("definition.apply", {"source": ELSEWHERE}, root)
+    run = place.call("run.start", {"name": "own" if wrote == "flow" else "copy"}, root).id
+    found = ended(place, run)
+    if wrote == "nothing":
+        assert found.state == "succeeded"
+        return
+    assert (found.state, found.error["code"]) == ("failed", "denied")
+    assert not (place.home / "data" / place.tenants["north"] / "out.csv").exists()
+    if wrote == "connection":  # somebody of the tenant runs it as ever
+        run = place.call("run.start", {"name": "copy"}, place.token(Role.OPERATOR)).id
+        assert ended(place, run).state == "succeeded"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T09", "SEC-Z08")
+def test_a_run_of_a_tenant_that_is_suspended_ends_before_its_next_segment(narrow):
+    place, folder = narrow, narrow.home / "data" / narrow.tenants["north"]
+    with closing(sqlite3.connect(folder / "t.db", isolation_level=None)) as held:
+        held.execute("begin immediate")
+        first = place.call("run.start", {"name": "load"}, place.token(Role.EDITOR)).id
+        second = place.call("run.start", {"name": "copy"}, place.token(Role.OPERATOR)).id
+        root = place.token(Role.SUPERADMIN, None)
+        place.call("tenant.suspend", {"id": place.tenants["north"]}, root)
+        held.execute("commit")
+    ended(place, first)
+    found = ended(place, second)
+    assert (found.state, found.error["code"]) == ("failed", "denied")
+    assert not (folder / "out.csv").exists()
+
+
 @pytest.mark.security
 @pytest.mark.req("SEC-L02")
 def test_how_a_run_ended_is_on_record(narrow):

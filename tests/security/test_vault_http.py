@@ -112,6 +112,7 @@ def test_no_answer_has_a_field_for_a_secret():
             assert field.annotation is not SecretStr
             shown_once = {
                 ("user.create", "password"),
+                ("superadmin.create", "password"),
                 *(
                     (op, key)
                     for op in ("session.login", "session.bootstrap", "session.refresh", "session.factor")

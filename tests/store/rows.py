@@ -34,6 +34,7 @@ def fill(scope: Scope, system: System) -> tuple[str, str]:
     scope.api_keys().create(  # its id is the user's: one less to be handed about
         user.id, user.id, "a-key", os.urandom(8), scopes=frozenset({Permission.SELF}), addresses=(), expires=2e9
     )
+    scope.support().grant(user.id, None, "", frozenset({Permission.DATA_READ}), "a reason", expires=2e9)  # the same
     run = scope.runs().add(a_run())
     scope.runs().event(run.id, "log", {})
     scope.runs().receipt(run.id, "1", {})

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from sluicegate.base.errors import Conflict, Denied, Missing
 from sluicegate.base.model import new_id
 from sluicegate.base.principal import Role
+from sluicegate.store.database import Database
 from sluicegate.store.grants import Kind
 from sluicegate.store.people import Account, UserState
+from sluicegate.store.scope import System
 
 
 def test_a_user_comes_back_as_created(ours, clock):
@@ -102,6 +106,62 @@ def test_a_change_that_fails_leaves_no_mark(ours, system):
         ours.people().set_state(user, UserState.DISABLED)
         raise RuntimeError
     assert (system.marks().last(), ours.people().get(user).state) == (0, UserState.ACTIVE)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z08")
+def test_the_last_superadmin_who_can_sign_in_is_not_disabled(ours, system):
+    accounts = system.accounts()
+    first, second = (accounts.create(f"{name}@x.y", name, Role.SUPERADMIN, "h").id for name in "ab")
+    waiting = accounts.create("c@x.y", "C", Role.SUPERADMIN, "h", must_change=True).id  # has never been in
+    accounts.set_state(second, UserState.DISABLED)
+    with pytest.raises(Conflict, match="last SuperAdmin"):
+        accounts.set_state(first, UserState.DISABLED)
+    accounts.set_state(waiting, UserState.DISABLED)
+    assert [each.state for each in accounts.superadmins()] == ["active", "disabled", "disabled"]
+    accounts.set_state(second, UserState.ACTIVE)
+    accounts.set_state(first, UserState.DISABLED)
+    with pytest.raises(Denied):
+        accounts.set_role(second, Role.ADMINISTRATOR)  # there is no tenant for it: nobody ceases to be one
+    user = ours.people().create("a@b.c", "A", Role.ADMINISTRATOR, "h").id
+    accounts.set_state(user, UserState.DISABLED)
+    assert accounts.get(user).state is UserState.DISABLED
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z08")
+def test_of_two_superadmins_who_disable_each_other_at_once_one_stays(place, system):
+    """Two processes, as far as the store can tell: each has connections of its own."""
+    nodes = [Database(place.url, place.owner_url) for _ in range(2)]
+    try:
+        for turn in range(8):
+            pair = [
+                system.accounts().create(f"{turn}-{name}@x.y", name, Role.SUPERADMIN, "h").id for name in ("a", "b")
+            ]
+            barrier, told = threading.Barrier(2), []
+
+            def disable(node, user, barrier=barrier, told=told):
+                barrier.wait()
+                try:
+                    System(node).accounts().set_state(user, UserState.DISABLED)
+                    told.append("done")
+                except Conflict:
+                    told.append("refused")
+
+            threads = [threading.Thread(target=disable, args=each) for each in zip(nodes, pair, strict=True)]
+            for each in threads:
+                each.start()
+            for each in threads:
+                each.join()
+            assert sorted(told) == ["done", "refused"]
+            (left,) = (each.id for each in system.accounts().superadmins() if each.state == "active")
+            helper = system.accounts().create(f"{turn}-c@x.y", "C", Role.SUPERADMIN, "h").id
+            system.accounts().set_state(left, UserState.DISABLED)
+            with place.raw() as raw:  # none is active when the next two come
+                raw.execute(f"update users set state = 'disabled' where id = '{helper}'")
+    finally:
+        for node in nodes:
+            node.close()
 
 
 def test_unknown_users_are_missing(ours, system):

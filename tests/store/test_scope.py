@@ -21,6 +21,7 @@ from sluicegate.store.people import People, UserState
 from sluicegate.store.runs import Runs, State
 from sluicegate.store.scope import Scope, System, TenantState
 from sluicegate.store.secrets import Secrets
+from sluicegate.store.support import Support
 from sluicegate.store.tables import metadata
 from tests.store.conftest import principal
 from tests.store.rows import a_run, fill, link
@@ -131,6 +132,11 @@ ATTACKS = {
         "list": [(), (USER,)],
         "create": [(new_id(), USER, "mine", b"mine")],
     },
+    Support: {  # so is the access's
+        "end": [(USER,)],
+        "list": [()],
+        "grant": [("an id", None, "", frozenset({Permission.DATA_READ}), "mine")],
+    },
     Ledger: {
         "head": [()],
         "list": [(), (100, None)],
@@ -138,7 +144,8 @@ ATTACKS = {
         "append": [({"action": "mine"}, link)],
     },
 }
-OPEN = {Definitions: "definitions", Secrets: "secrets", Runs: "runs", People: "people", ApiKeys: "api_keys",  Ledger: "ledger"}  # fmt: skip
+OPEN = {Definitions: "definitions", Secrets: "secrets", Runs: "runs", People: "people", ApiKeys: "api_keys",
+        Support: "support", Ledger: "ledger"}  # fmt: skip
 CASES = [
     (kind, name, arguments) for kind, table in ATTACKS.items() for name, tries in table.items() for arguments in tries
 ]
@@ -149,7 +156,7 @@ FIRST = {
     (Secrets, "list"): [], (Secrets, "moments"): {}, (Secrets, "tenant_key"): None, (Secrets, "next_version"): 1, (Secrets, "put"): 1,
     (Secrets, "put_tenant_key"): None,
     (Runs, "list"): [], (Runs, "snapshot"): {}, (Runs, "put_snapshot"): None,
-    (People, "list"): [], (ApiKeys, "list"): [],
+    (People, "list"): [], (ApiKeys, "list"): [], (Support, "list"): [],
     (Ledger, "head"): (0, GENESIS), (Ledger, "list"): [], (Ledger, "all"): [], (Ledger, "append"): 1,
 }  # fmt: skip
 
@@ -161,6 +168,8 @@ def call(scope, kind, name, arguments, run, user):
     options = {"plan": {"mine": 1}} if name == "amend" else {}
     if (kind, name) == (ApiKeys, "create"):
         options = {"scopes": frozenset({Permission.SELF}), "addresses": (), "expires": 2e9}
+    if (kind, name) == (Support, "grant"):
+        asked, options = [new_id(), *asked[1:]], {"expires": 2e9}
     outcome = getattr(getattr(scope, OPEN[kind])(), name)(*asked, **options)
     return list(outcome) if name == "all" else outcome
 
@@ -205,7 +214,7 @@ def test_another_tenants_rows_are_neither_seen_nor_touched(place, ours, theirs, 
             # A taken id is the one thing told: ids are not guessable, and we give them out ourselves.
             with pytest.raises(Conflict if name == "add" else Missing):
                 call(theirs, kind, name, arguments, run, user)
-        elif (kind, name) in {(People, "create"), (People, "create_service")}:
+        elif (kind, name) in {(People, "create"), (People, "create_service"), (Support, "grant")}:
             assert call(theirs, kind, name, arguments, run, user).tenant == theirs.tenant
         else:
             found = call(theirs, kind, name, arguments, run, user)

@@ -53,6 +53,79 @@ def test_raw_sql_sees_nothing_without_a_tenant_and_only_its_rows_with_one(place,
             assert raw.execute(f"select count(*) from {table}").fetchone() == (0,), table
 
 
+UNLOCKED = {"alembic_version"}
+"""Tables without the second lock: the number of the newest migration is nobody's, and the application only reads it."""
+
+
+def unlocked(raw):
+    """Walk all that the database holds; return what row-level security does not keep as it should, with the reason."""
+    found = {}
+    tables = raw.execute(
+        "select c.oid, c.relname, c.relrowsecurity, c.relforcerowsecurity, c.relkind, pg_get_userbyid(c.relowner)"
+        " from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+        " where n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_toast'"
+        " and c.relkind in ('r', 'p', 'v', 'm', 'f')"
+    ).fetchall()
+    for oid, name, on, forced, kind, owner in tables:
+        policies = dict(
+            raw.execute(
+                "select polname, pg_get_expr(polqual, polrelid) from pg_policy where polrelid = %s and polpermissive",
+                [oid],
+            ).fetchall()
+        )
+        columns = {row[0] for row in raw.execute("select attname from pg_attribute where attrelid = %s", [oid])}
+        wanted = {f"{name}_system"} | ({f"{name}_tenant"} if "tenant_id" in columns else set())
+        free = [each for each, rule in policies.items() if "app.tenant" not in rule and "app.system" not in rule]
+        why = (
+            "is no table" if kind not in "rp"
+            else "is off" if not on
+            else "does not hold the owner" if not forced
+            else f"lacks {sorted(wanted - set(policies))}" if wanted - set(policies)
+            else f"asks for nobody in {free}" if free
+            else "belongs to the application" if owner == "sluice_app"
+            else ""
+        )  # fmt: skip
+        if why:
+            found[name] = why
+    return found
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z04")
+@only_postgres
+def test_every_table_has_the_second_lock_and_a_new_one_without_is_found(place, database):
+    with place.raw() as raw:
+        assert set(unlocked(raw)) == UNLOCKED
+        for number, order in enumerate(
+            (
+                "create table bare (tenant_id text)",
+                "create view seen as select * from secrets",
+                "alter table runs disable row level security",
+                "alter table secrets no force row level security",
+                "drop policy users_tenant on users",
+                "drop policy grants_system on grants; create policy grants_system on grants using (true)",
+                "alter table support owner to sluice_app",
+            ),
+            1,
+        ):
+            raw.execute(order)
+            assert len(set(unlocked(raw)) - UNLOCKED) == number, order
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z04")
+@only_postgres
+def test_without_the_lock_the_tests_above_see_the_rows(place, database, ours, theirs, system):
+    """The zeroes there are the lock's doing, not those of an empty table."""
+    for scope in (ours, theirs):
+        fill(scope, system)
+    with place.raw() as lock, psycopg.connect(place.url, autocommit=True) as raw:
+        for table in sorted(metadata.tables):
+            assert raw.execute(f"select count(*) from {table}").fetchone() == (0,), table
+            lock.execute(f"alter table {table} disable row level security")
+            assert raw.execute(f"select count(*) from {table}").fetchone() > (0,), table
+
+
 @pytest.mark.security
 @pytest.mark.req("SEC-Z04")
 @only_postgres

@@ -279,6 +279,61 @@ def test_nobody_holds_an_answer_longer_than_is_allowed(place):
     assert time.monotonic() - began < 5
 
 
+ENDS = {
+    "signed out": (401, lambda place, who, held: place.call("session.logout", {"refresh": held["refresh"]}, held["access"])),
+    "another role": (401, lambda place, who, _: place.scope("north").people().set_role(who.id, Role.API_USER)),
+    "disabled": (401, lambda place, who, _: place.scope("north").people().set_state(who.id, "disabled")),
+    "suspended": (401, lambda place, *_: place.app.services.system.tenants().set_state(place.tenants["north"], "suspended")),
+    "a list of addresses": (403, lambda place, who, _: place.scope("north").people().set_addresses(who.id, ("192.0.2.1",))),
+}  # fmt: skip
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T09", "SEC-N08")
+@pytest.mark.parametrize("end", ENDS)
+def test_a_held_answer_ends_at_once_with_what_let_it_in(fresh, end):
+    status, change = ENDS[end]
+    who = fresh.people["north", Role.VIEWER]
+    run, held = fresh.a_run("north"), fresh.sign_in(who)
+    changed = []
+
+    def do():
+        time.sleep(0.3)
+        change(fresh, who, held)
+        changed.append(time.monotonic())
+
+    changer = threading.Thread(target=do)
+    changer.start()
+    got = fresh.request("GET", f"/api/v1/runs/{run}/events?wait=20", held["access"])
+    ended = time.monotonic()
+    changer.join()
+    assert got.status_code == status
+    assert ended - changed[0] < 1
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T09", "SEC-Z02")
+def test_a_held_answer_goes_on_without_the_rows_when_support_access_ends(fresh):
+    run, root, admin = fresh.a_run("north"), fresh.token(Role.SUPERADMIN), fresh.token(Role.ADMINISTRATOR)
+    made = fresh.call("support.grant", {"reason": "a fault"}, admin)
+    before = fresh.head()
+
+    def do():
+        time.sleep(0.3)
+        fresh.call("support.revoke", {"id": made.id}, admin)
+        fresh.scope("north").runs().event(run, "reject", {"step": "a", "line": 2, "reason": "canary"})
+        fresh.app.events.wake(run)
+
+    teller = threading.Thread(target=do)
+    teller.start()
+    got = fresh.request("GET", f"/api/v1/runs/{run}/events?wait=20", root).json()
+    teller.join()
+    assert "canary" not in str(got)
+    assert got["items"][0]["body"]["line"] == 2
+    looks = [each["result"] for each in fresh.records(after=before) if each["action"] == "run.events"]
+    assert looks == ["asked", "ok"], "one look on record, however often it was looked"
+
+
 # -- the UI ------------------------------------------------------------------------------------------------------------
 
 

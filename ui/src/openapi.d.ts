@@ -140,6 +140,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/switch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Work in another tenant, or in none; for SuperAdmins. */
+        post: operations["session.switch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session/key": {
         parameters: {
             query?: never;
@@ -382,6 +399,109 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users/{id}/role": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Give a user another role: their tokens and API keys end at once, runs of theirs look before each segment. */
+        put: operations["user.role"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/suspend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Suspend a tenant: its people, keys and streams end at once, its runs before their next segment. */
+        post: operations["tenant.suspend"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Open a suspended tenant again; its people sign in anew. */
+        post: operations["tenant.resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/superadmins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the SuperAdmins. */
+        get: operations["superadmin.list"];
+        put?: never;
+        /** Create a SuperAdmin with a one-time password, shown once. */
+        post: operations["superadmin.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/superadmins/{id}/deactivate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Deactivate a SuperAdmin; never the last who can sign in. */
+        post: operations["superadmin.deactivate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/superadmins/{id}/activate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a SuperAdmin who was deactivated sign in again. */
+        post: operations["superadmin.activate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/policy": {
         parameters: {
             query?: never;
@@ -389,12 +509,47 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show what your tenant asks of its people. */
+        /** Show what your tenant asks of its people, and where each value comes from. */
         get: operations["policy.get"];
         /** Set what your tenant asks of its people; everybody's access token ends, so that it holds at once. */
         put: operations["policy.set"];
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/support": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the support accesses that your tenant has given. */
+        get: operations["support.list"];
+        put?: never;
+        /** Let a SuperAdmin see your tenant's rows for a while. */
+        post: operations["support.grant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/support/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End a support access, at once. */
+        delete: operations["support.revoke"];
         options?: never;
         head?: never;
         patch?: never;
@@ -836,7 +991,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the audit trail of the tenant. */
+        /** List the audit trail of the tenant; a SuperAdmin in none sees the installation's own. */
         get: operations["audit.list"];
         put?: never;
         post?: never;
@@ -861,6 +1016,55 @@ export interface components {
             engine: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * Access
+         * @description One support access.
+         */
+        Access: {
+            /** Id */
+            id: string;
+            /**
+             * Email
+             * @description Whom it is for; empty for any SuperAdmin.
+             */
+            email: string;
+            /**
+             * State
+             * @description ``active``, ``expired`` or ``revoked``.
+             */
+            state: string;
+            /** Reason */
+            reason: string;
+            /** Scopes */
+            scopes: string[];
+            /** Created */
+            created: string;
+            /** Created By */
+            created_by: string;
+            /** Expires */
+            expires: string;
+            /** Ended */
+            ended: string | null;
+        };
+        /**
+         * AccessOf
+         * @description One support access.
+         */
+        AccessOf: {
+            /**
+             * Id
+             * @description Id of the support access.
+             */
+            id: string;
+        };
+        /**
+         * Accesses
+         * @description Support accesses, the newest first.
+         */
+        Accesses: {
+            /** Items */
+            items: components["schemas"]["Access"][];
         };
         /**
          * AddressesAsk
@@ -980,6 +1184,12 @@ export interface components {
              * @default null
              */
             via: string | null;
+            /**
+             * Support
+             * @description The support access by which a SuperAdmin saw it.
+             * @default null
+             */
+            support: string | null;
             /**
              * Address
              * @default null
@@ -1246,6 +1456,37 @@ export interface components {
              * @description Recovery codes that have not been used.
              */
             codes_left: number;
+        };
+        /**
+         * GrantAsk
+         * @description A support access to give.
+         */
+        GrantAsk: {
+            /**
+             * Reason
+             * @description What it is for; it stands in the audit trail.
+             */
+            reason: string;
+            /**
+             * Email
+             * @description E-mail address of the SuperAdmin; any of them when left out.
+             * @default null
+             */
+            email?: string | null;
+            /**
+             * Hours
+             * @description Hours that it lasts; four, or what the policy allows, when left out.
+             * @default null
+             */
+            hours?: number | null;
+            /**
+             * Scopes
+             * @description What it lets them do: ``data:read`` (previews, items, rejected rows, the words of errors).
+             * @default [
+             *       "data:read"
+             *     ]
+             */
+            scopes?: components["schemas"]["Permission"][];
         };
         /**
          * Health
@@ -1606,18 +1847,36 @@ export interface components {
          * @description ``noun:verb``, in alphabetical order. Every operation names exactly one of these or is ``Public``.
          * @enum {string}
          */
-        Permission: "audit:read" | "connection:read" | "data:read" | "definition:write" | "flow:read" | "run:control" | "run:read" | "secret:write" | "self:use" | "tenant:manage" | "user:manage";
+        Permission: "audit:read" | "connection:read" | "data:read" | "definition:write" | "flow:read" | "run:control" | "run:read" | "secret:write" | "self:use" | "support:grant" | "tenant:manage" | "user:manage";
         /**
          * Policy
-         * @description What a tenant asks of its people.
+         * @description What a tenant asks of its people. What is left out is as the installation has it.
          */
-        "Policy-Input": {
+        Policy: {
             /**
              * Factor Required
              * @description Everybody who signs in with a password needs a second factor; who has none sets one up first.
-             * @default false
+             * @default null
              */
-            factor_required?: boolean;
+            factor_required?: boolean | null;
+            /**
+             * Password Length
+             * @description Characters that a new password has at the least; three fewer beside a second factor.
+             * @default null
+             */
+            password_length?: number | null;
+            /**
+             * Session Minutes
+             * @description Minutes after which a person signs in again, whatever they do.
+             * @default null
+             */
+            session_minutes?: number | null;
+            /**
+             * Idle Minutes
+             * @description Minutes without a sign of life after which a person signs in again.
+             * @default null
+             */
+            idle_minutes?: number | null;
             /**
              * Addresses
              * @description Networks from which the tenant's people and keys may come; from anywhere when empty.
@@ -1626,46 +1885,28 @@ export interface components {
             addresses?: string[];
             /**
              * Key Days
-             * @description Days that an API key lives at the most; the installation's limit when left out.
+             * @description Days that an API key lives at the most.
              * @default null
              */
             key_days?: number | null;
             /**
              * Key Proof
              * @description Whether an API key is exchanged only together with a DPoP proof (RFC 9449).
-             * @default false
-             */
-            key_proof?: boolean;
-        };
-        /**
-         * Policy
-         * @description What a tenant asks of its people.
-         */
-        "Policy-Output": {
-            /**
-             * Factor Required
-             * @description Everybody who signs in with a password needs a second factor; who has none sets one up first.
-             * @default false
-             */
-            factor_required: boolean;
-            /**
-             * Addresses
-             * @description Networks from which the tenant's people and keys may come; from anywhere when empty.
-             * @default []
-             */
-            addresses: string[];
-            /**
-             * Key Days
-             * @description Days that an API key lives at the most; the installation's limit when left out.
              * @default null
              */
-            key_days: number | null;
+            key_proof?: boolean | null;
             /**
-             * Key Proof
-             * @description Whether an API key is exchanged only together with a DPoP proof (RFC 9449).
-             * @default false
+             * Support Hours
+             * @description Hours that a support access lasts at the most.
+             * @default null
              */
-            key_proof: boolean;
+            support_hours?: number | null;
+            /**
+             * Requests
+             * @description Work of the tenant (``500/second``): a plain read counts 1, a change 2, a test, listing or preview 10.
+             * @default null
+             */
+            requests?: string | null;
         };
         /**
          * PreviewAsk
@@ -1762,6 +2003,33 @@ export interface components {
          * @enum {string}
          */
         Role: "superadmin" | "administrator" | "editor" | "operator" | "viewer" | "api_user";
+        /**
+         * RoleAsk
+         * @description Who, and what they are from now on.
+         */
+        RoleAsk: {
+            /**
+             * Id
+             * @description Id of the user.
+             */
+            id: string;
+            /** @description One of the six roles. */
+            role: components["schemas"]["Role"];
+        };
+        /**
+         * RoleSet
+         * @description What somebody was, and what they are now.
+         */
+        RoleSet: {
+            /** Id */
+            id: string;
+            /** Email */
+            email: string;
+            /** Before */
+            before: string;
+            /** Role */
+            role: string;
+        };
         /**
          * RotateAsk
          * @description How.
@@ -1965,6 +2233,36 @@ export interface components {
             role: components["schemas"]["Role"];
         };
         /**
+         * Setting
+         * @description One setting of a policy, and where its value comes from.
+         */
+        Setting: {
+            /** Name */
+            name: string;
+            /**
+             * Value
+             * @description What holds.
+             */
+            value: boolean | number | string | string[];
+            /**
+             * Origin
+             * @description Who says so.
+             * @enum {string}
+             */
+            origin: "installation" | "tenant";
+            /**
+             * Installation
+             * @description What holds for a tenant that says nothing.
+             */
+            installation: boolean | number | string | string[];
+            /**
+             * May
+             * @description What the tenant may set: nothing, what is stricter, anything.
+             * @enum {string}
+             */
+            may: "fixed" | "stricter" | "free";
+        };
+        /**
          * Shown
          * @description One definition whole. Definitions hold names of secrets, never secrets.
          */
@@ -2001,6 +2299,110 @@ export interface components {
             version: number;
         };
         /**
+         * Superadmin
+         * @description One SuperAdmin, without anything secret.
+         */
+        Superadmin: {
+            /** Id */
+            id: string;
+            /** Email */
+            email: string;
+            /** Name */
+            name: string;
+            /** State */
+            state: string;
+            /** Created */
+            created: string;
+            /** Last Sign In */
+            last_sign_in: string | null;
+            /**
+             * Factor
+             * @description Whether there is a second factor.
+             */
+            factor: boolean;
+        };
+        /**
+         * SuperadminAsk
+         * @description A new SuperAdmin.
+         */
+        SuperadminAsk: {
+            /**
+             * Email
+             * @description E-mail address.
+             */
+            email: string;
+            /**
+             * Name
+             * @description Full name.
+             * @default
+             */
+            name?: string;
+        };
+        /**
+         * SuperadminMade
+         * @description A SuperAdmin has been made. The password is shown this once.
+         */
+        SuperadminMade: {
+            /** Id */
+            id: string;
+            /** Email */
+            email: string;
+            /** Password */
+            password: string;
+        };
+        /**
+         * SuperadminOf
+         * @description One SuperAdmin.
+         */
+        SuperadminOf: {
+            /**
+             * Id
+             * @description Id of the SuperAdmin.
+             */
+            id: string;
+        };
+        /**
+         * Superadmins
+         * @description All SuperAdmins.
+         */
+        Superadmins: {
+            /** Items */
+            items: components["schemas"]["Superadmin"][];
+        };
+        /**
+         * SwitchAsk
+         * @description Where to work.
+         */
+        SwitchAsk: {
+            /**
+             * Tenant
+             * @description Name of the tenant; none when left out.
+             * @default null
+             */
+            tenant?: string | null;
+        };
+        /**
+         * Switched
+         * @description A token for the tenant. The refresh token stays, and gives tokens for it from now on.
+         */
+        Switched: {
+            /**
+             * Access
+             * @description Access token (JWT), for the Authorization header.
+             */
+            access: string;
+            /**
+             * Expires In
+             * @description Seconds it is good for.
+             */
+            expires_in: number;
+            /**
+             * Tenant
+             * @description Where it works.
+             */
+            tenant: string | null;
+        };
+        /**
          * Tenant
          * @description One tenant.
          */
@@ -2024,6 +2426,17 @@ export interface components {
              * @description Name of the tenant.
              */
             name: string;
+        };
+        /**
+         * TenantOf
+         * @description One tenant.
+         */
+        TenantOf: {
+            /**
+             * Id
+             * @description Id of the tenant.
+             */
+            id: string;
         };
         /**
          * Tenants
@@ -2065,6 +2478,35 @@ export interface components {
              * @default signed in
              */
             standing: string;
+        };
+        /**
+         * Told
+         * @description What holds in the tenant, and who says so.
+         */
+        Told: {
+            /** Factor Required */
+            factor_required: boolean;
+            /** Password Length */
+            password_length: number;
+            /** Session Minutes */
+            session_minutes: number;
+            /** Idle Minutes */
+            idle_minutes: number;
+            /** Addresses */
+            addresses: string[];
+            /** Key Days */
+            key_days: number;
+            /** Key Proof */
+            key_proof: boolean;
+            /** Support Hours */
+            support_hours: number;
+            /** Requests */
+            requests: string;
+            /**
+             * Items
+             * @description Each setting with where its value comes from and what the tenant may set.
+             */
+            items: components["schemas"]["Setting"][];
         };
         /**
          * User
@@ -2194,6 +2636,12 @@ export interface components {
             tenant_name: string | null;
             /** Permissions */
             permissions: string[];
+            /**
+             * Support
+             * @description Id of the support access that a SuperAdmin has in the tenant.
+             * @default null
+             */
+            support: string | null;
         };
         /**
          * FactorAsk
@@ -2486,6 +2934,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Whoami"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "session.switch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SwitchAsk"];
+            };
+        };
+        responses: {
+            /** @description A token for the tenant. The refresh token stays, and gives tokens for it from now on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Switched"];
                 };
             };
             /** @description What was wrong. */
@@ -3085,6 +3566,230 @@ export interface operations {
             };
         };
     };
+    "user.role": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description One of the six roles. */
+                    role: components["schemas"]["Role"];
+                };
+            };
+        };
+        responses: {
+            /** @description What somebody was, and what they are now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoleSet"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "tenant.suspend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "tenant.resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "superadmin.list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All SuperAdmins. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Superadmins"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "superadmin.create": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SuperadminAsk"];
+            };
+        };
+        responses: {
+            /** @description A SuperAdmin has been made. The password is shown this once. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SuperadminMade"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "superadmin.deactivate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "superadmin.activate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "policy.get": {
         parameters: {
             query?: never;
@@ -3094,13 +3799,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What a tenant asks of its people. */
+            /** @description What holds in the tenant, and who says so. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Policy-Output"];
+                    "application/json": components["schemas"]["Told"];
                 };
             };
             /** @description What was wrong. */
@@ -3123,17 +3828,110 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["Policy-Input"];
+                "application/json": components["schemas"]["Policy"];
             };
         };
         responses: {
-            /** @description What a tenant asks of its people. */
+            /** @description What holds in the tenant, and who says so. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Policy-Output"];
+                    "application/json": components["schemas"]["Told"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "support.list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Support accesses, the newest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accesses"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "support.grant": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GrantAsk"];
+            };
+        };
+        responses: {
+            /** @description One support access. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Access"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "support.revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
                 };
             };
             /** @description What was wrong. */

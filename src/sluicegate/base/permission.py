@@ -16,6 +16,7 @@ class Permission(StrEnum):
     RUN_READ = "run:read"
     SECRET_WRITE = "secret:write"  # noqa: S105 - the name of a permission
     SELF = "self:use"
+    SUPPORT_GRANT = "support:grant"
     TENANT_MANAGE = "tenant:manage"
     USER_MANAGE = "user:manage"
 

@@ -33,7 +33,7 @@ class Principal:
 
     id: str
     tenant: str | None
-    """Id of the tenant this principal works in; ``None`` only for a SuperAdmin who has chosen none."""
+    """Id of the tenant this principal works in; ``None`` only for a SuperAdmin who is switched into none."""
     role: Role
     via: Via = Via.PASSWORD
     scopes: frozenset[Permission] | None = None
@@ -44,6 +44,10 @@ class Principal:
     """The ``sid`` of the refresh family the token belongs to."""
     key: str = ""
     """Thumbprint of the client's key that the token is bound to (RFC 7638); empty when it is bound to none."""
+    support: str = ""
+    """Id of the support access that the tenant gave a SuperAdmin; empty for everybody else …"""
+    lent: frozenset[Permission] = frozenset()
+    """… and what it lends them beside their role."""
 
 
 @dataclass(frozen=True, slots=True)

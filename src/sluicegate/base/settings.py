@@ -108,6 +108,44 @@ class Passwords(Model):
     """Passes."""
 
 
+class People(Model):
+    """What is asked of everybody. A tenant's policy may differ as ``[overrides]`` says."""
+
+    factor_required: bool = False
+    """Everybody who signs in with a password needs a second factor, SuperAdmins too."""
+    password_length: int = Field(default=15, ge=15, le=64)
+    """Characters that a new password has at the least; three fewer beside a second factor."""
+    support_hours: int = Field(default=4, ge=1, le=24)
+    """Hours that a support access lasts at the most."""
+
+
+Override = Literal["fixed", "stricter", "free"]
+_STRICTER: Override = "stricter"
+
+
+class Overrides(Model):
+    """Which settings of a tenant's policy may differ from the installation's: ``fixed``, ``stricter`` or ``free``."""
+
+    factor_required: Override = _STRICTER
+    """A second factor for everybody (``people.factor_required``)."""
+    password_length: Override = _STRICTER
+    """The length of passwords (``people.password_length``)."""
+    session_minutes: Override = _STRICTER
+    """How long a sign-in lasts (``tokens.refresh``)."""
+    idle_minutes: Override = _STRICTER
+    """How long it lasts without a sign of life (``tokens.idle``)."""
+    addresses: Override = _STRICTER
+    """From where people and keys come. A tenant's list only ever narrows the installation's."""
+    key_days: Override = _STRICTER
+    """How long API keys live (``keys.longest``)."""
+    key_proof: Override = _STRICTER
+    """Whether keys need a DPoP proof (``keys.proof``)."""
+    support_hours: Override = _STRICTER
+    """How long a support access lasts (``people.support_hours``); 24 hours at the most."""
+    requests: Override = _STRICTER
+    """How much a tenant may ask (``limits.tenant``)."""
+
+
 class Jail(Model):
     """The jail for people's text."""
 
@@ -132,6 +170,8 @@ class Limits(Model):
     """Work of one user."""
     key: str = "2000/second"
     """Work of one API key."""
+    route: str = "2000/second"
+    """One operation, asked by one user."""
     changes: str = "1000/second"
     """Changes of one user."""
     asks: str = "6000/minute"
@@ -159,6 +199,8 @@ class Settings(Model):
     tokens: Tokens = Tokens()
     keys: Keys = Keys()
     passwords: Passwords = Passwords()
+    people: People = People()
+    overrides: Overrides = Overrides()
     jail: Jail = Jail()
     limits: Limits = Limits()
     egress: tuple[Grant, ...] = ()

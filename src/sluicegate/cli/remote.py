@@ -100,6 +100,12 @@ class Server:
             "until": time.time() + tokens["expires_in"],
         }
 
+    def take(self, access: str, expires_in: int) -> None:
+        """Use another access token of the same sign-in from now on."""
+        with self._locked():
+            self._state = {**self._load(), "access": access, "until": time.time() + expires_in}
+            self._save()
+
     def forget(self) -> str | None:
         """Forget the tokens and return the refresh token."""
         refresh = self._state.get("refresh")

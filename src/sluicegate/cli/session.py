@@ -26,6 +26,7 @@ def command(name: str) -> click.Command:
         "passwd": passwd,
         "prove": prove,
         "bootstrap": bootstrap,
+        "switch": switch,
     }[name]
 
 
@@ -115,6 +116,20 @@ def logout(*, as_json: bool) -> None:
 def whoami(*, as_json: bool) -> None:
     """Say who you are and what you may do."""
     show.answer(call("session.whoami"), as_json=as_json)
+
+
+@click.command()
+@click.argument("tenant", required=False)
+@click.option("--none", is_flag=True, help="Work in no tenant.")
+@json_option
+def switch(*, tenant: str | None, none: bool, as_json: bool) -> None:
+    """Work in another tenant, or in none; for SuperAdmins. It holds until you switch again or sign out."""
+    if none is (tenant is not None):
+        raise Usage("a tenant's name is needed, or --none")
+    server = Server()
+    told = server.call(find("session.switch"), {"tenant": tenant})
+    server.take(told["access"], told["expires_in"])
+    show.answer({"tenant": told["tenant"]} if tenant or as_json else {"tenant": "none"}, as_json=as_json)
 
 
 @click.command()

@@ -52,7 +52,7 @@ def _command(operation: Operation) -> click.Command:
                 )
             )
             continue
-        if field.annotation is bool:
+        if field.annotation is bool or get_args(field.annotation) == (bool, type(None)):
             words = name.replace("_", "-")
             parameters.append(click.Option([f"--{words}/--no-{words}", name], default=None, help=field.description))
             continue
@@ -61,8 +61,6 @@ def _command(operation: Operation) -> click.Command:
             kind = click.Choice([each.value for each in field.annotation])
         elif int in (field.annotation, *get_args(field.annotation)):
             kind = int
-        elif field.annotation is bool:
-            kind = bool
         many = get_origin(field.annotation) is tuple
         if many and get_args(field.annotation)[0] is Permission:
             kind = click.Choice([each.value for each in Permission])
@@ -74,7 +72,7 @@ def _command(operation: Operation) -> click.Command:
         for name in secrets:
             given[name] = read_secret(name, given.pop(f"{name}_file"))
         server = Server()
-        found = server.call(operation, given)
+        found = server.call(operation, {name: value for name, value in given.items() if value != ()})
         show.answer(found if as_json else name_people(server, found), as_json=as_json)
 
     made = click.Command(operation.name.partition(".")[2], params=parameters, callback=run, help=operation.summary)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.base.errors import Failed, Missing
+from sluicegate.base.errors import Denied, Failed, Missing
+from sluicegate.base.principal import Role
 from sluicegate.engine.job import Job, What
 from sluicegate.engine.plan import above, plan, steps
 from sluicegate.guard import tls
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sluicegate.engine.quarantine import Quarantine
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.vault import Vault
+    from sluicegate.store.definitions import Definition
     from sluicegate.store.scope import Scope
 
 
@@ -31,6 +33,20 @@ def read_flow(body: dict[str, Any]) -> Flow:
     if not isinstance(found, Flow):
         raise Failed("this is not a flow")
     return found
+
+
+def require_tenants(scope: Scope, kind: str, found: Definition) -> None:
+    """Refuse to run for a SuperAdmin what a SuperAdmin wrote: it could carry rows to where they may read them."""
+    if scope.who.role is not Role.SUPERADMIN:
+        return
+    try:
+        scope.people().get(found.author)
+    except Missing:
+        raise Denied(
+            "A SuperAdmin does not run what a SuperAdmin wrote: that would be a way to the tenant's rows.",
+            where=f"{kind} {found.name}",
+            hint="Have somebody of the tenant save it, or run it.",
+        ) from None
 
 
 class Builder:
@@ -47,6 +63,8 @@ class Builder:
         Raises ``JailUnavailable`` when the flow needs a jail and there is none: no such job is ever made.
         """
         flow = read_flow(body)
+        for name in flow.connections():
+            require_tenants(scope, "connection", scope.definitions().get("connection", name))
         self._walled(flow, [segment.source for segment in plan(flow)])
         return self._flow_job(scope, "run", run, body, params, {})
 

@@ -24,6 +24,13 @@ class Events:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(event.set)
 
+    def wake_all(self) -> None:
+        """Have all who wait look whether they still may; called from any thread."""
+        with self._lock:
+            runs = list(self._waiting)
+        for run in runs:
+            self.wake(run)
+
     async def wait(self, run: str, seconds: float) -> None:
         """Return when there is news of ``run``, or after ``seconds``."""
         mine = (asyncio.get_running_loop(), asyncio.Event())

@@ -11,7 +11,7 @@ from sluicegate.base.errors import Cancelled, Conflict, Denied, Internal, Missin
 from sluicegate.base.log import trace
 from sluicegate.base.permission import Permission
 from sluicegate.base.principal import Principal, Role, Via
-from sluicegate.engine.builder import Builder, read_flow
+from sluicegate.engine.builder import Builder, read_flow, require_tenants
 from sluicegate.engine.plan import one_writer, plan, steps
 from sluicegate.engine.recorder import Recorder
 from sluicegate.guard import policy
@@ -110,6 +110,7 @@ class Runner:
         try:
             self._recheck(scope, run)
             stored = scope.definitions().get("flow", found.flow, found.flow_version)
+            require_tenants(scope, "flow", stored)
             flow = read_flow(stored.body)
             with _Lazy(lambda: self._begin(scope, record, found, stored.body)) as task:
                 for segment in plan(flow, self._one_writer(scope, flow)):

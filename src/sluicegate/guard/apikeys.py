@@ -15,7 +15,6 @@ from sluicegate.base.principal import Peer, Principal, Role, Via
 from sluicegate.crypto import apikey, opaque
 from sluicegate.crypto.keys import Key, derive
 from sluicegate.guard import policy
-from sluicegate.guard.tenancy import Policy, policy_of
 from sluicegate.guard.tokens import ACCESS
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ class ApiKeys:
         have = {each for each in policy.GRANTS[owner.role] if policy.allowed(who, each)}
         if lost := sorted(scopes - have):
             raise Denied(f"A key has no more than its owner and its maker: {', '.join(lost)} is more.", where="scopes")
-        longest = self.days(policy_of(self._system.tenants().get(scope.tenant)))
+        longest = self._rules.fresh(scope.tenant).key_days
         if days is not None and days > longest:
             raise Invalid(f"a key lives for {longest} days at the most here", where="days")
         alive = [each for each in scope.api_keys().list(owner.id) if self.state(each) == "active"]
@@ -114,10 +113,6 @@ class ApiKeys:
         return made, scope.api_keys().create(
             id_, owner.id, name, digest, scopes=scopes, addresses=addresses, expires=expires
         )
-
-    def days(self, rules: Policy) -> int:
-        """Return how many days a key may live under a tenant's rules."""
-        return min(self._settings.longest, rules.key_days or self._settings.longest)
 
     def state(self, key: ApiKey) -> str:
         """Return what became of a key: active, expired, unused, or why it was ended."""
@@ -146,7 +141,7 @@ class ApiKeys:
             self._refuse(given, found, why, peer)
         key = found.key
         who = self._principal(found, proof)
-        if not proof and (self._settings.proof or self._rules.policy(key.tenant).key_proof):
+        if not proof and self._rules.policy(key.tenant).key_proof:
             self._audit.event(EXCHANGE, who, peer, "denied", {"id": key.id, "why": "no proof"})
             raise Unauthenticated("This key needs a DPoP proof (RFC 9449).", hint="See docs/howto/api-keys.md.")
         if not self._system.api_keys().use(key.id, peer.address):

@@ -52,6 +52,7 @@ class Audit:
             "who": who.id if who else None,
             "role": who.role.value if who else None,
             "via": who.via.value if who else None,
+            "support": (who.support or None) if who else None,
             "address": peer.address if peer else None,
             "client": peer.client[:200] if peer else None,
             "request": peer.request if peer else None,

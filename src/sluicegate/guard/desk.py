@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sluicegate.guard.login import Login
     from sluicegate.guard.revocation import Revocation
     from sluicegate.guard.rules import Rules
+    from sluicegate.guard.support import Support
+    from sluicegate.guard.switch import Switch
     from sluicegate.guard.tokens import Tokens
     from sluicegate.guard.vault import Vault
     from sluicegate.store.scope import Scope, System
@@ -54,6 +56,8 @@ class Services:
     factors: Factors
     keys: ApiKeys
     rules: Rules
+    support: Support
+    switch: Switch
     vault: Vault
     audit: Audit
     engine: Engine
@@ -94,5 +98,5 @@ class Desk:
     def scope(self) -> Scope:
         """The tenant's Scope."""
         if self.inside is None:
-            raise Invalid("no tenant is chosen", hint="Sign in with --tenant NAME.")
+            raise Invalid("no tenant is chosen", hint="Run: sluice switch NAME")
         return self.inside

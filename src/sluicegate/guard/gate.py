@@ -6,14 +6,14 @@ limit → authenticate → decode → authorise → open Scope → audit → cal
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from sluicegate.base.errors import Denied, Invalid, SluiceError, StepUp, Unauthenticated, from_validation
 from sluicegate.base.model import Model
-from sluicegate.base.permission import Public
+from sluicegate.base.permission import Permission, Public
 from sluicegate.base.principal import Credentials, Peer, Principal, Via
 from sluicegate.guard import policy
 from sluicegate.guard.desk import Desk, Services
@@ -37,6 +37,8 @@ class Entry:
     """Who asks; nobody for a public operation."""
     key: str
     """Thumbprint of the client's key, when a public operation came with a proof of it."""
+    told: bool = False
+    """Whether what a support access lets see is on record already: once for a request that waits."""
 
 
 class Gate:
@@ -65,17 +67,27 @@ class Gate:
         self._limits.admit(peer, knocks=knocks)
         who, key = self._authenticate(operation, credentials, peer)
         if who is not None or operation.changes:  # health and the like tell strangers nothing, and fill no trail
-            self._services.rules.require(operation.name, who, peer, self._services.keys.networks(who))
+            self._look(operation, who, peer)
         if who is not None:
             self._quotas.admit(who, operation)
         if who is not None and operation.changes:
             self._services.revocation.require_fresh()
         return Entry(operation, credentials, peer, who, key)
 
-    def still(self, entry: Entry) -> None:
-        """Raise ``Unauthenticated`` when the token of a request that has waited holds no more."""
-        if entry.who is not None:
-            self._services.login.authenticate(entry.credentials, entry.operation.tokens, again=True)
+    def still(self, entry: Entry) -> Entry:
+        """Return a request that has waited with what its token is good for now, on record already.
+
+        Raises ``Unauthenticated`` when that is nothing any more, ``Denied`` when a list keeps its address out by now.
+        """
+        if entry.who is None:
+            return entry
+        who = self._services.login.authenticate(entry.credentials, entry.operation.tokens, again=True)
+        self._look(entry.operation, who, entry.peer)
+        return replace(entry, who=who, told=entry.told and who.support == entry.who.support)
+
+    def _look(self, operation: Operation, who: Principal | None, peer: Peer) -> None:
+        """Look from where somebody comes."""
+        self._services.rules.require(operation.name, who, peer, self._services.keys.networks(who))
 
     def proceed(self, entry: Entry, ask: Mapping[str, Any]) -> Model:
         """Decode, authorise, open the Scope, put on record, call, and put on record how it ended.
@@ -98,14 +110,17 @@ class Gate:
             try:
                 services.login.require_fresh(who)
             except StepUp:
-                services.audit.denied(operation.name, who, peer, about(question))
+                services.audit.denied(operation.name, _recorded(operation, who), peer, about(question))
                 raise
-        if not operation.audited:
-            return operation.call(question, desk)
-        record = services.audit.begin(operation.name, who, peer, about(question))
+        if not operation.audited and not (who is not None and who.support and not entry.told):
+            answer = operation.call(question, desk)
+            self._still_lent(who)
+            return answer
+        record = services.audit.begin(operation.name, _recorded(operation, who) if who else None, peer, about(question))
         try:
             with self._limits.asking(desk.scope.tenant) if operation.asks else nullcontext():
                 answer = operation.call(question, desk)
+            self._still_lent(who)
         except SluiceError as fault:
             services.audit.end(record, fault.code)
             raise
@@ -114,6 +129,11 @@ class Gate:
             raise
         services.audit.end(record, "ok", about(answer))
         return answer
+
+    def _still_lent(self, who: Principal | None) -> None:
+        """Hand out nothing by a support access that ended while the answer was made."""
+        if who is not None and who.support:
+            self._services.support.require(who)
 
     def _authenticate(self, operation: Operation, credentials: Credentials, peer: Peer) -> tuple[Principal | None, str]:
         login = self._services.login
@@ -144,7 +164,27 @@ class Gate:
         )
 
 
-_SHOWN = ("id", "name", "email", "role", "tenant", "flow", "connection", "run", "version", "kind", "step")
+def _recorded(operation: Operation, who: Principal) -> Principal:
+    """Return who is put on record, and where: what concerns the installation is no tenant's to read."""
+    return replace(who, tenant=None) if operation.permission is Permission.TENANT_MANAGE else who
+
+
+_SHOWN = (
+    "id",
+    "name",
+    "email",
+    "before",
+    "role",
+    "reason",
+    "expires",
+    "tenant",
+    "flow",
+    "connection",
+    "run",
+    "version",
+    "kind",
+    "step",
+)
 
 
 def about(value: Model) -> dict[str, Any]:

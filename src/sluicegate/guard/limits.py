@@ -47,6 +47,14 @@ class Rates:
     """Failed passwords in all, from devices and addresses not seen before."""
 
 
+def read_rate(rate: str) -> tuple[int, float]:
+    """Return how many, and in how many seconds. Raises ``Invalid`` when it is no rate."""
+    found = _RATE.fullmatch(rate)
+    if found is None:
+        raise Invalid(f"{rate[:64]!r} is not a rate", hint="Such as 60/minute; second, minute, hour or day.")
+    return int(found[1]), _PERIODS[found[2]]
+
+
 class Meter:
     """Counts by key with the generic cell rate algorithm (ITU-T I.371): one number a key, no thread, no window.
 
@@ -55,11 +63,8 @@ class Meter:
 
     def __init__(self, rate: str, now: clock.Clock = clock.system) -> None:
         """Read ``rate``. Raises ``Invalid`` when it is not one."""
-        found = _RATE.fullmatch(rate)
-        if found is None:
-            raise Invalid(f"{rate[:64]!r} is not a rate", hint="Such as 60/minute; second, minute, hour or day.")
-        self.period = _PERIODS[found[2]]
-        self._step = self.period / int(found[1])
+        count, self.period = read_rate(rate)
+        self._step = self.period / count
         self._now = now
         self._full: dict[str, float] = {}  # when what was counted will all be forgotten again, by key
         self._lock = threading.Lock()

@@ -17,7 +17,7 @@ from sluicegate.crypto.keys import Key, derive
 from sluicegate.guard.apikeys import FAMILY
 from sluicegate.guard.operation import Standing
 from sluicegate.guard.passwords import Passwords
-from sluicegate.guard.tenancy import policy_of
+from sluicegate.guard.switch import suspended
 from sluicegate.guard.tokens import ACCESS, ENROL, FACTOR, PENDING, Purpose
 from sluicegate.guard.tries import Known, Tries
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from sluicegate.guard.limits import Limits
     from sluicegate.guard.revocation import Revocation
     from sluicegate.guard.rules import Rules
+    from sluicegate.guard.support import Support
+    from sluicegate.guard.switch import Switch
     from sluicegate.guard.tokens import Tokens
     from sluicegate.store.people import Account
     from sluicegate.store.scope import System, Tenant, Tenants
@@ -73,12 +75,14 @@ class Login:
         factors: Factors,
         keys: ApiKeys,
         rules: Rules,
+        support: Support,
+        switch: Switch,
         now: Callable[[], float] = clock.system,
     ) -> None:
         """Derive one key per purpose from ``root``."""
         self._system, self._audit, self._limits, self._now = system, audit, limits, now
         self._settings, self._tokens, self._revocation, self._factors = settings, tokens, revocation, factors
-        self._keys, self._rules = keys, rules
+        self._keys, self._rules, self._support, self._switch = keys, rules, support, switch
         self._passwords, self._tries = Passwords(root, settings), Tries(limits.rates, now)
         self._refresh = derive(root, "refresh-token")
         self._children = derive(root, "refresh-token-child")
@@ -103,7 +107,7 @@ class Login:
         who = Principal(
             claims.sub, claims.tid or None, Role(claims.role), Via.PASSWORD, None, claims.jti, claims.sid, key
         )
-        return self._keys.narrow(who) if claims.sid.startswith(FAMILY) else who
+        return self._keys.narrow(who) if claims.sid.startswith(FAMILY) else self._support.lend(who)
 
     def _claims(self, text: str, tokens: frozenset[Standing]) -> Claims:
         for standing in _STANDINGS:
@@ -141,7 +145,8 @@ class Login:
     def bootstrap(self, code: Secret, email: str, name: str, chosen: Secret, peer: Peer, key: str) -> Grant:
         """Make the first SuperAdmin. The code works once and only while there is no user."""
         self._limits.account_admit(BOOTSTRAP)
-        self._passwords.check(chosen, factor=False, names=(email, name), where="password")
+        least = self._rules.bounds.base.password_length
+        self._passwords.check(chosen, factor=False, names=(email, name), where="password", least=least)
         if not self.bootstrapping or self._system.blobs().take(BOOTSTRAP, opaque.digest(self._codes, code)) is None:
             self._limits.account_failed(BOOTSTRAP)
             self._audit.event("session.bootstrap", None, peer, "denied", {})
@@ -176,6 +181,8 @@ class Login:
         tenant_id = user.tenant
         if user.tenant is None and tenant:
             tenant_id = self._system.tenants().named(tenant).id
+            if self._suspended(tenant_id):
+                raise suspended()
         who = Principal(user.id, tenant_id, Role(user.role), key=key)
         self._rules.require("session.login", who, peer)
         if self._passwords.is_stale(user.password):
@@ -185,7 +192,11 @@ class Login:
             access, expires = self._tokens.mint(FACTOR, who, epoch)
             return Grant(access, int(expires - self._now()), Secret(""), "factor")
         self._system.accounts().touch_sign_in(user.id)
-        self._audit.event("session.login", who, peer, "ok", {"email": email, **({"tenant": tenant} if tenant else {})})
+        if user.tenant is None and tenant_id:
+            self._switch.record("session.login", who, peer)
+        else:
+            about = {"email": email, **({"tenant": tenant} if tenant else {})}
+            self._audit.event("session.login", who, peer, "ok", about)
         return self._begin(who, peer, epoch, self._standing(user, tenant_id, "password"))
 
     def give_factor(self, who: Principal, code: Secret, peer: Peer) -> Grant:
@@ -200,6 +211,8 @@ class Login:
         self._system.accounts().touch_sign_in(who.id)
         if who.token:  # what was given for the password is good for one sign-in
             self._system.marks().revoke(who.token, self._now() + self._settings.tokens.access + 1)
+        if user.tenant is None and who.tenant:
+            self._switch.record("session.login", who, peer)
         standing = self._standing(user, who.tenant, _BOTH)
         return self._begin(replace(who, token=""), peer, epoch, standing, factors=_BOTH)
 
@@ -207,8 +220,7 @@ class Login:
         """Return how far somebody has come who has proved who they are by ``proved``."""
         if user.must_change:
             return "password"
-        wanted = tenant is not None and policy_of(self._system.tenants().get(tenant)).factor_required
-        if wanted and proved == "password":
+        if self._rules.fresh(tenant).factor_required and proved == "password":
             return "enrol"
         return "signed in"
 
@@ -282,7 +294,8 @@ class Login:
         names = [user.email, user.name]
         if who.tenant:
             names.append(self._system.tenants().get(who.tenant).name)
-        self._passwords.check(new, factor=bool(self._factors.of(who.id)), names=names, old=old, where="new")
+        factor, least = bool(self._factors.of(who.id)), self._rules.fresh(who.tenant).password_length
+        self._passwords.check(new, factor=factor, names=names, old=old, where="new", least=least)
         self._system.accounts().set_password(who.id, self._passwords.hash(new), must_change=False)
         self._system.grants().kill_user(who.id)
 
@@ -301,12 +314,15 @@ class Login:
         epoch = self._revocation.newest()
         child = self._child(given)
         digest = opaque.digest(self._refresh, given)
-        grants = self._system.grants()
+        grants, now = self._system.grants(), self._now()
+        before = grants.find(digest)
+        idle, longest = self._lifetimes(before.tenant if before else None)
         outcome, grant = grants.rotate(
             digest,
             opaque.digest(self._refresh, child),
             key,
-            expires=self._now() + self._settings.tokens.idle,
+            expires=now + idle,
+            absolute=now + longest,
             client=peer.client,
             address=peer.address,
         )
@@ -319,9 +335,13 @@ class Login:
         user = self._system.accounts().account(grant.user)
         if user.state != "active" or self._suspended(user.tenant):
             raise Unauthenticated("Sign in again.")
-        who = Principal(user.id, grant.tenant, user.role, grant=grant.family, key=key)
+        tenant = grant.tenant
+        if user.tenant is None and self._suspended(tenant):
+            grants.bind(grant.family, None)  # a SuperAdmin stays signed in, and is no longer in there
+            tenant = None
+        who = Principal(user.id, tenant, user.role, grant=grant.family, key=key)
         self._rules.require("session.refresh", who, peer)
-        standing = self._standing(user, grant.tenant, grant.factors)
+        standing = self._standing(user, tenant, grant.factors)
         if standing == "enrol" and self._factors.of(user.id):
             raise Unauthenticated("Sign in again.")  # there is one now, and this sign-in has not shown it
         return self._grant(who, child, epoch, standing)
@@ -335,6 +355,13 @@ class Login:
         if grant is not None:
             self._system.grants().kill(grant.family)
 
+    def _lifetimes(self, tenant: str | None) -> tuple[float, float]:
+        """Return for how many seconds a sign-in lasts unused, and at the most."""
+        holds, mine = self._rules.fresh(tenant), self._settings.tokens
+        base = self._rules.bounds.base  # the settings count in seconds
+        idle = mine.idle if holds.idle_minutes == base.idle_minutes else holds.idle_minutes * 60
+        return idle, mine.refresh if holds.session_minutes == base.session_minutes else holds.session_minutes * 60
+
     def _suspended(self, tenant: str | None) -> bool:
         return tenant is not None and self._system.tenants().get(tenant).state != "active"
 
@@ -344,14 +371,15 @@ class Login:
         return Secret("rt_" + base64.urlsafe_b64encode(raw).rstrip(b"=").decode())
 
     def _begin(self, who: Principal, peer: Peer, epoch: int, standing: Standing, factors: str = "password") -> Grant:
-        token = opaque.new_refresh()
+        token, now = opaque.new_refresh(), self._now()
+        idle, longest = self._lifetimes(who.tenant)
         made = self._system.grants().open(
             who.id,
             who.tenant,
             opaque.digest(self._refresh, token),
             who.key,
-            expires=self._now() + self._settings.tokens.idle,
-            absolute=self._now() + self._settings.tokens.refresh,
+            expires=now + idle,
+            absolute=now + longest,
             client=peer.client,
             address=peer.address,
             factors=factors,

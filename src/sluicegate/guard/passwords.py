@@ -91,16 +91,25 @@ class Passwords:
     # -- what a new one must be ----------------------------------------------------------------------------------------
 
     def check(
-        self, given: Secret, *, factor: bool, names: Iterable[str] = (), old: Secret | None = None, where: str = ""
+        self,
+        given: Secret,
+        *,
+        factor: bool,
+        names: Iterable[str] = (),
+        old: Secret | None = None,
+        where: str = "",
+        least: int = ALONE,
     ) -> None:
         """Refuse a new password that is short or easily guessed. Raises ``Invalid`` with the reason, never with it.
 
         ``factor``: whether a second factor stands beside it. ``names``: of the person, their address and tenant.
-        ``old``: the one it replaces. ``where``: the field it was given in.
+        ``old``: the one it replaces. ``where``: the field it was given in. ``least``: how long the tenant wants it.
         """
         if old is not None and _plain(old) == _plain(given):
             raise Invalid("the new password is the old one", where=where)
-        if (why := self._fault(given, LEAST if factor else ALONE, names)) is not None:
+        if (
+            why := self._fault(given, max(LEAST, least - ALONE + LEAST) if factor else max(ALONE, least), names)
+        ) is not None:
             raise Invalid(why, where=where, hint="A few words in a row do well, such as a picture that only you see.")
 
     def _fault(self, given: Secret, least: int, names: Iterable[str]) -> str | None:

@@ -15,8 +15,8 @@ _ADMINISTER = _EDIT | {Permission.AUDIT_READ, Permission.USER_MANAGE}
 GRANTS: Mapping[Role, frozenset[Permission]] = {
     Role.SUPERADMIN: frozenset(
         (_ADMINISTER | {Permission.TENANT_MANAGE}) - {Permission.DATA_READ}
-    ),  # data only by grant of the tenant
-    Role.ADMINISTRATOR: frozenset(_ADMINISTER),
+    ),  # data only by grant of the tenant, which no SuperAdmin gives
+    Role.ADMINISTRATOR: frozenset(_ADMINISTER | {Permission.SUPPORT_GRANT}),
     Role.EDITOR: frozenset(_EDIT),
     Role.OPERATOR: frozenset(_OPERATE),
     Role.VIEWER: frozenset(_VIEW),
@@ -28,16 +28,21 @@ RANK: Mapping[Role, int] = {
 }  # fmt: skip
 
 
+LENDABLE = frozenset({Permission.DATA_READ})
+"""What a tenant can lend a SuperAdmin by a support access. They have all else already, or nobody lends it."""
+
+
 def allowed(who: Principal, what: Permission) -> bool:
-    """Tell whether ``who`` may do ``what`` in the tenant they are in: role, then scopes, which only narrow."""
-    return what in GRANTS[who.role] and (who.scopes is None or what in who.scopes)
+    """Tell whether ``who`` may do ``what`` in the tenant they are in: role, what is lent, then scopes, which narrow."""
+    has = what in GRANTS[who.role] or (who.role is Role.SUPERADMIN and what in who.lent & LENDABLE)
+    return has and (who.scopes is None or what in who.scopes)
 
 
 def permissions(who: Principal) -> tuple[Permission, ...]:
     """Return all that ``who`` may do, sorted."""
-    return tuple(sorted(each for each in GRANTS[who.role] if allowed(who, each)))
+    return tuple(sorted(each for each in Permission if allowed(who, each)))
 
 
 def may_give(who: Principal, role: Role) -> bool:
-    """Tell whether ``who`` may give ``role`` to someone: never one above their own."""
+    """Tell whether ``who`` may give ``role`` to someone, or touch who has it: never one above their own."""
     return RANK[role] <= RANK[who.role]

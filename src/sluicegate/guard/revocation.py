@@ -44,6 +44,8 @@ class Revocation:
         """Called when the signing keys have changed."""
         self.on_rules: Callable[[str], None] = lambda _subject: None
         """Called when the rules of a tenant or user have changed."""
+        self.on_marks: Callable[[], None] = lambda: None
+        """Called when marks have been taken in: who waits looks whether they still may."""
         self.on_hour: Callable[[], None] = lambda: None
         """Called each hour while the feed is followed."""
 
@@ -73,12 +75,14 @@ class Revocation:
         """Read the marks that are new. Raises ``Unavailable``."""
         with self._lock:
             self._marked.clear()  # before reading: a mark that comes now sets it again
-            ours = self._system.database.marks
+            ours, before = self._system.database.marks, self._seq
             while found := self._system.marks().since(self._seq):
                 for mark in found:
                     self._take(mark)
             self._fresh = self._now()
             self._pulled = ours  # last: until then, whoever asks waits for what is being read
+        if self._seq != before:
+            self.on_marks()
 
     def _take(self, mark: Mark) -> None:
         self._seq = mark.seq

@@ -13,7 +13,7 @@ from sluicegate.base import clock
 from sluicegate.base.errors import Denied, Invalid, Missing
 from sluicegate.base.networks import Networks, networks, within
 from sluicegate.base.principal import Principal, Role
-from sluicegate.guard.tenancy import Policy, policy_of
+from sluicegate.guard.tenancy import Bounds, Effective, policy_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,13 +26,13 @@ KEPT: Final = 60.0
 """Seconds for which what was read is believed when no mark comes."""
 KEPT_MAX: Final = 10_000
 """Tenants and users that are kept."""
-_NO_RULES: Final = Policy()
 
 
 class Rule(NamedTuple):
     """What a tenant's or a user's list says, and until when it is believed."""
 
-    policy: Policy
+    policy: Effective
+    """What holds in a tenant."""
     networks: Networks
     until: float
 
@@ -41,10 +41,16 @@ class Rules:
     """The lists, as this node knows them. Safe to share between threads."""
 
     def __init__(
-        self, system: System, audit: Audit, everywhere: tuple[str, ...] = (), now: clock.Clock = clock.system
+        self,
+        system: System,
+        audit: Audit,
+        bounds: Bounds,
+        everywhere: tuple[str, ...] = (),
+        now: clock.Clock = clock.system,
     ) -> None:
         """``everywhere``: the installation's own list."""
         self._system, self._audit, self._now = system, audit, now
+        self.bounds = bounds
         self._everywhere = networks(everywhere)
         self._kept: dict[str, Rule] = {}
         self._changes = 0
@@ -56,9 +62,15 @@ class Rules:
             self._changes += 1  # who is reading now does not keep what he read
             self._kept.pop(subject, None)
 
-    def policy(self, tenant: str) -> Policy:
-        """Return the rules of a tenant."""
+    def policy(self, tenant: str) -> Effective:
+        """Return what holds in a tenant, as this node knows it."""
         return self._rule(tenant, self._read_tenant).policy
+
+    def fresh(self, tenant: str | None) -> Effective:
+        """Return what holds in a tenant, or for those in none, as the store has it now."""
+        if tenant is None:
+            return self.bounds.base
+        return self.bounds.effective(policy_of(self._system.tenants().get(tenant)))
 
     def refused_by(self, who: Principal | None, address: str, key: Networks = ()) -> str:
         """Return which list keeps somebody at ``address`` out: system, tenant, user or key; empty when none does.
@@ -94,13 +106,13 @@ class Rules:
                 hint="Add it, or a network that holds it.",
             )
 
-    def _rule(self, subject: str, read: Callable[[str], Policy]) -> Rule:
+    def _rule(self, subject: str, read: Callable[[str], tuple[Effective, tuple[str, ...]]]) -> Rule:
         found, now = self._kept.get(subject), self._now()
         if found is not None and found.until > now:
             return found
         before = self._changes
-        policy = read(subject)
-        made = Rule(policy, networks(policy.addresses), now + KEPT)
+        policy, listed = read(subject)
+        made = Rule(policy, networks(listed), now + KEPT)
         with self._lock:
             if before == self._changes:
                 if len(self._kept) >= KEPT_MAX:
@@ -108,14 +120,15 @@ class Rules:
                 self._kept[subject] = made
         return made
 
-    def _read_tenant(self, tenant: str) -> Policy:
-        return policy_of(self._system.tenants().get(tenant))
+    def _read_tenant(self, tenant: str) -> tuple[Effective, tuple[str, ...]]:
+        found = self.fresh(tenant)
+        return found, found.addresses
 
-    def _read_user(self, user: str) -> Policy:
+    def _read_user(self, user: str) -> tuple[Effective, tuple[str, ...]]:
         try:
-            return Policy(addresses=self._system.accounts().get(user).addresses)
+            return self.bounds.base, self._system.accounts().get(user).addresses
         except Missing:
-            return _NO_RULES
+            return self.bounds.base, ()
 
 
 def _outside(address: str, listed: Networks) -> bool:

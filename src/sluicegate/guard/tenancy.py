@@ -1,32 +1,169 @@
-"""What a tenant asks of its people: its policy, set by its administrators within what the installation allows."""
+"""What a tenant asks of its people: its policy, set by its administrators within what the installation allows.
+
+Each of its settings has the installation's value, and a rule (``[overrides]``) on whether the tenant may have another:
+never (``fixed``), a stricter one (``stricter``) or any (``free``). The rule holds when a policy is set and each time it
+is read, so that what the installation tightens is tight at once, whatever tenants had set before.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 
-from sluicegate.base.errors import Corrupt
+from sluicegate.base.errors import Corrupt, Denied
 from sluicegate.base.model import Model
 from sluicegate.base.networks import Network
+from sluicegate.guard.limits import read_rate
 
 if TYPE_CHECKING:
+    from sluicegate.base.settings import Settings
     from sluicegate.store.scope import Tenant
+
+LIST_MAX: Final = 100
+MONTH: Final = 43200
+"""Minutes of 30 days: no sign-in lasts longer, whoever allows what."""
+
+
+Rate = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$")]
 
 
 class Policy(Model):
-    """What a tenant asks of its people."""
+    """What a tenant asks of its people. What is left out is as the installation has it."""
 
     model_config = ConfigDict(strict=True)
 
-    factor_required: bool = False
+    factor_required: bool | None = None
     """Everybody who signs in with a password needs a second factor; who has none sets one up first."""
-    addresses: tuple[Network, ...] = Field(default=(), max_length=100, strict=False)
+    password_length: int | None = Field(default=None, ge=15, le=64)
+    """Characters that a new password has at the least; three fewer beside a second factor."""
+    session_minutes: int | None = Field(default=None, ge=5, le=MONTH)
+    """Minutes after which a person signs in again, whatever they do."""
+    idle_minutes: int | None = Field(default=None, ge=5, le=MONTH)
+    """Minutes without a sign of life after which a person signs in again."""
+    addresses: tuple[Network, ...] = Field(default=(), max_length=LIST_MAX, strict=False)
     """Networks from which the tenant's people and keys may come; from anywhere when empty."""
     key_days: int | None = Field(default=None, ge=1, le=3650)
-    """Days that an API key lives at the most; the installation's limit when left out."""
-    key_proof: bool = False
+    """Days that an API key lives at the most."""
+    key_proof: bool | None = None
     """Whether an API key is exchanged only together with a DPoP proof (RFC 9449)."""
+    support_hours: int | None = Field(default=None, ge=1, le=24)
+    """Hours that a support access lasts at the most."""
+    requests: Rate | None = None
+    """Work of the tenant (``500/second``): a plain read counts 1, a change 2, a test, listing or preview 10."""
+
+
+class Effective(Model):
+    """What holds in a tenant."""
+
+    factor_required: bool
+    password_length: int
+    session_minutes: int
+    idle_minutes: int
+    addresses: tuple[str, ...]
+    key_days: int
+    key_proof: bool
+    support_hours: int
+    requests: str
+
+
+class Setting(Model):
+    """One setting of a policy, and where its value comes from."""
+
+    name: str
+    value: bool | int | str | tuple[str, ...]
+    """What holds."""
+    origin: Literal["installation", "tenant"]
+    """Who says so."""
+    installation: bool | int | str | tuple[str, ...]
+    """What holds for a tenant that says nothing."""
+    may: Literal["fixed", "stricter", "free"]
+    """What the tenant may set: nothing, what is stricter, anything."""
+
+
+class _Direction(NamedTuple):
+    """How one value is as strict as another, and what to say of one that is not."""
+
+    fits: Callable[[Any, Any], bool]
+    words: str
+
+
+_LESS = _Direction(lambda value, base: value <= base, "{} or less")
+_MORE = _Direction(lambda value, base: value >= base, "{} or more")
+_YES = _Direction(lambda value, base: value or not base, "yes")
+_SLOWER = _Direction(lambda value, base: _speed(value) <= _speed(base), "{} or less")
+_NARROWER = _Direction(lambda _value, _base: True, "")
+"""A list of networks is looked at beside the installation's own, so each narrows."""
+
+DIRECTIONS: Final[Mapping[str, _Direction]] = {
+    "factor_required": _YES,
+    "password_length": _MORE,
+    "session_minutes": _LESS,
+    "idle_minutes": _LESS,
+    "addresses": _NARROWER,
+    "key_days": _LESS,
+    "key_proof": _YES,
+    "support_hours": _LESS,
+    "requests": _SLOWER,
+}
+
+
+class Bounds:
+    """What the installation has, and what tenants may have instead."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Read it from the settings."""
+        self.base = Effective(
+            factor_required=settings.people.factor_required,
+            password_length=settings.people.password_length,
+            session_minutes=settings.tokens.refresh // 60,
+            idle_minutes=settings.tokens.idle // 60,
+            addresses=(),
+            key_days=settings.keys.longest,
+            key_proof=settings.keys.proof,
+            support_hours=settings.people.support_hours,
+            requests=settings.limits.tenant,
+        )
+        self._rules = settings.overrides.model_dump()
+
+    def may(self, name: str, value: Any) -> bool:
+        """Tell whether a tenant may have this value."""
+        base, rule = getattr(self.base, name), self._rules[name]
+        if rule == "fixed":
+            return bool(value == base)
+        return rule == "free" or bool(DIRECTIONS[name].fits(value, base))
+
+    def check(self, policy: Policy) -> None:
+        """Refuse a policy that goes beyond what the installation allows. Raises ``Denied``, which names the setting."""
+        for name, value in _said(policy):
+            if not self.may(name, value):
+                base = getattr(self.base, name)
+                rule = "is not for tenants to set" if self._rules[name] == "fixed" else "may only be stricter here"
+                words = "" if self._rules[name] == "fixed" else f": {DIRECTIONS[name].words.format(base)}"
+                raise Denied(
+                    f"This {rule}{words}.", where=name, hint="The installation's settings say so, under [overrides]."
+                )
+
+    def effective(self, policy: Policy) -> Effective:
+        """Return what holds: the tenant's value where it may have it, else the installation's."""
+        allowed = {name: value for name, value in _said(policy) if self.may(name, value)}
+        return self.base.model_copy(update=allowed)
+
+    def settings(self, policy: Policy) -> tuple[Setting, ...]:
+        """Return each setting with where its value comes from."""
+        said = {name for name, value in _said(policy) if self.may(name, value)}
+        holds = self.effective(policy)
+        return tuple(
+            Setting(
+                name=name,
+                value=getattr(holds, name),
+                origin="tenant" if name in said else "installation",
+                installation=getattr(self.base, name),
+                may=self._rules[name],
+            )
+            for name in DIRECTIONS
+        )
 
 
 def policy_of(tenant: Tenant) -> Policy:
@@ -35,3 +172,13 @@ def policy_of(tenant: Tenant) -> Policy:
         return Policy.model_validate(dict(tenant.policy))
     except ValidationError:
         raise Corrupt("The tenant's policy cannot be read.", where=f"tenant {tenant.name}") from None
+
+
+def _said(policy: Policy) -> list[tuple[str, Any]]:
+    """Return what a tenant has set itself."""
+    return [(name, value) for name in DIRECTIONS if (value := getattr(policy, name)) not in (None, ())]
+
+
+def _speed(rate: str) -> float:
+    count, period = read_rate(rate)
+    return count / period

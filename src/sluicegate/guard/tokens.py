@@ -74,6 +74,11 @@ class Tokens:
         self.reload()
         revocation.on_keys = self.reload
 
+    @property
+    def ttl(self) -> int:
+        """Seconds that a token lives."""
+        return self._ttl
+
     def mint(self, purpose: Purpose, who: Principal, epoch: int) -> tuple[Secret, int]:
         """Return a fresh token of ``who``, bound to their client's key, and the second at which it ends.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, SecretStr
 
 from sluicegate.base.errors import Invalid
-from sluicegate.base.model import DisplayName, Email, Line, Model
+from sluicegate.base.model import DisplayName, Email, Line, Model, Name
 from sluicegate.base.permission import Permission, Public
 from sluicegate.base.secret import Secret
 from sluicegate.guard import policy
@@ -87,6 +87,24 @@ class ProveAsk(Model):
     """The code that your app shows now, when you have a second factor."""
 
 
+class SwitchAsk(Model):
+    """Where to work."""
+
+    tenant: Name | None = None
+    """Name of the tenant; none when left out."""
+
+
+class Switched(Model):
+    """A token for the tenant. The refresh token stays, and gives tokens for it from now on."""
+
+    access: str
+    """Access token (JWT), for the Authorization header."""
+    expires_in: int
+    """Seconds it is good for."""
+    tenant: str | None
+    """Where it works."""
+
+
 class Whoami(Model):
     """Who you are."""
 
@@ -97,6 +115,8 @@ class Whoami(Model):
     tenant: str | None
     tenant_name: str | None
     permissions: tuple[str, ...]
+    support: str | None = None
+    """Id of the support access that a SuperAdmin has in the tenant."""
 
 
 def _tokens(grant: Grant) -> Tokens:
@@ -170,7 +190,14 @@ def whoami(_ask: Nothing, desk: Desk) -> Whoami:
         tenant=who.tenant,
         tenant_name=tenant.name if tenant else None,
         permissions=policy.permissions(who),
+        support=who.support or None,
     )
+
+
+def switch(ask: SwitchAsk, desk: Desk) -> Switched:
+    """Work in another tenant, or in none; for SuperAdmins."""
+    access, expires_in = desk.services.switch.to(desk.who, ask.tenant, desk.peer)
+    return Switched(access=access.reveal(), expires_in=expires_in, tenant=ask.tenant)
 
 
 OPERATIONS = (
@@ -263,5 +290,16 @@ OPERATIONS = (
         whoami,
         audited=False,
         tenant=False,
+    ),
+    Operation(
+        "session.switch",
+        Permission.TENANT_MANAGE,
+        Http("POST", "/session/switch"),
+        SwitchAsk,
+        Switched,
+        switch,
+        audited=False,
+        tenant=False,
+        person=True,
     ),
 )

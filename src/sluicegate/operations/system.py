@@ -9,6 +9,7 @@ from pydantic import Field
 from sluicegate import __version__
 from sluicegate.base.model import Model
 from sluicegate.base.permission import Permission, Public
+from sluicegate.base.principal import Role
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Nothing, Operation
 
@@ -64,6 +65,8 @@ class AuditRecord(Model):
     who: str | None = None
     role: str | None = None
     via: str | None = None
+    support: str | None = None
+    """The support access by which a SuperAdmin saw it."""
     address: str | None = None
     client: str | None = None
     request: str | None = None
@@ -92,8 +95,10 @@ def rotate(ask: RotateAsk, desk: Desk) -> Rotated:
 
 
 def audit(ask: AuditAsk, desk: Desk) -> AuditRecords:
-    """List the audit trail of the tenant."""
-    found = desk.scope.ledger().list(ask.limit, ask.before, action=ask.action)
+    """List the audit trail of the tenant; a SuperAdmin in none sees the installation's own."""
+    whole = desk.inside is None and desk.who.role is Role.SUPERADMIN
+    ledger = desk.services.system.ledger() if whole else desk.scope.ledger()
+    found = ledger.list(ask.limit, ask.before, action=ask.action)
     return AuditRecords(items=tuple(AuditRecord(seq=each.seq, **each.body) for each in found))
 
 
@@ -122,5 +127,14 @@ OPERATIONS = (
         tenant=False,
         fresh=True,
     ),
-    Operation("audit.list", Permission.AUDIT_READ, Http("GET", "/audit"), AuditAsk, AuditRecords, audit, audited=False),
+    Operation(
+        "audit.list",
+        Permission.AUDIT_READ,
+        Http("GET", "/audit"),
+        AuditAsk,
+        AuditRecords,
+        audit,
+        audited=False,
+        tenant=False,
+    ),
 )

@@ -1,31 +1,46 @@
-"""The policy of a tenant: what it asks of its people."""
+"""The policy of a tenant: what it asks of its people, and where each value comes from."""
 
 from __future__ import annotations
 
 from sluicegate.base.permission import Permission
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Nothing, Operation
-from sluicegate.guard.tenancy import Policy, policy_of
+from sluicegate.guard.tenancy import Effective, Policy, Setting, policy_of
 
 
-def show(_ask: Nothing, desk: Desk) -> Policy:
-    """Show what your tenant asks of its people."""
-    return policy_of(desk.services.system.tenants().get(desk.scope.tenant))
+class Told(Effective):
+    """What holds in the tenant, and who says so."""
+
+    items: tuple[Setting, ...]
+    """Each setting with where its value comes from and what the tenant may set."""
 
 
-def set_(ask: Policy, desk: Desk) -> Policy:
+def show(_ask: Nothing, desk: Desk) -> Told:
+    """Show what your tenant asks of its people, and where each value comes from."""
+    return _told(policy_of(desk.services.system.tenants().get(desk.scope.tenant)), desk)
+
+
+def set_(ask: Policy, desk: Desk) -> Told:
     """Set what your tenant asks of its people; everybody's access token ends, so that it holds at once."""
+    bounds, tenants = desk.services.rules.bounds, desk.services.system.tenants()
+    bounds.check(ask)
     desk.services.rules.keep_in(desk.who, desk.peer, ask.addresses)
-    tenants = desk.services.system.tenants()
-    if policy_of(tenants.get(desk.scope.tenant)) != ask:
-        tenants.set_policy(desk.scope.tenant, ask.model_dump(mode="json"))
+    before = policy_of(tenants.get(desk.scope.tenant))
+    if before != ask:
+        void = bounds.effective(before) != bounds.effective(ask)
+        tenants.set_policy(desk.scope.tenant, ask.model_dump(mode="json", exclude_defaults=True), void=void)
         desk.services.rules.forget(desk.scope.tenant)  # here at once; the mark tells the other nodes
-    return ask
+    return _told(ask, desk)
+
+
+def _told(policy: Policy, desk: Desk) -> Told:
+    bounds = desk.services.rules.bounds
+    return Told(**bounds.effective(policy).model_dump(), items=bounds.settings(policy))
 
 
 OPERATIONS = (
-    Operation("policy.get", Permission.SELF, Http("GET", "/policy"), Nothing, Policy, show, audited=False),
+    Operation("policy.get", Permission.SELF, Http("GET", "/policy"), Nothing, Told, show, audited=False),
     Operation(
-        "policy.set", Permission.USER_MANAGE, Http("PUT", "/policy"), Policy, Policy, set_, audited=True, fresh=True
+        "policy.set", Permission.USER_MANAGE, Http("PUT", "/policy"), Policy, Told, set_, audited=True, fresh=True
     ),
 )

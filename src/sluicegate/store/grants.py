@@ -124,6 +124,7 @@ class Grants:
         thumbprint: str,
         *,
         expires: float,
+        absolute: float = float("inf"),
         client: str = "",
         address: str = "",
         leeway: float = LEEWAY,
@@ -131,14 +132,15 @@ class Grants:
         """Use up the token ``digest`` and add the token ``child`` in its place; of many callers exactly one does.
 
         The loser of a race is handed the first child's grant, not its token: derive the child token from the parent, so
-        that both can be given the same. The child ends at ``expires`` or with its family, whichever is first.
+        that both can be given the same. The child ends at ``expires`` or with its family, whichever is first, and the
+        family at ``absolute`` if that is before its end.
         """
         now = self._system.database.clock()
         with self._system.writing() as connection:
             parent = connection.execute(_CONSUME, {"token": digest, "key": thumbprint, "now": now}).first()
             if parent is None:
                 return self._second(connection, digest, thumbprint, now, leeway)
-            absolute = parent.absolute
+            absolute = min(parent.absolute, absolute)
             made = Grant(new_id(), parent.family, parent.id, parent.user_id, parent.tenant_id, thumbprint, now,
                          min(expires, absolute), absolute, None, client, address, parent.proved,
                          parent.factors)  # fmt: skip
@@ -170,6 +172,13 @@ class Grants:
         mine = update(g).where(g.c.family == family, g.c.killed_at.is_(None), g.c.consumed_at.is_(None))
         with self._system.writing() as connection:
             if not connection.execute(mine.values(proved=now, factors=factors)).rowcount:
+                raise Missing("This sign-in is over.")
+
+    def bind(self, family: str, tenant: str | None) -> None:
+        """Have the tokens to come of a family work in ``tenant``, or in none. Raises ``Missing`` when it is over."""
+        mine = update(g).where(g.c.family == family, g.c.killed_at.is_(None), g.c.consumed_at.is_(None))
+        with self._system.writing() as connection:
+            if not connection.execute(mine.values(tenant_id=tenant)).rowcount:
                 raise Missing("This sign-in is over.")
 
     def proved(self, family: str) -> float:

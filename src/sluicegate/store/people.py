@@ -223,6 +223,30 @@ class Accounts(People):
         _check(self.get(user).tenant, role)
         self._change(user, {"role": Role(role)}, keys="role changed")
 
+    def superadmins(self) -> list[User]:
+        """Return the SuperAdmins, by address."""
+        asked = select(*_USER).where(u.c.tenant_id.is_(None)).order_by(u.c.email)
+        with self._reach.reading() as connection:
+            return [_user(row) for row in connection.execute(asked)]
+
+    def set_state(self, user: str, state: UserState) -> None:
+        """Enable or disable, as ``People`` does. Raises ``Conflict`` for the last SuperAdmin who can come in.
+
+        Of two calls at once that would leave none, one is refused: each holds the lock while it looks and writes.
+        """
+        with self._reach.writing() as connection:
+            self._reach.database.lock(connection, "superadmins")
+            others = select(u.c.id).where(
+                u.c.tenant_id.is_(None), u.c.id != user, u.c.state == UserState.ACTIVE, u.c.must_change.is_(False)
+            )
+            last = self.get(user).tenant is None and connection.execute(others.limit(1)).first() is None
+            if last and state is not UserState.ACTIVE:
+                raise Conflict(
+                    "This is the last SuperAdmin who can sign in.",
+                    hint="Make another one first, and have them choose their password.",
+                )
+            super().set_state(user, state)
+
     def _mine(self) -> ColumnElement[bool]:
         return true()
 

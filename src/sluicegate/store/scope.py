@@ -27,6 +27,7 @@ from sluicegate.store.ledger import Ledger
 from sluicegate.store.people import Accounts, People
 from sluicegate.store.runs import Runs
 from sluicegate.store.secrets import Secrets
+from sluicegate.store.support import AllSupport, Support
 from sluicegate.store.tables import blobs, runs, tenants, workers
 
 
@@ -91,6 +92,10 @@ class Scope:
         """Return the API keys of this tenant's users."""
         return ApiKeys(self)
 
+    def support(self) -> Support:
+        """Return what this tenant lets SuperAdmins see, and until when."""
+        return Support(self)
+
     def ledger(self) -> Ledger:
         """Return the audit trail of this tenant."""
         return Ledger(self)
@@ -148,6 +153,10 @@ class System:
     def factors(self) -> Factors:
         """Return the second factors and recovery codes of all users."""
         return Factors(self)
+
+    def support(self) -> AllSupport:
+        """Return the support accesses of all tenants."""
+        return AllSupport(self)
 
     def blobs(self) -> Blobs:
         """Return the small values the system keeps."""
@@ -220,10 +229,11 @@ class Tenants:
             self._system.marks().raise_tenant(tenant)
             connection.execute(update(tenants).where(tenants.c.id == tenant).values(state=TenantState(state)))
 
-    def set_policy(self, tenant: str, policy: Mapping[str, Any]) -> None:
+    def set_policy(self, tenant: str, policy: Mapping[str, Any], *, void: bool = True) -> None:
         """Set what the tenant asks of its people; all their tokens are void, so that it holds now. ``Missing``."""
         with self._system.writing() as connection:
-            self._system.marks().raise_tenant(tenant)
+            if void:
+                self._system.marks().raise_tenant(tenant)
             connection.execute(update(tenants).where(tenants.c.id == tenant).values(policy=pack(dict(policy))))
 
 

@@ -151,6 +151,22 @@ recovery_codes = Table(
     Column("used", Double),
 )
 
+support = Table(
+    "support",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant_id", String, ForeignKey("tenants.id"), nullable=False, index=True),
+    Column("user_id", String, ForeignKey("users.id")),
+    Column("email", String, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("expires", Double, nullable=False),
+    Column("ended", Double),
+    Column("ended_by", String, nullable=False),
+)
+
 marks = Table(
     "marks",
     metadata,

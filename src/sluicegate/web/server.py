@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -210,8 +211,9 @@ async def _poll(app: App, entry: Entry, ask: dict[str, Any], pool: Pool) -> Mode
         left = until - time.monotonic()
         if left <= 0 or getattr(found, "items", None) or getattr(found, "done", None):
             return found
+        entry = replace(entry, told=True)
         await app.events.wait(str(ask["id"]), left)
-        await pool.run(partial(app.gate.still, entry))
+        entry = await pool.run(partial(app.gate.still, entry))
 
 
 def _seconds(wait: object) -> float:

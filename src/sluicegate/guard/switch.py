@@ -1,0 +1,70 @@
+"""Which tenant a SuperAdmin works in: the one that their token is bound to, and none that a request names.
+
+The binding is kept with the sign-in, so a refresh keeps it; it is dropped when the tenant is suspended. What was given
+out for the place before is void at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sluicegate.base import clock
+from sluicegate.base.errors import Denied
+from sluicegate.base.principal import Peer, Principal, Role
+from sluicegate.guard.tokens import ACCESS
+
+if TYPE_CHECKING:
+    from sluicegate.base.secret import Secret
+    from sluicegate.guard.audit import Audit
+    from sluicegate.guard.revocation import Revocation
+    from sluicegate.guard.tokens import Tokens
+    from sluicegate.store.scope import System
+
+SWITCH = "session.switch"
+
+
+class Switch:
+    """Binds a SuperAdmin's tokens to a tenant, on record there and with the installation."""
+
+    def __init__(
+        self, system: System, audit: Audit, tokens: Tokens, revocation: Revocation, now: clock.Clock = clock.system
+    ) -> None:
+        """Wire."""
+        self._system, self._audit, self._tokens, self._revocation, self._now = system, audit, tokens, revocation, now
+
+    def to(self, who: Principal, tenant: str | None, peer: Peer) -> tuple[Secret, int]:
+        """Return an access token for ``tenant`` (a name), or for none, and the seconds it is good for.
+
+        Raises ``Missing`` for an unknown tenant, ``Denied`` for a suspended one, and for whom is no SuperAdmin.
+        """
+        if who.role is not Role.SUPERADMIN:
+            raise Denied("Only a SuperAdmin works in more than one tenant.")
+        epoch = self._revocation.newest()
+        place = self._system.tenants().named(tenant) if tenant is not None else None
+        if place is not None and place.state != "active":
+            raise suspended()
+        there = replace(who, tenant=place.id if place else None, support="", lent=frozenset())
+        with self._system.transaction():
+            self._system.grants().bind(who.grant, there.tenant)
+            self._system.marks().revoke(who.token, self._now() + self._tokens.ttl + 1)
+            self.record(SWITCH, there, peer, left=who.tenant)
+        access, expires = self._tokens.mint(ACCESS, replace(there, token=""), epoch)
+        return access, int(expires - self._now())
+
+    def record(self, action: str, who: Principal, peer: Peer, left: str | None = None) -> None:
+        """Write down that a SuperAdmin came into a tenant, or left one: with the installation, and in the tenants."""
+        email = self._system.accounts().get(who.id).email
+        if left and left != who.tenant:
+            self._audit.event(action, replace(who, tenant=left), peer, "left", {"email": email})
+        if who.tenant:
+            self._audit.event(action, who, peer, "ok", {"email": email})
+        about = {"email": email}
+        if who.tenant:
+            about["tenant"] = self._system.tenants().get(who.tenant).name
+        self._audit.event(action, replace(who, tenant=None), peer, "ok", about)
+
+
+def suspended() -> Denied:
+    """Return what somebody is told who wants to work in a suspended tenant."""
+    return Denied("The tenant is suspended: nobody works in it.", hint="Run: sluice tenant resume ID")

@@ -1,0 +1,127 @@
+"""Which tenant a SuperAdmin works in: what the token says, on record in both places, and nothing a request says."""
+
+from __future__ import annotations
+
+import pytest
+
+from sluicegate.base.errors import Denied, Invalid, Missing, SluiceError, Unauthenticated
+from sluicegate.base.principal import Peer, Principal, Role
+from sluicegate.store.scope import TenantState
+from tests.fixtures.server import Person
+
+
+def switch(place, token, tenant):
+    return place.call("session.switch", {"tenant": tenant}, token)
+
+
+@pytest.fixture
+def root(fresh):
+    return fresh.sign_in(fresh.people[None, Role.SUPERADMIN])
+
+
+def where(place, token):
+    return place.call("session.whoami", {}, token).tenant_name
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z02", "SEC-L02")
+def test_a_switch_binds_the_token_and_is_on_record_with_the_installation_and_in_the_tenant(fresh, root):
+    heads = {name: fresh.head(name) for name in (None, "north", "south")}
+    with pytest.raises(Invalid, match="no tenant is chosen"):
+        fresh.call("flow.list", {}, root["access"])
+    first = switch(fresh, root["access"], "north")
+    assert (first.tenant, where(fresh, first.access)) == ("north", "north")
+    assert fresh.call("flow.list", {}, first.access).items == ()
+    with pytest.raises(Unauthenticated):
+        fresh.call("session.whoami", {}, root["access"])
+    second = switch(fresh, first.access, "south")
+    with pytest.raises(Unauthenticated):
+        fresh.call("flow.list", {}, first.access)
+    third = switch(fresh, second.access, None)
+    assert (third.tenant, where(fresh, third.access)) == (None, None)
+    told = {
+        name: [(each["result"], each["about"]) for each in fresh.records(name, after=heads[name])]
+        for name in (None, "north", "south")
+    }
+    me = {"email": "root@example.org"}
+    assert told["north"] == told["south"] == [("ok", me), ("left", me)], "a tenant learns of no other"
+    assert [about for _, about in told[None]] == [{**me, "tenant": "north"}, {**me, "tenant": "south"}, me]
+    seen = fresh.call("audit.list", {"action": "session.switch"}, fresh.token(Role.ADMINISTRATOR)).items
+    assert [(each.result, each.role) for each in seen] == [("left", "superadmin"), ("ok", "superadmin")]
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T13")
+def test_a_refresh_stays_where_the_sign_in_was_switched_to(fresh, root):
+    switch(fresh, root["access"], "south")
+    kept = fresh.call("session.refresh", {"refresh": root["refresh"]})
+    assert where(fresh, kept.access) == "south"
+    again = switch(fresh, kept.access, None)
+    kept = fresh.call("session.refresh", {"refresh": kept.refresh})
+    assert where(fresh, kept.access) is where(fresh, again.access) is None
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T09")
+def test_nobody_comes_into_a_suspended_tenant_and_a_refresh_leaves_it(fresh, root):
+    tenants = fresh.app.services.system.tenants()
+    inside = switch(fresh, root["access"], "north")
+    tenants.set_state(fresh.tenants["north"], TenantState.SUSPENDED)
+    with pytest.raises(Unauthenticated):
+        fresh.call("session.whoami", {}, inside.access)
+    kept = fresh.call("session.refresh", {"refresh": root["refresh"]})
+    assert where(fresh, kept.access) is None, "signed in still, and in there no more"
+    with pytest.raises(Denied, match="suspended"):
+        switch(fresh, kept.access, "north")
+    with pytest.raises(Denied, match="suspended"):
+        fresh.sign_in(Person("", "root@example.org", Role.SUPERADMIN, "north"))
+    tenants.set_state(fresh.tenants["north"], TenantState.ACTIVE)
+    kept = fresh.call("session.refresh", {"refresh": kept.refresh})
+    assert where(fresh, kept.access) is None, "and does not come back by itself"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z02", "SEC-Z08")
+@pytest.mark.parametrize("role", [each for each in Role if each is not Role.SUPERADMIN])
+def test_nobody_else_switches_not_even_past_the_gate(place, role):
+    who = place.people["north", role]
+    for tenant in ("north", "south", None):
+        with pytest.raises(Denied):
+            switch(place, place.token(who), tenant)
+    principal = Principal(who.id, place.tenants["north"], role)
+    with pytest.raises(Denied):
+        place.app.services.switch.to(principal, "south", Peer("10.0.0.1"))
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z06")
+def test_an_unknown_tenant_changes_nothing_and_nothing_but_the_token_chooses_one(fresh, root):
+    before = fresh.head(None)
+    with pytest.raises(Missing):
+        switch(fresh, root["access"], "nowhere")
+    assert fresh.head(None) == before
+    for more in ({"headers": {"x-tenant": "north"}}, {"headers": {"x-tenant-id": fresh.tenants["north"]}}):
+        answer = fresh.request("GET", "/api/v1/flows", root["access"], **more)
+        assert answer.json()["title"] == "no tenant is chosen"
+    with pytest.raises(SluiceError, match="unknown key"):
+        fresh.call("flow.list", {"tenant": "north"}, root["access"])
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T09")
+def test_a_sign_in_that_is_over_is_not_switched(fresh, root):
+    who = Principal(fresh.people[None, Role.SUPERADMIN].id, None, Role.SUPERADMIN, grant="gone", token="t")
+    before = fresh.head(), fresh.head(None)
+    with pytest.raises(Missing):
+        fresh.app.services.switch.to(who, "north", Peer("10.0.0.1"))
+    assert (fresh.head(), fresh.head(None)) == before
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-L02")
+def test_a_superadmins_sign_in_to_a_tenant_is_on_record_in_both_places(fresh):
+    heads = fresh.head(), fresh.head(None)
+    fresh.sign_in(fresh.people["north", Role.SUPERADMIN])
+    (here,), (above,) = fresh.records(after=heads[0]), fresh.records(None, after=heads[1])
+    assert (here["action"], here["about"]) == ("session.login", {"email": "root@example.org"})
+    assert (above["action"], above["about"]["tenant"]) == ("session.login", "north")
