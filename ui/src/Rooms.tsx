@@ -7,6 +7,7 @@ import { Audit } from "./pages/Audit";
 import { DefinitionPage, NewDefinition } from "./pages/Definition";
 import { Definitions } from "./pages/Definitions";
 import { Keys } from "./pages/Keys";
+import { Policy } from "./pages/Policy";
 import { RunPage } from "./pages/Run";
 import { Runs } from "./pages/Runs";
 import { Secrets } from "./pages/Secrets";
@@ -42,6 +43,7 @@ const ROOMS: readonly (readonly Room[])[] = [
   [
     { path: "/users", title: "Users", icon: "users", needs: "user:manage", tenant: true },
     { path: "/keys", title: "API keys", icon: "keys", needs: "self:use", tenant: true },
+    { path: "/policy", title: "Policy", icon: "policy", needs: "user:manage", tenant: true },
     { path: "/tenants", title: "Tenants", icon: "tenants", needs: "tenant:manage", tenant: false },
     { path: "/audit", title: "Audit trail", icon: "audit", needs: "audit:read", tenant: true },
   ],
@@ -83,6 +85,7 @@ export default function Rooms(): ReactNode {
         {has("/users") ? <Route path="/users" component={Users} /> : null}
         {has("/users") ? <Route path="/users/:id" children={({ id }) => <UserPage key={id} id={id} />} /> : null}
         {has("/keys") ? <Route path="/keys" component={Keys} /> : null}
+        {has("/policy") ? <Route path="/policy" component={Policy} /> : null}
         <Route path="/account" component={Account} />
         {has("/tenants") ? <Route path="/tenants" component={Tenants} /> : null}
         {has("/audit") ? <Route path="/audit" component={Audit} /> : null}

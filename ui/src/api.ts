@@ -24,6 +24,7 @@ export type SecretRow = Schema["Kept"];
 export type UserRow = Schema["User"];
 export type TenantRow = Schema["Tenant"];
 export type KeyRow = Schema["Key"];
+export type Setting = Schema["Setting"];
 export type KeyForm = Schema["KeyAsk"];
 export type AuditRow = Schema["AuditRecord"];
 
@@ -120,6 +121,9 @@ export const api = {
   createService: (form: { name: string; role: Role }) => ask("post", "/api/v1/services", { body: form }),
 
   policy: () => ask("get", "/api/v1/policy", {}),
+  /** Replace the whole policy: what is left out is as the installation has it. */
+  setPolicy: (policy: Schema["Policy"]) => ask("put", "/api/v1/policy", { body: policy }),
+  setRole: (id: string, role: Role) => ask("put", "/api/v1/users/{id}/role", { places: { id }, body: { role } }),
 
   /** One's own keys; for an administrator, those of the whole tenant. */
   keys: async () => (await ask("get", "/api/v1/keys", {})).items,

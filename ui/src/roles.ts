@@ -42,7 +42,7 @@ export function rolesToGive(role: string): Role[] {
 const VIEW: readonly Permission[] = ["self:use", "flow:read", "run:read"];
 const OPERATE: readonly Permission[] = [...VIEW, "connection:read", "data:read", "run:control"];
 const EDIT: readonly Permission[] = [...OPERATE, "definition:write", "secret:write"];
-const ADMINISTER: readonly Permission[] = [...EDIT, "user:manage", "audit:read"];
+const ADMINISTER: readonly Permission[] = [...EDIT, "user:manage", "audit:read", "support:grant"];
 
 /** What each role within a tenant may do, as the server's table has it (a test compares the two). */
 export const GRANTS: Readonly<Record<Exclude<Role, "superadmin">, readonly Permission[]>> = {
@@ -65,6 +65,7 @@ export const PERMISSION_NOTES: Readonly<Record<Permission, string>> = {
   "secret:write": "Set and delete secrets.",
   "user:manage": "Manage users, keys and the policy of the tenant.",
   "audit:read": "Read the audit trail.",
+  "support:grant": "Let a SuperAdmin see rows for a while.",
   "tenant:manage": "Manage tenants.",
 };
 
@@ -73,8 +74,11 @@ export function rolesOfServices(role: string): Role[] {
   return rolesToGive(role).filter((each) => each !== role);
 }
 
+/** What only a person may do, so that no key gets it. */
+const OF_PEOPLE: readonly Permission[] = ["support:grant", "tenant:manage"];
+
 /** Return the scopes a key may have: what its owner's role and its maker both may do. */
 export function scopesOf(role: string, permissions: readonly Permission[]): Permission[] {
   const granted = GRANTS[role as keyof typeof GRANTS] ?? [];
-  return granted.filter((each) => permissions.includes(each));
+  return granted.filter((each) => permissions.includes(each) && !OF_PEOPLE.includes(each));
 }

@@ -4,14 +4,27 @@ import { createHash, randomUUID } from "node:crypto";
 const VIEW = ["flow:read", "run:read", "self:use"];
 const OPERATE = [...VIEW, "connection:read", "data:read", "run:control"];
 const EDIT = [...OPERATE, "definition:write", "secret:write"];
-const ADMINISTER = [...EDIT, "audit:read", "user:manage"];
+const ADMINISTER = [...EDIT, "audit:read", "support:grant", "user:manage"];
 export const GRANTS = {
-  superadmin: [...ADMINISTER.filter((each) => each !== "data:read"), "tenant:manage"],
+  superadmin: [...ADMINISTER.filter((each) => each !== "data:read" && each !== "support:grant"), "tenant:manage"],
   administrator: ADMINISTER,
   editor: EDIT,
   operator: OPERATE,
   viewer: VIEW,
   api_user: ["self:use"],
+};
+
+/** What the installation has, and what tenants may set. */
+export const BASE = {
+  factor_required: [false, "stricter"],
+  password_length: [15, "stricter"],
+  session_minutes: [720, "stricter"],
+  idle_minutes: [240, "stricter"],
+  addresses: [[], "stricter"],
+  key_days: [365, "stricter"],
+  key_proof: [false, "free"],
+  support_hours: [4, "fixed"],
+  requests: ["500/second", "stricter"],
 };
 
 export const PASSWORD = "correct horse battery staple";
@@ -123,7 +136,8 @@ export function seed(options) {
     factors: new Map(),
     /** Whether a fresh proof of the person is wanted, as five minutes after sign-in. */
     stale: false,
-    policy: { factor_required: false, addresses: [], key_days: null, key_proof: false },
+    /** What the tenant sets itself. */
+    policy: {},
     put,
   };
   if (options.bootstrap || options.empty) return state;

@@ -8,7 +8,7 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { dirname, extname, join, normalize } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { before, CODE, GRANTS, PASSWORD, seed, sha } from "./seed.mjs";
+import { BASE, before, CODE, GRANTS, PASSWORD, seed, sha } from "./seed.mjs";
 
 const STATIC = join(dirname(fileURLToPath(import.meta.url)), "../../src/sluicegate/web/static");
 
@@ -234,11 +234,19 @@ export async function start(options = {}) {
       return { id: made.id, name: made.name, role: made.role };
     }
     if (first === "policy") {
-      if (method === "GET") return state.policy;
-      needs("user:manage");
-      fresh();
-      state.policy = { ...body, addresses: networksOf(body.addresses ?? []) };
-      return state.policy;
+      if (method === "PUT") {
+        needs("user:manage");
+        fresh();
+        if (body.password_length < BASE.password_length[0])
+          throw new Fault(403, "denied", "This may only be stricter here: 15 or more.", { where: "password_length" });
+        state.policy = { ...body, addresses: networksOf(body.addresses ?? []) };
+      }
+      const items = Object.entries(BASE).map(([name, [installation, may]]) => {
+        const own = state.policy[name];
+        const said = own !== undefined && own?.length !== 0;
+        return { name, value: said ? own : installation, origin: said ? "tenant" : "installation", installation, may };
+      });
+      return { ...Object.fromEntries(items.map(({ name, value }) => [name, value])), items };
     }
     if (first !== "factors") return undefined;
     const own = state.factors.get(who.id) ?? { items: [], codes: 0 };
