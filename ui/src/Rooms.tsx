@@ -11,11 +11,13 @@ import { Policy } from "./pages/Policy";
 import { RunPage } from "./pages/Run";
 import { Runs } from "./pages/Runs";
 import { Secrets } from "./pages/Secrets";
+import { Support } from "./pages/Support";
 import { Tenants } from "./pages/Tenants";
 import { UserPage } from "./pages/User";
 import { Users } from "./pages/Users";
 import { Icon, type IconName, Mark } from "./parts/Icon";
 import { Empty, Page } from "./parts/Page";
+import { Place } from "./parts/Place";
 import { roleWords } from "./roles";
 import { session } from "./session";
 
@@ -44,6 +46,7 @@ const ROOMS: readonly (readonly Room[])[] = [
     { path: "/users", title: "Users", icon: "users", needs: "user:manage", tenant: true },
     { path: "/keys", title: "API keys", icon: "keys", needs: "self:use", tenant: true },
     { path: "/policy", title: "Policy", icon: "policy", needs: "user:manage", tenant: true },
+    { path: "/support", title: "Support access", icon: "support", needs: "user:manage", tenant: true },
     { path: "/tenants", title: "Tenants", icon: "tenants", needs: "tenant:manage", tenant: false },
     { path: "/audit", title: "Audit trail", icon: "audit", needs: "audit:read", tenant: true },
   ],
@@ -67,37 +70,41 @@ export default function Rooms(): ReactNode {
         Skip to the content
       </a>
       <Nav who={who} groups={groups} home={home} />
-      <Switch>
-        {SHELVED.filter((shelf) => has(`/${shelf}`)).flatMap((shelf) => [
-          <Route key={shelf} path={`/${shelf}`} children={() => <Definitions key={shelf} shelf={shelf} />} />,
-          <Route
-            key={`${shelf}/`}
-            path={`/${shelf}/:name`}
-            children={({ name }) => <DefinitionPage key={`${shelf}/${name}`} shelf={shelf} name={name ?? ""} />}
-          />,
-        ])}
-        {has("/flows") && who.permissions.includes("definition:write") ? (
-          <Route path="/new/:shelf" children={({ shelf }) => <NewDefinition key={shelf} shelf={shelf} />} />
-        ) : null}
-        {has("/runs") ? <Route path="/runs" component={Runs} /> : null}
-        {has("/runs") ? <Route path="/runs/:id" children={({ id }) => <RunPage key={id} id={id} />} /> : null}
-        {has("/secrets") ? <Route path="/secrets" component={Secrets} /> : null}
-        {has("/users") ? <Route path="/users" component={Users} /> : null}
-        {has("/users") ? <Route path="/users/:id" children={({ id }) => <UserPage key={id} id={id} />} /> : null}
-        {has("/keys") ? <Route path="/keys" component={Keys} /> : null}
-        {has("/policy") ? <Route path="/policy" component={Policy} /> : null}
-        <Route path="/account" component={Account} />
-        {has("/tenants") ? <Route path="/tenants" component={Tenants} /> : null}
-        {has("/audit") ? <Route path="/audit" component={Audit} /> : null}
-        <Route path="/" children={() => <Redirect to={home} replace />} />
-        <Route>
-          <Page title="Nothing is here">
-            <Empty title="There is no such page, or your role does not see it.">
-              <Link href={home}>Go to the start</Link>
-            </Empty>
-          </Page>
-        </Route>
-      </Switch>
+      <div className="room">
+        <Place />
+        <Switch>
+          {SHELVED.filter((shelf) => has(`/${shelf}`)).flatMap((shelf) => [
+            <Route key={shelf} path={`/${shelf}`} children={() => <Definitions key={shelf} shelf={shelf} />} />,
+            <Route
+              key={`${shelf}/`}
+              path={`/${shelf}/:name`}
+              children={({ name }) => <DefinitionPage key={`${shelf}/${name}`} shelf={shelf} name={name ?? ""} />}
+            />,
+          ])}
+          {has("/flows") && who.permissions.includes("definition:write") ? (
+            <Route path="/new/:shelf" children={({ shelf }) => <NewDefinition key={shelf} shelf={shelf} />} />
+          ) : null}
+          {has("/runs") ? <Route path="/runs" component={Runs} /> : null}
+          {has("/runs") ? <Route path="/runs/:id" children={({ id }) => <RunPage key={id} id={id} />} /> : null}
+          {has("/secrets") ? <Route path="/secrets" component={Secrets} /> : null}
+          {has("/users") ? <Route path="/users" component={Users} /> : null}
+          {has("/users") ? <Route path="/users/:id" children={({ id }) => <UserPage key={id} id={id} />} /> : null}
+          {has("/keys") ? <Route path="/keys" component={Keys} /> : null}
+          {has("/policy") ? <Route path="/policy" component={Policy} /> : null}
+          {has("/support") ? <Route path="/support" component={Support} /> : null}
+          <Route path="/account" component={Account} />
+          {has("/tenants") ? <Route path="/tenants" component={Tenants} /> : null}
+          {has("/audit") ? <Route path="/audit" component={Audit} /> : null}
+          <Route path="/" children={() => <Redirect to={home} replace />} />
+          <Route>
+            <Page title="Nothing is here">
+              <Empty title="There is no such page, or your role does not see it.">
+                <Link href={home}>Go to the start</Link>
+              </Empty>
+            </Page>
+          </Route>
+        </Switch>
+      </div>
     </div>
   );
 }

@@ -24,6 +24,8 @@ export type SecretRow = Schema["Kept"];
 export type UserRow = Schema["User"];
 export type TenantRow = Schema["Tenant"];
 export type KeyRow = Schema["Key"];
+export type SuperadminRow = Schema["Superadmin"];
+export type SupportRow = Schema["Access"];
 export type Setting = Schema["Setting"];
 export type KeyForm = Schema["KeyAsk"];
 export type AuditRow = Schema["AuditRecord"];
@@ -135,6 +137,24 @@ export const api = {
   tenants: async () => (await ask("get", "/api/v1/tenants", {})).items,
   createTenant: async (name: string) => {
     await ask("post", "/api/v1/tenants", { body: { name } });
+  },
+  suspendTenant: async (id: string) => {
+    await ask("post", "/api/v1/tenants/{id}/suspend", { places: { id } });
+  },
+  resumeTenant: async (id: string) => {
+    await ask("post", "/api/v1/tenants/{id}/resume", { places: { id } });
+  },
+  superadmins: async () => (await ask("get", "/api/v1/superadmins", {})).items,
+  createSuperadmin: (form: { email: string; name: string }) => ask("post", "/api/v1/superadmins", { body: form }),
+  setSuperadmin: async (id: string, act: "activate" | "deactivate") => {
+    await ask("post", `/api/v1/superadmins/{id}/${act}`, { places: { id } });
+  },
+
+  /** Which support accesses the tenant has given: a SuperAdmin sees its rows by them. */
+  support: async () => (await ask("get", "/api/v1/support", {})).items,
+  grantSupport: (form: Schema["GrantAsk"]) => ask("post", "/api/v1/support", { body: form }),
+  revokeSupport: async (id: string) => {
+    await ask("delete", "/api/v1/support/{id}", { places: { id } });
   },
   audit: async (limit = 200) => (await ask("get", "/api/v1/audit", { query: { limit } })).items,
 

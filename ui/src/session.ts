@@ -13,6 +13,12 @@ export interface Grant {
   standing?: string;
 }
 
+/** What a SuperAdmin's going into another tenant answers with; the refresh token stays. */
+interface Switched {
+  access: string;
+  expires_in: number;
+}
+
 /** Asks the person to prove once more that it is them; rejects when they would rather not. */
 export type Prover = () => Promise<void>;
 
@@ -35,6 +41,8 @@ export interface Snapshot {
   phase: Phase;
   /** Why the person is signed out, when they did not ask for it. */
   notice: string;
+  /** Counts the times that the tenant was switched, here or in another tab: what was known of the one before is void. */
+  place: number;
 }
 
 export interface Call {
@@ -51,6 +59,8 @@ const PATIENCE = 60_000;
 /** Milliseconds by which this machine's clock may be wrong before proofs are made by the server's. */
 const SKEW = 5_000;
 const CHANNEL = "sluicegate-session";
+/** What tabs tell each other. */
+type Word = "out" | "moved";
 const ENDED = "Your session has ended. Sign in again.";
 
 function address(base: string, path: string, query: Call["query"]): string {
@@ -91,7 +101,7 @@ export class Session {
   #identity: Kept["identity"] | undefined;
   #renewing: Promise<void> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #snapshot: Snapshot = { phase: "out", notice: "" };
+  #snapshot: Snapshot = { phase: "out", notice: "", place: 0 };
   #watchers = new Set<() => void>();
   #others: BroadcastChannel | undefined;
   #prover: Prover | undefined;
@@ -106,8 +116,12 @@ export class Session {
   async resume(): Promise<void> {
     this.#move("waiting");
     this.#others = new BroadcastChannel(CHANNEL);
-    this.#others.onmessage = () => {
-      if (this.#refresh) this.#forget("You signed out in another tab.");
+    this.#others.onmessage = ({ data }: MessageEvent<Word>) => {
+      if (!this.#refresh) return;
+      if (data === "moved") {
+        this.#deadline = 0; // the token of the place before is void
+        this.#arrived();
+      } else this.#forget("You signed out in another tab.");
     };
     const kept = await this.#keep.load().catch(() => undefined);
     if (!kept) return this.#move("out");
@@ -143,6 +157,29 @@ export class Session {
     const grant = (await this.#send("POST", "/session/factor", { body: { code } }, this.#access)) as Grant;
     await this.#accept(grant);
     this.#move(phaseOf(grant));
+  }
+
+  /** Work in `tenant`, or in none: for SuperAdmins. The token of the place before is void. */
+  async switchTo(tenant: string | undefined): Promise<void> {
+    const told = (await this.request("POST", "/session/switch", { body: tenant ? { tenant } : {} })) as Switched;
+    const { email } = this.#identity ?? { email: "" };
+    const identity = { email, ...(tenant ? { tenant } : {}) };
+    this.#identity = identity;
+    this.#access = told.access;
+    this.#deadline = performance.now() + told.expires_in * 1000;
+    // The refresh token that is kept may be a younger one than ours, of another tab: it stays as it is.
+    await alone(async () => {
+      const kept = await this.#keep.load();
+      if (kept) await this.#keep.save({ ...kept, identity });
+    }).catch(() => undefined);
+    this.#tell("moved");
+    this.#arrived();
+  }
+
+  /** Whatever was known of the tenant before is void. */
+  #arrived(): void {
+    this.#snapshot = { ...this.#snapshot, place: this.#snapshot.place + 1 };
+    for (const watcher of this.#watchers) watcher();
   }
 
   /** Look again how far the person has come: after a second factor has been set up. */
@@ -188,7 +225,7 @@ export class Session {
     const access = this.#access;
     const pair = this.#pair;
     this.#forget("");
-    this.#others?.postMessage("out");
+    this.#tell("out");
     if (refresh && pair) await this.#send("POST", "/session/logout", { body: { refresh } }, access, pair);
   }
 
@@ -229,7 +266,10 @@ export class Session {
   async #exchange(): Promise<void> {
     // Another tab may have traded the token meanwhile: its child is kept.
     const kept = await this.#keep.load().catch(() => undefined);
-    if (kept && this.#refresh) this.#refresh = kept.refresh;
+    if (kept && this.#refresh) {
+      this.#refresh = kept.refresh;
+      this.#identity = kept.identity;
+    }
     const spent = this.#refresh;
     let grant: Grant;
     try {
@@ -275,8 +315,12 @@ export class Session {
     this.#move("out", notice);
   }
 
+  #tell(word: Word): void {
+    this.#others?.postMessage(word);
+  }
+
   #move(phase: Phase, notice = ""): void {
-    this.#snapshot = { phase, notice };
+    this.#snapshot = { ...this.#snapshot, phase, notice };
     for (const watcher of this.#watchers) watcher();
   }
 

@@ -98,6 +98,11 @@ export function seed(options) {
         user("new@example.org", "Nell Weir", "viewer", { must: true, password: "given-once-by-the-admin" }),
         user("nightly", "nightly", "operator", { kind: "service", password: null }),
         user("root@example.org", "Root", "superadmin", { tenant: null }),
+        user("ruth@example.org", "Ruth Ford", "superadmin", {
+          tenant: null,
+          factor: true,
+          last_sign_in: before(9_000),
+        }),
       ];
   const shelves = { flow: new Map(), connection: new Map(), recipient: new Map() };
   const put = (kind, name, source, body, versions = 1) => {
@@ -128,7 +133,12 @@ export function seed(options) {
     runs: [],
     secrets: new Map(),
     audit: [],
-    tenants: [{ id: randomUUID(), name: "acme", state: "active", created: before(9_000_000) }],
+    tenants: [
+      { id: randomUUID(), name: "acme", state: "active", created: before(9_000_000) },
+      { id: randomUUID(), name: "globex", state: "suspended", created: before(4_000_000) },
+    ],
+    /** @type {Record<string, any>[]} */
+    support: [],
     refresh: new Map(),
     access: new Map(),
     /** @type {Record<string, any>[]} */
@@ -140,6 +150,7 @@ export function seed(options) {
     policy: {},
     put,
   };
+  if (options.bootstrap) state.tenants = [];
   if (options.bootstrap || options.empty) return state;
   const key = (name, at, scopes, more = {}) =>
     state.keys.push({

@@ -24,7 +24,7 @@ it("signs in, asks, and signs out so that the refresh token is dead on the serve
   expect(session.snapshot().phase).toBe("in");
   expect(await session.request("GET", "/session/whoami")).toMatchObject({ email: "ada@example.org" });
   await session.logout();
-  expect(session.snapshot()).toEqual({ phase: "out", notice: "" });
+  expect(session.snapshot()).toMatchObject({ phase: "out", notice: "" });
   expect(stub.state.refresh.size).toBe(0);
   await expect(session.request("GET", "/flows")).rejects.toMatchObject({ status: 401 });
 });
@@ -57,7 +57,7 @@ it("ends the session, with a reason, when it cannot be renewed", async () => {
   stub.state.access.clear();
   stub.state.refresh.clear();
   await expect(session.request("GET", "/flows")).rejects.toMatchObject({ status: 401 });
-  expect(session.snapshot()).toEqual({ phase: "out", notice: "Your session has ended. Sign in again." });
+  expect(session.snapshot()).toMatchObject({ phase: "out", notice: "Your session has ended. Sign in again." });
 });
 
 it("stays signed in while the server is away", async () => {
@@ -158,4 +158,22 @@ it("makes proofs that the key's public half verifies, for one request each", asy
   const bytes = Buffer.from(signature, "base64url");
   const signed = new TextEncoder().encode(`${header}.${payload}`);
   expect(await crypto.subtle.verify(algorithm, pair.publicKey, bytes, signed)).toBe(true);
+});
+
+it("goes into another tenant with the refresh token that is kept, which another tab may have traded since", async () => {
+  await open();
+  const keep = keepInMemory();
+  const first = new Session(stub.url, keep);
+  await first.login({ email: "root@example.org", password: PASSWORD });
+  const second = new Session(stub.url, keep);
+  await second.resume();
+  await first.switchTo("acme");
+  expect(first.snapshot().place).toBe(1);
+  expect(await first.request("GET", "/session/whoami")).toMatchObject({ tenant_name: "acme" });
+  expect((await keep.load())?.identity).toEqual({ email: "root@example.org", tenant: "acme" });
+  stub.state.access.clear();
+  expect(await second.request("GET", "/session/whoami")).toMatchObject({ tenant_name: "acme" });
+  await first.switchTo(undefined);
+  expect((await keep.load())?.identity).toEqual({ email: "root@example.org" });
+  await Promise.all([first.logout(), second.logout().catch(() => undefined)]);
 });

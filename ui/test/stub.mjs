@@ -248,6 +248,45 @@ export async function start(options = {}) {
       });
       return { ...Object.fromEntries(items.map(({ name, value }) => [name, value])), items };
     }
+    if (first === "support") {
+      needs(method === "POST" ? "support:grant" : "user:manage");
+      if (method === "GET") return { items: state.support };
+      if (method === "DELETE") {
+        const found = state.support.find((each) => each.id === second);
+        Object.assign(found, { state: "revoked", ended: before(0) });
+        return {};
+      }
+      fresh();
+      const made = {
+        id: randomUUID(),
+        email: body.email ?? "",
+        state: "active",
+        reason: body.reason,
+        scopes: ["data:read"],
+        created: before(0),
+        created_by: who.id,
+        expires: before(-3600 * (body.hours ?? 4)),
+        ended: null,
+      };
+      state.support.unshift(made);
+      return made;
+    }
+    if (first === "superadmins") {
+      needs("tenant:manage");
+      const all = state.users.filter((each) => each.role === "superadmin");
+      if (method === "GET")
+        return { items: all.map(({ password: _p, must: _m, tenant: _t, kind: _k, addresses: _a, ...user }) => user) };
+      fresh();
+      if (second) {
+        if (all.filter((each) => each.state === "active").length < 2 && third === "deactivate")
+          throw new Fault(409, "conflict", "This is the last SuperAdmin who can sign in.");
+        all.find((each) => each.id === second).state = third === "deactivate" ? "disabled" : "active";
+        return {};
+      }
+      const made = { ...all[0], ...body, id: randomUUID(), created: before(0), last_sign_in: null, factor: false };
+      state.users.push(made);
+      return { id: made.id, email: made.email, password: "plank-otter-dune-9-violet" };
+    }
     if (first !== "factors") return undefined;
     const own = state.factors.get(who.id) ?? { items: [], codes: 0 };
     state.factors.set(who.id, own);
@@ -324,7 +363,10 @@ export async function start(options = {}) {
     }
     const token = state.access.get((request.headers.authorization ?? "").replace("DPoP ", ""));
     if (!token || token.until < Date.now()) throw new Fault(401, "unauthenticated", "Sign in first.");
-    const who = token.user;
+    const held = state.support.find((each) => each.state === "active");
+    const lent = token.user.place && held ? ["data:read"] : [];
+    // A SuperAdmin works where they switched to.
+    const who = token.user.place ? { ...token.user, tenant: token.user.place } : token.user;
     const needs = (permission) => {
       if (!GRANTS[who.role].includes(permission)) throw new Fault(403, "denied", "Your role may not do this.");
     };
@@ -360,10 +402,21 @@ export async function start(options = {}) {
         email: who.email,
         name: who.name,
         role: who.role,
-        tenant: who.tenant,
+        tenant: state.tenants.find((each) => each.name === who.tenant)?.id ?? null,
         tenant_name: who.tenant,
-        permissions: GRANTS[who.role],
+        permissions: [...GRANTS[who.role], ...lent],
+        support: lent.length > 0 ? held.id : null,
       };
+    if (at === "POST /session/switch") {
+      needs("tenant:manage");
+      if (body.tenant && state.tenants.find((each) => each.name === body.tenant)?.state !== "active")
+        throw new Fault(403, "denied", "The tenant is suspended: nobody works in it.");
+      token.user.place = body.tenant ?? null;
+      // What was given out for the place before is void.
+      for (const [key, given] of state.access) if (given.user === token.user) state.access.delete(key);
+      const { access: fresh, expires_in } = grant(token.user);
+      return { access: fresh, expires_in, tenant: body.tenant ?? null };
+    }
     const [, first, second, third] = path.split("/").map(decodeURIComponent);
     if (first === "connections" && third === "test") {
       needs("data:read");
@@ -511,6 +564,11 @@ export async function start(options = {}) {
         found.factor = false;
         return {};
       }
+      if (third === "role") {
+        const before = found.role;
+        found.role = body.role;
+        return { id: found.id, email: found.email, before, role: body.role };
+      }
       if (third === "addresses") {
         found.addresses = networksOf(body.addresses);
         return {};
@@ -538,6 +596,11 @@ export async function start(options = {}) {
     if (first === "tenants") {
       needs("tenant:manage");
       if (method === "GET") return { items: state.tenants };
+      if (second) {
+        fresh();
+        state.tenants.find((each) => each.id === second).state = third === "suspend" ? "suspended" : "active";
+        return {};
+      }
       state.tenants.push({ id: randomUUID(), name: body.name, state: "active", created: before(0) });
       return {};
     }

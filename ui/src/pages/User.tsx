@@ -1,4 +1,4 @@
-import { Button, Textarea } from "@mantine/core";
+import { Button, NativeSelect, Textarea } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { Link } from "wouter";
@@ -10,7 +10,7 @@ import { Empty, Facts, Page, Panel } from "../parts/Page";
 import { Pill, type Tone } from "../parts/Pill";
 import { Trouble } from "../parts/Trouble";
 import { When } from "../parts/When";
-import { rolesToGive, roleWords } from "../roles";
+import { ROLE_NOTES, rolesOfServices, rolesToGive, roleWords } from "../roles";
 import { KeyState } from "./Keys";
 import { NewKey } from "./NewKey";
 
@@ -78,6 +78,7 @@ function Shown({ row }: { row: UserRow }): ReactNode {
         </p>
       )}
       <div className="panels">
+        {below && other && row.state !== "disabled" ? <RolePanel row={row} /> : null}
         {service ? null : <FactorPanel row={row} may={below && other} />}
         <NetworksPanel row={row} may={below} />
         <KeysPanel row={row} may={below} />
@@ -90,6 +91,43 @@ function Shown({ row }: { row: UserRow }): ReactNode {
 function useFresh(): () => void {
   const cache = useQueryClient();
   return () => void cache.invalidateQueries({ queryKey: ["users"] });
+}
+
+function RolePanel({ row }: { row: UserRow }): ReactNode {
+  const who = useWho();
+  const [role, setRole] = useState(row.role as Role);
+  const fresh = useFresh();
+  const set = useMutation({ mutationFn: () => api.setRole(row.id, role), onSuccess: fresh });
+  const roles = isService(row) ? rolesOfServices(who.role) : rolesToGive(who.role);
+  const changed = role !== row.role;
+  return (
+    <Panel title="Role">
+      <form
+        className="form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          set.mutate();
+        }}
+      >
+        <NativeSelect
+          label="Is"
+          description={ROLE_NOTES[role]}
+          inputWrapperOrder={["label", "input", "description", "error"]}
+          data={roles.map((each) => ({ value: each, label: roleWords(each) }))}
+          value={role}
+          onChange={(event) => setRole(event.currentTarget.value as Role)}
+        />
+        {changed ? <p className="some">Their tokens and API keys end at once; they stay signed in.</p> : null}
+        {set.error ? <Trouble fault={set.error} what="Not changed" /> : null}
+        <div className="form-actions">
+          <output className="good">{set.isSuccess && !changed ? "Changed." : ""}</output>
+          <Button type="submit" variant="default" loading={set.isPending} disabled={!changed}>
+            Change role
+          </Button>
+        </div>
+      </form>
+    </Panel>
+  );
 }
 
 function FactorPanel({ row, may }: { row: UserRow; may: boolean }): ReactNode {
