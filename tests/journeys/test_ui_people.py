@@ -120,7 +120,7 @@ def test_what_an_administrator_does_in_the_browser_holds_at_once(site):
 
 
 @pytest.mark.security
-@pytest.mark.req("SEC-Z04")
+@pytest.mark.req("SEC-Z08")
 def test_a_superadmin_sees_where_they_are_and_who_lets_them_see_rows(site):
     server, browser = site
     server.settle()

@@ -2,8 +2,10 @@ import { useQuery } from "@tanstack/react-query";
 import { lazy, type ReactNode, Suspense, useEffect, useRef, useSyncExternalStore } from "react";
 import { useLocation } from "wouter";
 import { api } from "./api";
+import { arrival } from "./arrival";
 import { drafts } from "./drafts";
 import { WhoContext } from "./may";
+import { Arrived } from "./pages/Arrived";
 import { Bootstrap } from "./pages/Bootstrap";
 import { ChangePassword } from "./pages/ChangePassword";
 import { Door } from "./pages/Door";
@@ -21,6 +23,7 @@ const Rooms = lazy(load);
 /** Decide which door or room to show: first administrator, sign-in, new password, or the product. */
 export function App(): ReactNode {
   const { phase, notice, place } = useSyncExternalStore(session.subscribe, session.snapshot);
+  const came = useSyncExternalStore(arrival.subscribe, arrival.snapshot);
   useEffect(() => {
     // Fetched while the person types, so that the product is there when they are in. A failure shows when it is needed.
     load().catch(() => undefined);
@@ -37,6 +40,7 @@ export function App(): ReactNode {
     void queries.resetQueries({ predicate: (query) => query.queryKey[0] !== "health" });
   }, [place]);
   if (phase === "waiting") return <Door title="Signing in…">{null}</Door>;
+  if (came) return <Arrived came={came} signedIn={phase !== "out"} />;
   if (phase === "in") return <Inside />;
   if (phase === "change") return <ChangePassword />;
   if (phase === "factor") return <Factor />;
@@ -60,7 +64,7 @@ function Outside({ notice }: { notice: string }): ReactNode {
         </button>
       </Door>
     );
-  return health.data.bootstrap ? <Bootstrap /> : <SignIn notice={notice} />;
+  return health.data.bootstrap ? <Bootstrap /> : <SignIn notice={notice} mail={health.data.mail !== "off"} />;
 }
 
 function Inside(): ReactNode {

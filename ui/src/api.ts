@@ -25,6 +25,7 @@ export type UserRow = Schema["User"];
 export type TenantRow = Schema["Tenant"];
 export type KeyRow = Schema["Key"];
 export type SuperadminRow = Schema["Superadmin"];
+export type LinkSent = Schema["LinkSent"];
 export type SupportRow = Schema["Access"];
 export type Setting = Schema["Setting"];
 export type KeyForm = Schema["KeyAsk"];
@@ -117,6 +118,17 @@ export const api = {
   deactivateUser: async (id: string) => {
     await ask("post", "/api/v1/users/{id}/deactivate", { places: { id } });
   },
+  /** Ask somebody to come. The answer holds the link when no mail is set up. */
+  invite: (form: { email: string; name: string; role: Role }) => ask("post", "/api/v1/invitations", { body: form }),
+  resendInvitation: (id: string) => ask("post", "/api/v1/invitations/{id}/resend", { places: { id } }),
+  cancelInvitation: async (id: string) => {
+    await ask("delete", "/api/v1/invitations/{id}", { places: { id } });
+  },
+  /** Send somebody a link for a new password. The answer holds it when no mail is set up. */
+  offerReset: (id: string) => ask("post", "/api/v1/users/{id}/reset", { places: { id } }),
+  reactivateUser: async (id: string) => {
+    await ask("post", "/api/v1/users/{id}/reactivate", { places: { id } });
+  },
   setAddresses: async (id: string, addresses: string[]) => {
     await ask("put", "/api/v1/users/{id}/addresses", { places: { id }, body: { addresses } });
   },
@@ -157,6 +169,23 @@ export const api = {
     await ask("delete", "/api/v1/support/{id}", { places: { id } });
   },
   audit: async (limit = 200) => (await ask("get", "/api/v1/audit", { query: { limit } })).items,
+
+  profile: () => ask("get", "/api/v1/profile", {}),
+  setProfile: (form: { name: string; language: string; zone: string }) => ask("put", "/api/v1/profile", { body: form }),
+  changeEmail: async (email: string) => {
+    await ask("post", "/api/v1/profile/email", { body: { email } });
+  },
+  signIns: async () => (await ask("get", "/api/v1/grants", {})).items,
+  endSignIn: async (id: string) => {
+    await ask("delete", "/api/v1/grants/{id}", { places: { id } });
+  },
+  endOtherSignIns: () => ask("post", "/api/v1/grants/others/end", {}),
+  notices: async () => (await ask("get", "/api/v1/notices", {})).items,
+
+  /** What needs no sign-in: its proof is the token of a link, or nothing is told. */
+  forgotPassword: async (form: Schema["ForgotAsk"]) => session.openly("/password/forgot", form),
+  resetPassword: async (form: Schema["ResetAsk"]) => session.openly("/password/reset", form),
+  confirmEmail: async (form: Schema["ConfirmAsk"]) => session.openly("/profile/confirm", form),
 
   factors: () => ask("get", "/api/v1/factors", {}),
   beginFactor: (name: string) => ask("post", "/api/v1/factors", { body: { name } }),

@@ -30,11 +30,13 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./App";
+import { arrival } from "./arrival";
 import { queries } from "./queries";
 import { session } from "./session";
 import { adoptTheme, systemScheme, theme } from "./theme";
 
 adoptTheme();
+arrival.watch();
 void session.resume();
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");

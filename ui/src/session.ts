@@ -213,10 +213,25 @@ export class Session {
 
   /** Change the password, which makes every token void, this page's too; so sign in again with the new one. */
   async changePassword(old: string, fresh: string): Promise<void> {
-    const identity = this.#identity;
+    // The address may have changed since the sign-in; who must choose a password first cannot ask.
+    const identity = this.#snapshot.phase === "in" ? await this.#whom() : this.#identity;
     if (!identity) throw new Problem({ code: "unauthenticated", status: 401, title: ENDED });
     await this.request("POST", "/session/password", { body: { old, new: fresh } });
     await this.login({ ...identity, password: fresh });
+  }
+
+  /** Accept an invitation with the token of its link, and be signed in. */
+  async acceptInvitation(form: { token: string; name: string; password: string }): Promise<void> {
+    await this.#begin();
+    const grant = (await this.#send("POST", "/invitations/accept", { body: form })) as Grant;
+    this.#identity = { email: "" }; // the link does not tell it; the server does when it is needed
+    await this.#accept(grant);
+    this.#move(phaseOf(grant));
+  }
+
+  async #whom(): Promise<Kept["identity"]> {
+    const who = (await this.request("GET", "/session/whoami")) as { email: string; tenant_name: string | null };
+    return { email: who.email, ...(who.tenant_name ? { tenant: who.tenant_name } : {}) };
   }
 
   /** Forget the tokens at once and tell the server; the person is signed out here even if the server is unreachable. */
@@ -254,6 +269,11 @@ export class Session {
   /** Ask something that needs no token (health). */
   async open(path: string, signal?: AbortSignal): Promise<unknown> {
     return this.#send("GET", path, signal ? { signal } : {});
+  }
+
+  /** Do something whose proof lies in `body`: a link's token. */
+  async openly(path: string, body: unknown): Promise<void> {
+    await this.#send("POST", path, { body }, "", undefined);
   }
 
   #renew(): Promise<void> {

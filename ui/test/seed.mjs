@@ -85,6 +85,8 @@ export function seed(options) {
     factor: false,
     kind: "person",
     addresses: [],
+    link_expires: null,
+    mail: "",
     ...more,
   });
   const users = options.bootstrap
@@ -97,6 +99,12 @@ export function seed(options) {
         user("bot@example.org", "Order feed", "api_user"),
         user("new@example.org", "Nell Weir", "viewer", { must: true, password: "given-once-by-the-admin" }),
         user("nightly", "nightly", "operator", { kind: "service", password: null }),
+        user("ivy@example.org", "Ivy Rill", "editor", {
+          state: "invited",
+          link_expires: before(-170_000),
+          mail: "sent",
+          password: null,
+        }),
         user("root@example.org", "Root", "superadmin", { tenant: null }),
         user("ruth@example.org", "Ruth Ford", "superadmin", {
           tenant: null,
@@ -139,6 +147,25 @@ export function seed(options) {
     ],
     /** @type {Record<string, any>[]} */
     support: [],
+    /** Links that are good: what they carry, and for whom. */
+    links: new Map(),
+    /** Whether a relay is set up. */
+    mail: options.mail ?? true,
+    /** @type {string[]} whom a link for a new password was asked for */
+    forgot: [],
+    signIns: [
+      ["one", "Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0 Safari/537.36", "198.51.100.4", 3600, true],
+      ["two", "Mozilla/5.0 (Windows NT 10.0) Chrome/140 Safari/537.36 Edg/140.0", "192.0.2.17", 190_000, false],
+      ["three", "sluice/0.1.0", "192.0.2.18", 600_000, false],
+    ].map(([id, client, address, age, current]) => ({
+      id,
+      client,
+      address,
+      created: before(age),
+      used: before(age / 90),
+      expires: before(-30_000),
+      current,
+    })),
     refresh: new Map(),
     access: new Map(),
     /** @type {Record<string, any>[]} */

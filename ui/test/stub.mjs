@@ -178,6 +178,89 @@ export async function start(options = {}) {
     return texts;
   }
 
+  /** A one-time link for somebody: by mail, or in the answer where there is none. */
+  function link(page, user) {
+    const token = `${page}-${randomUUID()}`;
+    state.links.set(token, user);
+    Object.assign(user, { mail: state.mail ? "waiting" : "", link_expires: before(-259_200) });
+    return {
+      id: user.id,
+      email: user.email,
+      role: user.role,
+      expires: user.link_expires,
+      link: state.mail ? null : `https://sluice.example.org/#/${page}/${token}`,
+    };
+  }
+
+  /** Invitations, and oneself. */
+  function people(first, second, method, body, who, needs, fresh) {
+    if (first === "invitations") {
+      needs("user:manage");
+      fresh();
+      const found = state.users.find((each) => each.id === second);
+      if (method === "DELETE") {
+        found.state = "disabled";
+        return {};
+      }
+      if (found) return link("invitation", found);
+      if (state.users.some((each) => each.email === body.email))
+        throw new Fault(409, "conflict", "Somebody has this address already.");
+      const made = {
+        ...state.users[0],
+        ...body,
+        id: randomUUID(),
+        state: "invited",
+        created: before(0),
+        last_sign_in: null,
+        factor: false,
+        addresses: [],
+        password: null,
+        must: false,
+        tenant: who.tenant,
+      };
+      state.users.push(made);
+      return link("invitation", made);
+    }
+    if (first === "profile") {
+      if (second === "email") {
+        fresh();
+        who.wanted = body.email;
+        link("email", who);
+        return {};
+      }
+      if (method === "PUT") Object.assign(who, body);
+      return { ...who, language: who.language ?? "", zone: who.zone ?? "", mail: state.mail };
+    }
+    if (first === "grants") {
+      if (method === "GET") return { items: state.signIns };
+      const before = state.signIns.length;
+      state.signIns = state.signIns.filter((each) => (second === "others" ? each.current : each.id !== second));
+      return { count: before - state.signIns.length };
+    }
+    if (first === "notices")
+      return {
+        items: [
+          {
+            kind: "key_made",
+            subject: "An API key was made",
+            at: before(70_000),
+            address: "198.51.100.4",
+            client: "Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0 Safari/537.36",
+            about: "dashboard",
+          },
+          {
+            kind: "device_new",
+            subject: "A new device signed in",
+            at: before(190_000),
+            address: "192.0.2.17",
+            client: "Mozilla/5.0 (Windows NT 10.0) Chrome/140 Safari/537.36 Edg/140.0",
+            about: "",
+          },
+        ],
+      };
+    return undefined;
+  }
+
   /** Keys, second factors and the policy. */
   function access(first, second, third, method, body, who, needs, fresh) {
     if (first === "keys" && method === "GET") {
@@ -328,7 +411,8 @@ export async function start(options = {}) {
 
   async function answer(method, path, query, body, request) {
     const at = `${method} ${path}`;
-    if (at === "GET /health") return { status: "ok", bootstrap: state.users.length === 0 };
+    if (at === "GET /health")
+      return { status: "ok", bootstrap: state.users.length === 0, mail: state.mail ? "ok" : "off" };
     if (at === "POST /session/login") {
       const user = state.users.find(
         (each) => each.email === body.email && each.password === body.password && each.tenant === (body.tenant ?? null),
@@ -359,6 +443,25 @@ export async function start(options = {}) {
       const user = state.refresh.get(body.refresh);
       state.refresh.delete(body.refresh);
       if (!user) throw new Fault(401, "unauthenticated", "Sign in again.");
+      return grant(user);
+    }
+    if (at === "POST /password/forgot") {
+      state.forgot.push(`${body.tenant ?? ""}/${body.email}`);
+      return {};
+    }
+    if (["/invitations/accept", "/password/reset", "/profile/confirm"].includes(path)) {
+      const user = state.links.get(body.token);
+      if (!user)
+        throw new Fault(401, "unauthenticated", "The link is wrong, has been used, or is over.", {
+          hint: "Ask for a new one.",
+        });
+      if (body.password?.length < 15)
+        throw new Fault(422, "invalid", "a password has 15 to 256 characters", { where: "password" });
+      state.links.delete(body.token);
+      if (body.password) user.password = body.password;
+      if (path === "/profile/confirm") user.email = user.wanted;
+      if (path !== "/invitations/accept") return {};
+      Object.assign(user, { name: body.name, state: "active", link_expires: null });
       return grant(user);
     }
     const token = state.access.get((request.headers.authorization ?? "").replace("DPoP ", ""));
@@ -560,6 +663,11 @@ export async function start(options = {}) {
         found.state = "disabled";
         return {};
       }
+      if (third === "reactivate") {
+        found.state = "active";
+        return {};
+      }
+      if (third === "reset") return link("reset", found);
       if (third === "factors") {
         found.factor = false;
         return {};
@@ -591,7 +699,9 @@ export async function start(options = {}) {
       state.users.push(made);
       return { id: made.id, password: made.password };
     }
-    const found = access(first, second, third, method, body, who, needs, fresh);
+    const found =
+      access(first, second, third, method, body, who, needs, fresh) ??
+      people(first, second, method, body, who, needs, fresh);
     if (found) return found;
     if (first === "tenants") {
       needs("tenant:manage");

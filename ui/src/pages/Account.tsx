@@ -5,10 +5,11 @@ import { Link } from "wouter";
 import { api } from "../api";
 import { useWho } from "../may";
 import { Dialog } from "../parts/Dialog";
-import { Facts, Page, Panel } from "../parts/Page";
+import { Page, Panel } from "../parts/Page";
 import { PasswordForm } from "../parts/PasswordForm";
-import { roleWords } from "../roles";
 import { OwnFactors } from "./OwnFactors";
+import { OwnProfile } from "./OwnProfile";
+import { OwnNotices, OwnSignIns } from "./OwnSignIns";
 
 /** One's own account: who one is here, and how one proves it. */
 export function Account(): ReactNode {
@@ -16,19 +17,12 @@ export function Account(): ReactNode {
   return (
     <Page title="Your account">
       <div className="panels">
-        <Panel title="You">
-          <Facts
-            items={[
-              ["Name", who.name || "–"],
-              ["Email", who.email],
-              ["Role", roleWords(who.role)],
-              ["Tenant", who.tenant_name ?? "none: you stand above all"],
-            ]}
-          />
-        </Panel>
+        <OwnProfile />
         <Password />
         <OwnFactors />
         {who.tenant ? <OwnKeys /> : null}
+        <OwnSignIns />
+        <OwnNotices />
       </div>
     </Page>
   );

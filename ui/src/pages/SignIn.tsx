@@ -4,9 +4,11 @@ import { type ReactNode, useState } from "react";
 import { Trouble } from "../parts/Trouble";
 import { session } from "../session";
 import { Door } from "./Door";
+import { Forgot } from "./Forgot";
 
 /** Sign in with tenant (where there is one), e-mail address and password. */
-export function SignIn({ notice }: { notice: string }): ReactNode {
+export function SignIn({ notice, mail }: { notice: string; mail: boolean }): ReactNode {
+  const [forgot, setForgot] = useState(false);
   const [tenant, setTenant] = useState("");
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
@@ -15,6 +17,7 @@ export function SignIn({ notice }: { notice: string }): ReactNode {
       session.login({ email: email.trim(), password, ...(tenant.trim() ? { tenant: tenant.trim() } : {}) }),
     onError: () => setPassword(""),
   });
+  if (forgot) return <Forgot mail={mail} onBack={() => setForgot(false)} />;
   return (
     <Door title="Sign in">
       {notice && !login.error ? (
@@ -61,6 +64,9 @@ export function SignIn({ notice }: { notice: string }): ReactNode {
         <Button type="submit" size="sm" loading={login.isPending}>
           Sign in
         </Button>
+        <button type="button" className="link" onClick={() => setForgot(true)}>
+          Password forgotten?
+        </button>
       </form>
     </Door>
   );

@@ -12,6 +12,7 @@ import { Empty, Page } from "../parts/Page";
 import { Trouble } from "../parts/Trouble";
 import { When } from "../parts/When";
 import { ROLE_NOTES, rolesToGive, roleWords } from "../roles";
+import { Invite } from "./Invite";
 import { NewKey } from "./NewKey";
 import { NewService } from "./NewService";
 import { isService, nameOf, UserState } from "./User";
@@ -60,7 +61,7 @@ const faded = (row: UserRow) => row.state === "disabled";
 
 /** The people and programs of the tenant. */
 export function Users(): ReactNode {
-  const [adding, setAdding] = useState<"person" | "service">();
+  const [adding, setAdding] = useState<"person" | "invited" | "service">();
   const [keyed, setKeyed] = useState<string>();
   const query = useQuery({ queryKey: ["users"], queryFn: api.users });
   return (
@@ -71,7 +72,10 @@ export function Users(): ReactNode {
           <Button variant="default" onClick={() => setAdding("service")}>
             New service user
           </Button>
-          <Button onClick={() => setAdding("person")}>New user</Button>
+          <Button variant="default" onClick={() => setAdding("person")}>
+            New user
+          </Button>
+          <Button onClick={() => setAdding("invited")}>Invite</Button>
         </>
       }
     >
@@ -86,6 +90,7 @@ export function Users(): ReactNode {
         empty={<Empty title="There are no users yet." />}
       />
       {adding === "person" ? <NewUser onClose={() => setAdding(undefined)} /> : null}
+      {adding === "invited" ? <Invite onClose={() => setAdding(undefined)} /> : null}
       {adding === "service" ? (
         <NewService
           onClose={() => setAdding(undefined)}
