@@ -21,9 +21,16 @@ from sluicegate.guard.audit import Audit
 from sluicegate.guard.desk import Services
 from sluicegate.guard.factors import Factors
 from sluicegate.guard.gate import Gate
+from sluicegate.guard.invitations import Invitations
 from sluicegate.guard.limits import Limits, Rates
+from sluicegate.guard.links import Links
 from sluicegate.guard.login import Login
+from sluicegate.guard.mail import Mail
+from sluicegate.guard.notices import Notices
+from sluicegate.guard.postman import Postman
+from sluicegate.guard.profile import Profile
 from sluicegate.guard.quotas import Quotas, Shares
+from sluicegate.guard.recovery import Recovery
 from sluicegate.guard.revocation import Revocation
 from sluicegate.guard.rules import Rules
 from sluicegate.guard.support import Support
@@ -48,14 +55,17 @@ class App:
     gate: Gate
     worker: Worker
     events: Events
+    postman: Postman
 
     def open(self) -> None:
-        """Follow what ends sign-ins, and take up runs."""
+        """Follow what ends sign-ins, take up runs, and send what waits to be sent."""
         self.services.revocation.open()
         self.worker.open()
+        self.postman.open()
 
     def close(self) -> None:
         """Let runs that are going on rest where they are, and close the store."""
+        self.postman.close()
         self.worker.close()
         self.services.revocation.close()
         self.services.system.database.close()
@@ -100,9 +110,19 @@ def build(settings: Settings) -> App:
     tokens = Tokens(root, settings.tokens.access, system, revocation)
     factors = Factors(root, system, audit)
     rules = Rules(system, audit, Bounds(settings), settings.server.addresses)
-    support, switch = Support(system, rules), Switch(system, audit, tokens, revocation)
-    keys_ = ApiKeys(root, settings, system, audit, limits, tokens, revocation, rules)
-    login = Login(root, settings, system, audit, limits, tokens, revocation, factors, keys_, rules, support, switch)
+    support, switch = Support(system, rules), Switch(system, audit, tokens, revocation, rules)
+    mail = Mail(root, settings, system)
+    notices = Notices(system, mail)
+    keys_ = ApiKeys(root, settings, system, audit, limits, tokens, revocation, rules, notices)
+    login = Login(
+        root, settings, system, audit, limits, tokens, revocation, factors, keys_, rules, support, switch, notices
+    )
+    links = Links(root, system, limits)
+    invitations = Invitations(settings, system, audit, rules, links, mail, login)
+    recovery = Recovery(settings, system, audit, rules, links, mail, login, notices)
+    profile = Profile(settings, system, audit, links, mail, notices)
+    postman = Postman(settings, system, mail)
+    postman.on_ask = recovery.answer
     vault = Vault(root, audit)
     events = Events()
 
@@ -113,9 +133,26 @@ def build(settings: Settings) -> App:
     revocation.on_rules, revocation.on_marks, revocation.on_hour = forget, events.wake_all, keys_.sweep
     worker = Worker(settings, system, vault, audit, events)
     services = Services(
-        settings, system, login, tokens, revocation, factors, keys_, rules, support, switch, vault, audit, worker
+        settings,
+        system,
+        login,
+        tokens,
+        revocation,
+        factors,
+        keys_,
+        rules,
+        support,
+        switch,
+        vault,
+        audit,
+        worker,
+        mail,
+        notices,
+        invitations,
+        recovery,
+        profile,
     )
-    return App(settings, services, Gate(services, limits, _quotas(settings, rules)), worker, events)
+    return App(settings, services, Gate(services, limits, _quotas(settings, rules)), worker, events, postman)
 
 
 def _quotas(settings: Settings, rules: Rules) -> Quotas:

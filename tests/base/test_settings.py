@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sluicegate.base import settings
 from sluicegate.base.errors import Invalid
-from sluicegate.base.secret import SecretUrl
+from sluicegate.base.secret import MASK, SecretUrl
 from sluicegate.base.settings import Settings
 
 CANARY = "canary-hunter2"
@@ -41,6 +41,9 @@ def sample(model, name, field):
         "fallback": "true",
         "weakest": "require",
     }.get(name)
+    text = {("Mail", "tls"): "tls", ("Server", "url"): "https://a.example", ("Links", "reset"): "50"}.get(
+        (model.__name__, name), text
+    )
     if text is None:
         kind = field.annotation
         if kind is bool:
@@ -61,14 +64,22 @@ VARIABLES = {
 }
 
 
+TOGETHER = {
+    "SLUICE_MAIL_RELAY": {"SLUICE_MAIL_SENDER": "s@a.example"},
+    "SLUICE_MAIL_USER": {"SLUICE_MAIL_PASSWORD": "p"},
+    "SLUICE_MAIL_PASSWORD": {"SLUICE_MAIL_USER": "u"},
+}
+"""Variables that mean nothing alone, with what goes beside them."""
+
+
 @pytest.mark.security
 @pytest.mark.parametrize("variable", VARIABLES)
 def test_every_setting_of_a_table_can_be_given_as_a_variable(tmp_path, variable):
     table, name, text = VARIABLES[variable]
     before = Settings().model_dump()[table][name]
-    after = load(tmp_path, **{variable: text}).model_dump()[table][name]
+    after = load(tmp_path, **TOGETHER.get(variable, {}), **{variable: text}).model_dump()[table][name]
     assert after != before
-    assert type(after) in (tuple, bool) or str(after) == text
+    assert type(after) in (tuple, bool) or str(after) == (MASK if variable == "SLUICE_MAIL_PASSWORD" else text)
 
 
 def test_names_are_a_list_with_or_without_blanks(tmp_path):

@@ -13,6 +13,8 @@ from sluicegate.formats.csv import Csv
 from sluicegate.formats.ndjson import Ndjson
 from sluicegate.formats.parquet import Parquet
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from sluicegate.kit.format import Decoding
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from sluicegate.base.errors import SluiceError
@@ -26,7 +28,7 @@ def forget_marker(patch):
     real = staging.SqliteStage.begin
 
     def begin(self):
-        self._marker = (self._marker[0] + str(id(self)), "w")
+        self._marker = (self._marker[0] + uuid.uuid4().hex, "w")
         real(self)
 
     patch.setattr(staging.SqliteStage, "begin", begin)

@@ -1,6 +1,7 @@
 """Opaque texts: enough chance in them, one digest each, compared without telling where they differ."""
 
 import math
+import re
 
 import pytest
 from hypothesis import given
@@ -78,3 +79,11 @@ def test_same_tells_equal_from_unequal():
     assert same(b"abc", b"abc")
     assert not same(b"abc", b"abd")
     assert not same(b"abc", b"ab")
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A08")
+def test_what_a_link_carries_has_256_bits_and_never_comes_twice():
+    made = {opaque.new_link().reveal() for _ in range(1000)}
+    assert len(made) == 1000
+    assert all(re.fullmatch(r"lt_[A-Za-z0-9_-]{43}", each) for each in made)

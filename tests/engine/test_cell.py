@@ -18,6 +18,8 @@ from sluicegate.engine import cell, confine
 from sluicegate.engine.probe import probe
 from tests.fixtures.jail import SOURCE, alive, ask, gone, one
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.security
 @pytest.mark.parametrize("fallback", [False, True])

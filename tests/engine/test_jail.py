@@ -18,6 +18,8 @@ from sluicegate.engine import cell, jail
 from sluicegate.engine.program import Bounds, Program
 from tests.fixtures.jail import ENDLESS, SMALL, alive, ask, clean, counted, one
 
+pytestmark = pytest.mark.slow
+
 
 def test_rows_go_in_and_come_out():
     left = pa.table({"a": [3, 1, 2], "k": ["x", "y", "z"]})

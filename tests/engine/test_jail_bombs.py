@@ -15,6 +15,8 @@ from sluicegate.engine import cell, jail
 from sluicegate.engine.program import Bounds, Program
 from tests.fixtures.jail import ENDLESS, SMALL, ask, gone
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.security
 @pytest.mark.req("SEC-S02")

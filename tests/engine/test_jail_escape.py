@@ -13,6 +13,8 @@ from sluicegate.engine import jail
 from sluicegate.engine.program import Program
 from tests.fixtures.jail import SMALL, SOURCE, ask, counted, one
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.security
 @pytest.mark.req("SEC-S01")

@@ -24,6 +24,8 @@ from sluicegate.engine import jobs
 from sluicegate.engine.jobs import VERSION, Jobs, Json
 from sluicegate.engine.runner import Left
 
+pytestmark = pytest.mark.slow
+
 SOURCE = Path(jobs.__file__).parents[2]
 
 

@@ -13,6 +13,8 @@ from sluicegate.engine.task import Task
 from sluicegate.store.runs import Runs
 from tests.fixtures.flow import HERE, READ, WRITE, add_run, put, put_flow, wait_for
 
+pytestmark = pytest.mark.slow
+
 MANY = "id,v\n" + "".join(f"{n},{n % 97}\n" for n in range(2_000_000))
 
 

@@ -19,6 +19,8 @@ from sluicegate.engine import task as module
 from sluicegate.engine.job import Job
 from sluicegate.engine.task import Task
 
+pytestmark = pytest.mark.slow
+
 CONNECTIONS = {"here": {"kind": "connection", "name": "here", "type": "files", "root": "."}}
 FLOW = {
     "kind": "flow", "name": "f",

@@ -14,6 +14,8 @@ from sluicegate.base.principal import Role
 from sluicegate.engine.task import Task
 from tests.fixtures.flow import READ, WRITE, add_run, put_flow, wait_for, wait_run
 
+pytestmark = pytest.mark.slow
+
 MAP = {"map": {"name": "m", "from": "a", "columns": {"id": "id", "w": "v * 2"}}}
 
 

@@ -103,7 +103,7 @@ def test_a_service_user_has_a_role_below_its_makers_and_no_sign_in(place, admin)
         place.call("session.password", {"old": "", "new": "a few words in a row"}, token)
     login, me = place.app.services.login, Principal(made.id, place.tenants["north"], Role.EDITOR)
     for ask in (
-        lambda: login.change_password(me, Secret(""), Secret("a few words in a row")),
+        lambda: login.change_password(me, Secret(""), Secret("a few words in a row"), Peer(address())),
         lambda: login.prove_again(me, Secret(""), None, Peer(address())),
     ):
         with pytest.raises(Denied, match="no password"):

@@ -50,7 +50,10 @@ def make(place, hand, **settings):
     services = place.app.services
     tokens = TokenMint(root, given.tokens.access, services.system, services.revocation, hand)
     audit, limits = services.audit, Limits(Rates())
-    kept = services.revocation, services.factors, services.keys, services.rules, services.support, services.switch
+    kept = (
+        services.revocation, services.factors, services.keys, services.rules, services.support, services.switch,
+        services.notices,
+    )  # fmt: skip
     return Login(root, given, services.system, audit, limits, tokens, *kept, now=hand)
 
 

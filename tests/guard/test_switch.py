@@ -125,3 +125,37 @@ def test_a_superadmins_sign_in_to_a_tenant_is_on_record_in_both_places(fresh):
     (here,), (above,) = fresh.records(after=heads[0]), fresh.records(None, after=heads[1])
     assert (here["action"], here["about"]) == ("session.login", {"email": "root@example.org"})
     assert (above["action"], above["about"]["tenant"]) == ("session.login", "north")
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A09", "SEC-Z08")
+def test_a_tenant_that_asks_for_a_second_factor_is_not_entered_without(fresh, root):
+    tenants = fresh.app.services.system.tenants()
+    tenants.set_policy(fresh.tenants["north"], {"factor_required": True})
+    with pytest.raises(Denied, match="second factor"):
+        switch(fresh, root["access"], "north")
+    assert where(fresh, switch(fresh, root["access"], "south").access) == "south"
+    again = fresh.sign_in(fresh.people[None, Role.SUPERADMIN])
+    who = fresh.app.services.login.authenticate(fresh.credentials(again["access"]))
+    fresh.app.services.login.has_factor(who)  # as a code that was right does
+    assert where(fresh, switch(fresh, again["access"], "north").access) == "north"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T14")
+def test_a_refresh_at_the_same_moment_is_bound_too(fresh, root, monkeypatch):
+    """It rotates the token between our looking and our writing: the child is the one to bind."""
+    services = fresh.app.services
+    bind = type(services.system.grants()).bind
+    seen = []
+
+    def late(self, family, tenant):
+        if not seen:
+            seen.append(fresh.call("session.refresh", {"refresh": root["refresh"]}))
+        return bind(self, family, tenant)
+
+    monkeypatch.setattr(type(services.system.grants()), "bind", late)
+    switched = switch(fresh, root["access"], "north")
+    assert where(fresh, switched.access) == "north"
+    kept = fresh.call("session.refresh", {"refresh": seen[0].refresh})
+    assert where(fresh, kept.access) == "north"

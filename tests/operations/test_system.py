@@ -14,9 +14,9 @@ def administrator(place):
 
 @pytest.mark.security
 @pytest.mark.req("SEC-C11")
-def test_health_says_three_things_and_no_version(place):
+def test_health_says_four_things_and_no_version(place):
     got = place.call("system.health").model_dump()
-    assert got == {"status": "ok", "bootstrap": False, "jail": "none"}
+    assert got == {"status": "ok", "bootstrap": False, "jail": "none", "mail": "off"}
     assert __version__ not in str(got)
 
 

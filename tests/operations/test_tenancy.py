@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sluicegate.base.errors import Denied, Unauthenticated
+from sluicegate.base.errors import Corrupt, Denied, Unauthenticated
 from sluicegate.base.principal import Role
 
 
@@ -55,3 +55,14 @@ def test_a_refused_policy_sets_nothing(fresh):
     with pytest.raises(Denied):
         fresh.call("policy.set", {"factor_required": True, "key_days": 400}, admin)
     assert fresh.call("policy.get", {}, admin).factor_required is False
+
+
+def test_a_policy_that_cannot_be_read_is_mended_by_a_superadmin(fresh):
+    root = fresh.sign_in(fresh.people["north", Role.SUPERADMIN])["access"]
+    tenants = fresh.app.services.system.tenants()
+    tenants.set_policy(fresh.tenants["north"], {"no": "policy"}, void=False)
+    fresh.app.services.rules.forget(fresh.tenants["north"])
+    with pytest.raises(Corrupt):
+        fresh.call("policy.get", {}, root)
+    assert fresh.call("policy.set", {"key_days": 30}, root).key_days == 30
+    assert fresh.sign_in(fresh.people["north", Role.VIEWER])

@@ -41,7 +41,18 @@ def north(place: Place) -> dict[str, str]:
     mine = place.call("factor.begin", {}, place.token(Role.VIEWER)).id
     access = place.call("support.grant", {"reason": "a canary of north", "email": "root@example.org"}, admin).id
     place.call("support.revoke", {"id": access}, admin)
-    known = {"access": access, "factor": mine, "run": run, "key": key, "service": service}
+    ask = {"email": "asked@north.example", "role": "viewer"}
+    invited = place.call("user.invite", ask, admin).id
+    grant = place.call("grant.list", {}, place.token(Role.VIEWER)).items[0].id
+    known = {
+        "access": access,
+        "invited": invited,
+        "grant": grant,
+        "factor": mine,
+        "run": run,
+        "key": key,
+        "service": service,
+    }
     return {**known, "user": place.people["north", Role.VIEWER].id, "tenant": place.tenants["north"]}
 
 
@@ -72,6 +83,11 @@ ATTACKS = {
     "factor.confirm": {"id": "factor", "code": "000000"},
     "factor.remove": {"id": "factor"},
     "factor.reset": {"id": "user"},
+    "user.reactivate": {"id": "user"},
+    "user.reset": {"id": "user"},
+    "invitation.resend": {"id": "invited"},
+    "invitation.cancel": {"id": "invited"},
+    "grant.end": {"id": "grant"},
 }
 """Every operation that takes a name or an id, with north's."""
 

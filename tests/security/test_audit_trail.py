@@ -24,6 +24,10 @@ UNAUDITED_CHANGES = {
     "session.key": "writes its own record, ok or denied, once it is known whose key it is",
     "session.switch": "writes its own records: with the installation, and in the tenants that it is about",
     "key.leaked": "writes its own record where the key belongs, when it ends one",
+    "invitation.accept": "writes its own record where the person belongs, once it is known who it is",
+    "password.reset": "the same",
+    "profile.confirm": "the same",
+    "password.forgot": "writes its own record, ok or unknown, when it is looked who it is: in the background",
     "session.refresh": "reuse is on record; a plain refresh is in the access log",
 }
 FIELDS = {"at", "action", "result", "who", "role", "via", "support", "address", "client", "request", "about", "seq"}

@@ -7,10 +7,11 @@ import pytest
 from sluicegate.base.errors import SluiceError
 from sluicegate.base.permission import Public
 from sluicegate.base.principal import Peer, Role
+from sluicegate.base.settings import Mail
 from sluicegate.guard.tries import Tries
 from sluicegate.operations import OPERATIONS
 from tests.fixtures.server import BY_NAME, address
-from tests.fixtures.strangers import ROUTES, installation, ways
+from tests.fixtures.strangers import ROUTES, forgotten, installation, ways
 from tests.fixtures.timing import compare, sample
 
 CLOSE = 0.15
@@ -87,6 +88,51 @@ def test_no_way_to_be_refused_stands_out(town):
     usual = taken.pop("wrong password")
     found = {name: compare(usual, each).chance for name, each in taken.items()}
     assert {name: each for name, each in found.items() if abs(each - 0.5) > 2 * CLOSE} == {}  # 60 samples: six sigma
+
+
+@pytest.fixture(scope="module")
+def post_town(tmp_path_factory):
+    mail = Mail(relay="127.0.0.1", port=9, tls="off", sender="sluice@example.org")
+    made = installation(tmp_path_factory.mktemp("post-town") / "home", mail=mail)
+    yield made
+    made.close()
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A07")
+def test_who_forgot_a_password_is_answered_the_same_to_the_letter(post_town, town):
+    told = [ask() for place in (post_town, town) for ask in forgotten(place).values()]
+    assert told == [{}] * len(told)
+    answers = []
+    for email in ("there-1@north.example", "nobody-1@north.example", "off-1@north.example"):
+        got = post_town.request("POST", "/api/v1/password/forgot", json={"tenant": "north", "email": email})
+        answers.append((got.status_code, {k: v for k, v in got.headers.items() if k != "date"}, got.content))
+    assert answers[0] == answers[1] == answers[2]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.security
+@pytest.mark.req("SEC-A07")
+def test_three_hundred_who_forgot_a_password_take_the_same_time(post_town):
+    asks = forgotten(post_town)
+    taken = sample({name: asks[name] for name in ("there", "unknown address", "disabled")}, 300)
+    usual = taken.pop("there")
+    found = {name: compare(usual, each).chance for name, each in taken.items()}
+    assert {name: each for name, each in found.items() if abs(each - 0.5) > CLOSE} == {}
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A07")
+def test_nobody_is_looked_up_before_who_forgot_a_password_is_answered(post_town, monkeypatch):
+    def looked(*_, **__):
+        raise AssertionError("looked up")
+
+    with monkeypatch.context() as patch:
+        for name in ("find", "get", "account", "list"):
+            patch.setattr(f"sluicegate.store.people.Accounts.{name}", looked)
+        for ask in forgotten(post_town).values():
+            ask()
 
 
 def test_the_statistic_is_the_textbooks():

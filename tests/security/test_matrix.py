@@ -262,3 +262,23 @@ def test_the_error_for_no_token_is_the_same_whatever_was_wrong(place):
             place.call("flow.list", {}, token)
         told.add(str(fault.value))
     assert told == {"Sign in first."}
+
+
+def letters(grants):
+    """Return the first six columns that a table of permissions makes."""
+    return {
+        each.name: "".join(letter if each.permission in grants[role] else "-" for role, letter in ORDER.items())
+        for each in GUARDED
+    }
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z12", "SEC-Z02")
+@pytest.mark.parametrize("role", Role)
+def test_each_cell_of_the_table_is_held_by_the_matrix(role):
+    """Turn round one cell after the other: no change of the table goes unseen, in either direction."""
+    reviewed = {name: row[:6] for name, row in MATRIX.items()}
+    assert letters(policy.GRANTS) == reviewed
+    for permission in Permission:
+        turned = {**policy.GRANTS, role: policy.GRANTS[role] ^ {permission}}
+        assert letters(turned) != reviewed, permission

@@ -115,7 +115,13 @@ def test_no_answer_has_a_field_for_a_secret():
                 ("superadmin.create", "password"),
                 *(
                     (op, key)
-                    for op in ("session.login", "session.bootstrap", "session.refresh", "session.factor")
+                    for op in (
+                        "session.login",
+                        "session.bootstrap",
+                        "session.refresh",
+                        "session.factor",
+                        "invitation.accept",
+                    )
                     for key in ("refresh",)
                 ),
             }
@@ -135,6 +141,8 @@ def test_secrets_are_taken_as_a_type_that_hides_them():
     wanted = {("session.login", "password"), ("session.bootstrap", "password"), ("session.bootstrap", "code"), ("session.refresh", "refresh"),
               ("session.logout", "refresh"), ("session.password", "old"), ("session.password", "new"), ("secret.set", "value"),
               ("session.key", "key"), ("key.leaked", "key"),
+              ("invitation.accept", "token"), ("invitation.accept", "password"), ("password.reset", "token"),
+              ("password.reset", "password"), ("profile.confirm", "token"),
               ("session.factor", "code"), ("session.prove", "password"), ("session.prove", "code"), ("factor.confirm", "code")}  # fmt: skip
     found = {
         (each.name, name)

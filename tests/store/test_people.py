@@ -187,3 +187,31 @@ def test_the_system_sees_everybody(ours, theirs, system):
     assert [user.email for user in system.accounts().list()] == ["a@b.c", "b@b.c", "r@b.c"]
     assert theirs.people().list() == [made]
     assert isinstance(system.accounts().account(made.id), Account)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A16")
+def test_who_is_invited_has_no_password_and_is_let_in_once(ours, system):
+    made = ours.people().invite("a@b.c", "A", Role.EDITOR)
+    assert (made.state, system.accounts().account(made.id).password) == (UserState.INVITED, "")
+    with pytest.raises(Conflict):
+        ours.people().invite("A@b.c", "A", Role.EDITOR)
+    system.accounts().accept(made.id, "Ada", "hash")
+    come = system.accounts().account(made.id)
+    assert (come.state, come.name, come.password, come.epoch) == (UserState.ACTIVE, "Ada", "hash", made.epoch + 1)
+    with pytest.raises(Missing):
+        system.accounts().accept(made.id, "Eve", "other")
+    assert system.accounts().account(made.id) == come
+
+
+def test_a_profile_and_an_address_are_changed(ours, theirs, system):
+    made, other = (ours.people().create(each, "A", Role.EDITOR, "h") for each in ("a@b.c", "d@e.f"))
+    theirs.people().create("g@h.i", "T", Role.EDITOR, "h")
+    ours.people().set_profile(made.id, "Ada", "pt-BR", "Europe/Berlin")
+    found = ours.people().get(made.id)
+    assert (found.name, found.language, found.zone, found.epoch) == ("Ada", "pt-BR", "Europe/Berlin", 0)
+    system.accounts().set_email(made.id, "G@H.i")  # another tenant's plays no part
+    assert (ours.people().get(made.id).email, ours.people().get(made.id).epoch) == ("g@h.i", 1)
+    with pytest.raises(Conflict, match="this address already"):
+        system.accounts().set_email(made.id, other.email)
+    assert ours.people().get(made.id).email == "g@h.i"

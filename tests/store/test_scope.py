@@ -17,6 +17,7 @@ from sluicegate.base.principal import Principal, Role, Via
 from sluicegate.store.apikeys import ApiKeys
 from sluicegate.store.definitions import Definitions, Draft
 from sluicegate.store.ledger import GENESIS, Ledger
+from sluicegate.store.outbox import Outbox
 from sluicegate.store.people import People, UserState
 from sluicegate.store.runs import Runs, State
 from sluicegate.store.scope import Scope, System, TenantState
@@ -121,11 +122,14 @@ ATTACKS = {
         "set_role": [(USER, Role.VIEWER)],
         "set_password": [(USER, "mine")],
         "set_addresses": [(USER, ("10.0.0.0/8",))],
+        "set_profile": [(USER, "mine", "de", "Europe/Berlin")],
         "touch_sign_in": [(USER,)],
         "list": [()],
         "create": [("a@b.c", "mine", Role.EDITOR, "mine")],
         "create_service": [("mine", Role.EDITOR)],
+        "invite": [("i@b.c", "mine", Role.EDITOR)],
     },
+    Outbox: {"list": [()], "newest": [(("reset",),)]},
     ApiKeys: {  # the key's id is the user's
         "get": [(USER,)],
         "end": [(USER, "mine")],
@@ -145,7 +149,7 @@ ATTACKS = {
     },
 }
 OPEN = {Definitions: "definitions", Secrets: "secrets", Runs: "runs", People: "people", ApiKeys: "api_keys",
-        Support: "support", Ledger: "ledger"}  # fmt: skip
+        Support: "support", Outbox: "outbox", Ledger: "ledger"}  # fmt: skip
 CASES = [
     (kind, name, arguments) for kind, table in ATTACKS.items() for name, tries in table.items() for arguments in tries
 ]
@@ -156,7 +160,7 @@ FIRST = {
     (Secrets, "list"): [], (Secrets, "moments"): {}, (Secrets, "tenant_key"): None, (Secrets, "next_version"): 1, (Secrets, "put"): 1,
     (Secrets, "put_tenant_key"): None,
     (Runs, "list"): [], (Runs, "snapshot"): {}, (Runs, "put_snapshot"): None,
-    (People, "list"): [], (ApiKeys, "list"): [], (Support, "list"): [],
+    (People, "list"): [], (ApiKeys, "list"): [], (Support, "list"): [], (Outbox, "list"): [], (Outbox, "newest"): {},
     (Ledger, "head"): (0, GENESIS), (Ledger, "list"): [], (Ledger, "all"): [], (Ledger, "append"): 1,
 }  # fmt: skip
 
@@ -214,7 +218,9 @@ def test_another_tenants_rows_are_neither_seen_nor_touched(place, ours, theirs, 
             # A taken id is the one thing told: ids are not guessable, and we give them out ourselves.
             with pytest.raises(Conflict if name == "add" else Missing):
                 call(theirs, kind, name, arguments, run, user)
-        elif (kind, name) in {(People, "create"), (People, "create_service"), (Support, "grant")}:
+        elif (kind, name) in {
+            (People, "create"), (People, "create_service"), (People, "invite"), (Support, "grant"),
+        }:  # fmt: skip
             assert call(theirs, kind, name, arguments, run, user).tenant == theirs.tenant
         else:
             found = call(theirs, kind, name, arguments, run, user)

@@ -291,7 +291,8 @@ ENDS = {
 @pytest.mark.security
 @pytest.mark.req("SEC-T09", "SEC-N08")
 @pytest.mark.parametrize("end", ENDS)
-def test_a_held_answer_ends_at_once_with_what_let_it_in(fresh, end):
+def test_a_held_answer_ends_at_once_with_what_let_it_in(fresh, monkeypatch, end):
+    monkeypatch.setattr("sluicegate.engine.events._OTHER_NODES", 15)  # it is woken, and does not just look
     status, change = ENDS[end]
     who = fresh.people["north", Role.VIEWER]
     run, held = fresh.a_run("north"), fresh.sign_in(who)
@@ -308,7 +309,7 @@ def test_a_held_answer_ends_at_once_with_what_let_it_in(fresh, end):
     ended = time.monotonic()
     changer.join()
     assert got.status_code == status
-    assert ended - changed[0] < 1
+    assert ended - changed[0] < 5, "a loaded machine may be late; who is not woken waits for fifteen"
 
 
 @pytest.mark.security
@@ -319,7 +320,9 @@ def test_a_held_answer_goes_on_without_the_rows_when_support_access_ends(fresh):
     before = fresh.head()
 
     def do():
-        time.sleep(0.3)
+        for _ in range(3):
+            time.sleep(0.2)
+            fresh.app.events.wake(run)  # it looks, and there is nothing new
         fresh.call("support.revoke", {"id": made.id}, admin)
         fresh.scope("north").runs().event(run, "reject", {"step": "a", "line": 2, "reason": "canary"})
         fresh.app.events.wake(run)

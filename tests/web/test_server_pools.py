@@ -86,7 +86,8 @@ def test_who_is_sent_away_is_told_how_long_the_queue_takes():
 def test_whatever_hashes_a_password_waits_with_its_like_and_nothing_else_does():
     pools = Pools(1)
     hashing = {each.name for each in OPERATIONS if pools.of(each) is pools._hashes}
-    assert hashing == {"session.login", "session.bootstrap", "session.prove", "session.password", "user.create"}
+    assert hashing == {"session.login", "session.bootstrap", "session.prove", "session.password", "user.create",
+                       "invitation.accept", "password.reset"}  # fmt: skip
     assert not any(pools.door(each) is pools._hashes for each in OPERATIONS)
 
 

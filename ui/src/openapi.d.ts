@@ -382,6 +382,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users/{id}/reactivate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a deactivated user sign in again; who has never come needs a new invitation. */
+        post: operations["user.reactivate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users/{id}/addresses": {
         parameters: {
             query?: never;
@@ -496,6 +513,279 @@ export interface paths {
         put?: never;
         /** Let a SuperAdmin who was deactivated sign in again. */
         post: operations["superadmin.activate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Invite somebody: a link goes to their address, by which they choose name and password. */
+        post: operations["user.invite"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/{id}/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a new link to somebody who is invited; the one before it is dead. */
+        post: operations["invitation.resend"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Cancel an invitation: its link is dead, the user deactivated. */
+        delete: operations["invitation.cancel"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Accept an invitation: choose name and password, and be signed in. */
+        post: operations["invitation.accept"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a user a link for a new password. Nobody chooses it for them; their second factor stays. */
+        post: operations["user.reset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/password/forgot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for a link for a new password. The answer is the same whoever asks for whom. */
+        post: operations["password.forgot"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/password/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Choose a new password by a link: all sign-ins end, and the second factor is asked for at the next one. */
+        post: operations["password.reset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/profile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show your profile. */
+        get: operations["profile.get"];
+        /** Set your name, language and time zone. */
+        put: operations["profile.update"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/profile/email": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for another e-mail address; a link goes there, and the old one is told when it is opened. */
+        post: operations["profile.email"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/profile/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Confirm a new e-mail address by the link that was sent there. */
+        post: operations["profile.confirm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List your sign-ins. */
+        get: operations["grant.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/grants/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End one of your sign-ins; its tokens end at once. */
+        delete: operations["grant.end"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/grants/others/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End all your sign-ins but this one. */
+        post: operations["grant.others"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what happened to your account. */
+        get: operations["notice.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mails": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the mails to users of your tenant, and what became of them. */
+        get: operations["mail.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mails/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a mail to yourself, to see whether the relay takes it. */
+        post: operations["mail.test"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1018,6 +1308,29 @@ export interface components {
             };
         };
         /**
+         * AcceptAsk
+         * @description An invitation, and who comes.
+         */
+        AcceptAsk: {
+            /**
+             * Token
+             * Format: password
+             * @description What the link carries: all that stands behind its last ``/``.
+             */
+            token: string;
+            /**
+             * Name
+             * @description Full name.
+             */
+            name: string;
+            /**
+             * Password
+             * Format: password
+             * @description A password of 15 characters or more.
+             */
+            password: string;
+        };
+        /**
          * Access
          * @description One support access.
          */
@@ -1295,6 +1608,18 @@ export interface components {
             codes: string[];
         };
         /**
+         * ConfirmAsk
+         * @description A link that was sent to a new address.
+         */
+        ConfirmAsk: {
+            /**
+             * Token
+             * Format: password
+             * @description What the link carries: all that stands behind its last ``/``.
+             */
+            token: string;
+        };
+        /**
          * ConnectionOf
          * @description One connection by name.
          */
@@ -1321,6 +1646,28 @@ export interface components {
              * @default null
              */
             version?: number | null;
+        };
+        /**
+         * EmailAsk
+         * @description A new address.
+         */
+        EmailAsk: {
+            /**
+             * Email
+             * @description E-mail address. It counts once you have opened the link that is sent there.
+             */
+            email: string;
+        };
+        /**
+         * Ended
+         * @description What has ended.
+         */
+        Ended: {
+            /**
+             * Count
+             * @description Sign-ins that were ended.
+             */
+            count: number;
         };
         /**
          * Event
@@ -1458,6 +1805,23 @@ export interface components {
             codes_left: number;
         };
         /**
+         * ForgotAsk
+         * @description Who forgot their password.
+         */
+        ForgotAsk: {
+            /**
+             * Tenant
+             * @description Name of the tenant; a SuperAdmin may leave it out.
+             * @default null
+             */
+            tenant?: string | null;
+            /**
+             * Email
+             * @description E-mail address.
+             */
+            email: string;
+        };
+        /**
          * GrantAsk
          * @description A support access to give.
          */
@@ -1489,6 +1853,17 @@ export interface components {
             scopes?: components["schemas"]["Permission"][];
         };
         /**
+         * GrantOf
+         * @description One sign-in.
+         */
+        GrantOf: {
+            /**
+             * Id
+             * @description Id of the sign-in.
+             */
+            id: string;
+        };
+        /**
          * Health
          * @description Whether it works. Says nothing that helps an attacker.
          */
@@ -1505,6 +1880,41 @@ export interface components {
              * @description ``full``, ``fallback`` (weaker, by setting) or ``none`` (flows with expressions refuse).
              */
             jail: string;
+            /**
+             * Mail
+             * @description ``off`` when no relay is set up, ``ok``, or ``failing`` when the last mail could not be sent.
+             */
+            mail: string;
+        };
+        /**
+         * InviteAsk
+         * @description Somebody to ask.
+         */
+        InviteAsk: {
+            /**
+             * Email
+             * @description E-mail address.
+             */
+            email: string;
+            /**
+             * Name
+             * @description Full name; they may write it otherwise when they come.
+             * @default
+             */
+            name?: string;
+            /** @description One of the roles up to your own. */
+            role: components["schemas"]["Role"];
+        };
+        /**
+         * InvitedUser
+         * @description One user who is invited.
+         */
+        InvitedUser: {
+            /**
+             * Id
+             * @description Id of the user.
+             */
+            id: string;
         };
         /**
          * Item
@@ -1760,6 +2170,28 @@ export interface components {
             key: string;
         };
         /**
+         * LinkSent
+         * @description A one-time link is on its way. Without a mail relay it is shown here, this once, for you to hand over.
+         */
+        LinkSent: {
+            /** Id */
+            id: string;
+            /** Email */
+            email: string;
+            /** Role */
+            role: string;
+            /**
+             * Expires
+             * @description Until when it is good.
+             */
+            expires: string;
+            /**
+             * Link
+             * @description The link itself when no mail is set up; it works once.
+             */
+            link: string | null;
+        };
+        /**
          * Listed
          * @description One definition in a list.
          */
@@ -1809,6 +2241,63 @@ export interface components {
             password: string;
         };
         /**
+         * MailView
+         * @description One mail, without what stands in it.
+         */
+        MailView: {
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @description ``invitation``, ``reset``, ``email``, ``test``, or ``notice.`` and what happened.
+             */
+            kind: string;
+            /** To */
+            to: string;
+            /**
+             * State
+             * @description ``waiting``, ``sent`` or ``failed``.
+             */
+            state: string;
+            /** Tries */
+            tries: number;
+            /**
+             * Why
+             * @description What went wrong at the last try.
+             */
+            why: string;
+            /** Created */
+            created: string;
+            /** Ended */
+            ended: string | null;
+        };
+        /**
+         * MailsAsk
+         * @description Which mails.
+         */
+        MailsAsk: {
+            /**
+             * Limit
+             * @description At most this many, the newest first.
+             * @default 100
+             */
+            limit?: number;
+            /**
+             * Before
+             * @description Only mails before this one (paging).
+             * @default null
+             */
+            before?: string | null;
+        };
+        /**
+         * MailsView
+         * @description Mails to users of the tenant, the newest first. What became of each is kept for 30 days.
+         */
+        MailsView: {
+            /** Items */
+            items: components["schemas"]["MailView"][];
+        };
+        /**
          * NameOf
          * @description One definition by name.
          */
@@ -1824,6 +2313,38 @@ export interface components {
          * @description Neither question nor answer.
          */
         Nothing: Record<string, never>;
+        /**
+         * NoticeView
+         * @description Something that happened to your account.
+         */
+        NoticeView: {
+            /** Kind */
+            kind: string;
+            /** Subject */
+            subject: string;
+            /** At */
+            at: string;
+            /**
+             * Address
+             * @description Where it was done from; empty when that is not known.
+             */
+            address: string;
+            /** Client */
+            client: string;
+            /**
+             * About
+             * @description What it is about, such as the name of a key.
+             */
+            about: string;
+        };
+        /**
+         * NoticesView
+         * @description What happened to your account, the newest first.
+         */
+        NoticesView: {
+            /** Items */
+            items: components["schemas"]["NoticeView"][];
+        };
         /**
          * PasswordAsk
          * @description Old and new.
@@ -1890,6 +2411,12 @@ export interface components {
              */
             key_days?: number | null;
             /**
+             * Invitation Hours
+             * @description Hours that an invitation is good.
+             * @default null
+             */
+            invitation_hours?: number | null;
+            /**
              * Key Proof
              * @description Whether an API key is exchanged only together with a DPoP proof (RFC 9449).
              * @default null
@@ -1937,6 +2464,61 @@ export interface components {
              * @default 20
              */
             limit?: number;
+        };
+        /**
+         * Profile
+         * @description You, as others see you, and how your account is secured.
+         */
+        Profile: {
+            /** Id */
+            id: string;
+            /** Email */
+            email: string;
+            /** Name */
+            name: string;
+            /** Role */
+            role: string;
+            /** Language */
+            language: string;
+            /** Zone */
+            zone: string;
+            /** Created */
+            created: string;
+            /** Last Sign In */
+            last_sign_in: string | null;
+            /**
+             * Factor
+             * @description Whether you have a second factor.
+             */
+            factor: boolean;
+            /**
+             * Mail
+             * @description Whether mail is set up here: without it, an e-mail address cannot be changed.
+             */
+            mail: boolean;
+        };
+        /**
+         * ProfileAsk
+         * @description What you say of yourself.
+         */
+        ProfileAsk: {
+            /**
+             * Name
+             * @description Full name.
+             */
+            name: string;
+            /**
+             * Language
+             * @description The language you read, such as ``de`` or ``pt-BR``.
+             * @default
+             */
+            language?: string;
+            /**
+             * Zone
+             * @description Your time zone, such as ``Europe/Berlin``.
+             * @default
+             */
+            zone?: string;
         };
         /**
          * ProveAsk
@@ -1996,6 +2578,24 @@ export interface components {
              * @default 50
              */
             limit?: number;
+        };
+        /**
+         * ResetAsk
+         * @description A link for a new password, and the password.
+         */
+        ResetAsk: {
+            /**
+             * Token
+             * Format: password
+             * @description What the link carries: all that stands behind its last ``/``.
+             */
+            token: string;
+            /**
+             * Password
+             * Format: password
+             * @description A password of 15 characters or more; 12 when you have a second factor.
+             */
+            password: string;
         };
         /**
          * Role
@@ -2287,6 +2887,46 @@ export interface components {
             };
         };
         /**
+         * SignIn
+         * @description One client that is signed in as you.
+         */
+        SignIn: {
+            /** Id */
+            id: string;
+            /**
+             * Client
+             * @description What the client calls itself.
+             */
+            client: string;
+            /**
+             * Address
+             * @description Where it last came from.
+             */
+            address: string;
+            /** Created */
+            created: string;
+            /**
+             * Used
+             * @description When it last renewed its token.
+             */
+            used: string;
+            /** Expires */
+            expires: string;
+            /**
+             * Current
+             * @description Whether it is the one that asks.
+             */
+            current: boolean;
+        };
+        /**
+         * SignIns
+         * @description Your sign-ins, the one used last first.
+         */
+        SignIns: {
+            /** Items */
+            items: components["schemas"]["SignIn"][];
+        };
+        /**
          * Started
          * @description A run has been put in the queue.
          */
@@ -2496,6 +3136,8 @@ export interface components {
             addresses: string[];
             /** Key Days */
             key_days: number;
+            /** Invitation Hours */
+            invitation_hours: number;
             /** Key Proof */
             key_proof: boolean;
             /** Support Hours */
@@ -2521,7 +3163,10 @@ export interface components {
             name: string;
             /** Role */
             role: string;
-            /** State */
+            /**
+             * State
+             * @description ``active``, ``invited`` (has yet to come), or ``disabled``.
+             */
             state: string;
             /** Created */
             created: string;
@@ -2542,6 +3187,16 @@ export interface components {
              * @description Networks they may come from; anywhere when empty.
              */
             addresses: string[];
+            /**
+             * Link Expires
+             * @description Until when somebody who is invited may come.
+             */
+            link_expires: string | null;
+            /**
+             * Mail
+             * @description What became of the newest link sent to them: ``waiting``, ``sent``, or why it failed; empty without one.
+             */
+            mail: string;
         };
         /**
          * UserAsk
@@ -3524,6 +4179,37 @@ export interface operations {
             };
         };
     };
+    "user.reactivate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "user.addresses": {
         parameters: {
             query?: never;
@@ -3766,6 +4452,538 @@ export interface operations {
             path: {
                 id: string;
             };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "user.invite": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InviteAsk"];
+            };
+        };
+        responses: {
+            /** @description A one-time link is on its way. Without a mail relay it is shown here, this once, for you to hand over. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkSent"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "invitation.resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A one-time link is on its way. Without a mail relay it is shown here, this once, for you to hand over. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkSent"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "invitation.cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "invitation.accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcceptAsk"];
+            };
+        };
+        responses: {
+            /** @description What a sign-in gives. Keep both in memory. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tokens"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "user.reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A one-time link is on its way. Without a mail relay it is shown here, this once, for you to hand over. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkSent"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "password.forgot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ForgotAsk"];
+            };
+        };
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "password.reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResetAsk"];
+            };
+        };
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "profile.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description You, as others see you, and how your account is secured. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "profile.update": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileAsk"];
+            };
+        };
+        responses: {
+            /** @description You, as others see you, and how your account is secured. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "profile.email": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EmailAsk"];
+            };
+        };
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "profile.confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfirmAsk"];
+            };
+        };
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "grant.list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Your sign-ins, the one used last first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignIns"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "grant.end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "grant.others": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What has ended. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ended"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "notice.list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What happened to your account, the newest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoticesView"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "mail.list": {
+        parameters: {
+            query?: {
+                limit?: number;
+                before?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Mails to users of the tenant, the newest first. What became of each is kept for 30 days. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MailsView"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "mail.test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;

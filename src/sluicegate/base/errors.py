@@ -212,6 +212,15 @@ class Egress(Failed):
     blank = ""
 
 
+class MailRefused(Failed):
+    """The mail relay does not take a mail."""
+
+    code = "mail_refused"
+    blank = ""
+    lasting: bool = False
+    """Whether it will not take it the next time either."""
+
+
 class Constraint(Failed):
     """The target refused rows: a constraint does not hold."""
 

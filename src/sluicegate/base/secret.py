@@ -112,8 +112,24 @@ class SecretUrl(Secret):
         if isinstance(value, dict) and set(value) == {"file"}:
             value = _stands_in(value["file"])
         if not isinstance(value, str) or "\0" in value:
-            raise PydanticCustomError("secret_url", 'must be an address, or {{file = "/path"}} that holds one')
+            raise PydanticCustomError("secret_url", 'must be text, or {{file = "/path"}} that holds it')
         return cls(value)
+
+
+class SecretText(SecretUrl):
+    """A password as a field of the settings: text, or ``{file = "/path"}``. Whatever prints it gives a mask."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return a mask; nothing when there is nothing."""
+        return MASK if self else ""
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        """Return a mask."""
+        return format(repr(self), spec)
 
 
 def _stands_in(name: object) -> str | None:

@@ -8,18 +8,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from sluicegate.base.errors import Invalid, from_validation
+from sluicegate.base.flaws import Misfit
 from sluicegate.base.home import home
 from sluicegate.base.model import Model
 from sluicegate.base.networks import Network
-from sluicegate.base.secret import SecretUrl
+from sluicegate.base.secret import SecretText, SecretUrl
 
 _VARIABLES = "SLUICE_"
 _NOT_SETTINGS = frozenset({"SLUICE_HOME", "SLUICE_PASSWORD", "SLUICE_DEBUG", "SLUICE_URL", "SLUICE_TENANT",
                            "SLUICE_API_KEY", "SLUICE_API_KEY_FILE", "SLUICE_CA"})  # fmt: skip
 _SECRETS = "SLUICE_SECRET_"
+_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
+_HTTPS = 443
 _LISTS = frozenset({"names", "addresses", "proxies"})
 
 
@@ -39,6 +42,8 @@ class Server(Model):
     """Address to listen on."""
     port: int = Field(default=8443, ge=0, le=65535)
     """Port to listen on (TLS only)."""
+    url: str = Field(default="", max_length=254, pattern=r"^(https://[^\s/?#@]+)?$")
+    """Where people reach the server (``https://host:port``), for links in mails; from names and port when empty."""
     names: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")
     """Names the certificate made by ``sluice init`` is for, and the hosts a request may name."""
     certificate: Path | None = None
@@ -138,6 +143,8 @@ class Overrides(Model):
     """From where people and keys come. A tenant's list only ever narrows the installation's."""
     key_days: Override = _STRICTER
     """How long API keys live (``keys.longest``)."""
+    invitation_hours: Override = _STRICTER
+    """How long an invitation is good (``links.invitation``)."""
     key_proof: Override = _STRICTER
     """Whether keys need a DPoP proof (``keys.proof``)."""
     support_hours: Override = _STRICTER
@@ -155,6 +162,48 @@ class Jail(Model):
     """Longest time one program may take."""
     fallback: bool = False
     """Run with Landlock and seccomp only when bubblewrap is missing. Weaker; shown in ``/health``."""
+
+
+class Mail(Model):
+    """The relay that mails go through: invitations, password resets, notices. None are sent while it is empty."""
+
+    relay: str = ""
+    """Host name or address of the relay. Being named here grants the way to it."""
+    port: int = Field(default=587, ge=1, le=65535)
+    """Port of the relay."""
+    tls: Literal["starttls", "tls", "off"] = "starttls"
+    """``starttls``, ``tls`` (from the first byte, mostly port 465), or ``off`` for a relay on this very machine."""
+    ca: Path | None = None
+    """Certificates (PEM) to trust for the relay instead of the system's."""
+    sender: str = Field(default="", max_length=254)
+    """Address that mails come from, such as ``sluicegate@example.org``."""
+    user: str = Field(default="", max_length=254)
+    """Name to sign in with; nobody signs in when empty."""
+    password: SecretText = Field(default_factory=lambda: SecretText(""))
+    """Its password; better ``{file = "/path"}``: what stands in that file."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Mail:
+        if self.relay and not self.sender:
+            raise Misfit("sender is required beside relay")
+        if self.relay and self.tls == "off" and self.relay not in _HERE:
+            raise Misfit("tls may be off for a relay on this very machine only: localhost, 127.0.0.1 or ::1")
+        if self.user and self.tls == "off":
+            raise Misfit("a password is not sent without TLS")
+        if bool(self.user) != bool(self.password):
+            raise Misfit("user and password go together")
+        return self
+
+
+class Links(Model):
+    """How long one-time links are good."""
+
+    invitation: int = Field(default=72, ge=1, le=720)
+    """Hours for an invitation; a tenant's policy may have less."""
+    reset: int = Field(default=15, ge=5, le=60)
+    """Minutes for a new password."""
+    email: int = Field(default=60, ge=5, le=1440)
+    """Minutes to confirm a new e-mail address."""
 
 
 class Limits(Model):
@@ -203,6 +252,8 @@ class Settings(Model):
     overrides: Overrides = Overrides()
     jail: Jail = Jail()
     limits: Limits = Limits()
+    mail: Mail = Field(default_factory=Mail)
+    links: Links = Links()
     egress: tuple[Grant, ...] = ()
     """Ways out that the operator opens."""
     quarantine_days: int = Field(default=30, ge=1, le=3650)
@@ -217,6 +268,15 @@ class Settings(Model):
     def jobs_url(self) -> str:
         """The address of the job tables, SQLite in ``home`` by default."""
         return self.store.jobs_url.reveal() or f"sqlite:///{self.home / 'jobs.db'}"
+
+    @property
+    def url(self) -> str:
+        """Where people reach the server, as links in mails say it."""
+        if self.server.url:
+            return self.server.url
+        host = self.server.names[0] if self.server.names else "localhost"
+        host = f"[{host}]" if ":" in host else host
+        return f"https://{host}" + ("" if self.server.port == _HTTPS else f":{self.server.port}")
 
     @property
     def data(self) -> Path:
@@ -264,7 +324,7 @@ def _place(found: dict[str, Any], name: str, text: str) -> None:
                 inner[key] = [each.strip() for each in text.split(",")] if key in _LISTS else text
             return
         held = key.removesuffix("_file")
-        if held in fields and fields[held].annotation is SecretUrl:
+        if held in fields and fields[held].annotation in (SecretUrl, SecretText):
             found.setdefault(table, {})[held] = {"file": text}
             return
     raise Invalid("unknown setting", where=name, hint="'sluice settings' lists them.")

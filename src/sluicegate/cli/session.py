@@ -13,7 +13,7 @@ from sluicegate.base.errors import Unauthenticated, Usage
 from sluicegate.cli import show
 from sluicegate.cli.commands import json_option
 from sluicegate.cli.remote import Server, call
-from sluicegate.cli.table import read_secret
+from sluicegate.cli.table import read_secret, token_of
 from sluicegate.operations import find
 
 
@@ -27,6 +27,7 @@ def command(name: str) -> click.Command:
         "prove": prove,
         "bootstrap": bootstrap,
         "switch": switch,
+        "accept": accept,
     }[name]
 
 
@@ -182,4 +183,31 @@ def bootstrap(
     server = Server(url, ca)
     told = {"code": read_secret("code", code_file), "email": email, "name": name, "password": _password(password_file)}
     server.keep(server.call(find("session.bootstrap"), told))
+    show.answer(server.call(find("session.whoami")), as_json=as_json)
+
+
+@click.command()
+@click.option("--url", help="Address of the server; that of the link when left out.")
+@click.option(
+    "--ca", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="CA certificate to trust (PEM)."
+)
+@click.option("--link-file", help="File that holds the link of the invitation. Asked for when left out.")
+@click.option("--name", required=True, help="Full name.")
+@click.option("--password-file", help="File that holds the password to choose.")
+@json_option
+def accept(
+    *, url: str | None, ca: Path | None, link_file: str | None, name: str, password_file: str | None, as_json: bool
+) -> None:
+    """Accept an invitation: choose name and password, and be signed in."""
+    link = read_secret("link", link_file)
+    place, marked, _ = link.strip().partition("/#/")
+    server = Server(url or (place if marked else None), ca)
+    told = {"token": token_of(link), "name": name, "password": _password(password_file)}
+    tokens = server.call(find("invitation.accept"), told)
+    server.keep(tokens)
+    if tokens["standing"] == "enrol":
+        raise Unauthenticated(
+            "You are in. Your tenant asks for a second factor, and you have none yet.",
+            hint="Run: sluice factor begin, tell your app its seed, then: sluice factor confirm ID",
+        )
     show.answer(server.call(find("session.whoami")), as_json=as_json)

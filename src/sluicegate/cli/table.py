@@ -25,7 +25,7 @@ from sluicegate.operations import of
 
 _ARGUMENTS = {
     "tenant.create": ("name",), "user.create": ("email",), "secret.set": ("name",), "service.create": ("name",),
-    "key.create": ("name",),
+    "key.create": ("name",), "user.invite": ("email",), "profile.email": ("email",), "password.forgot": ("email",),
 }  # fmt: skip
 
 
@@ -33,7 +33,8 @@ def command(noun: str) -> click.Group:
     """Return the group of commands for one noun."""
     group = click.Group(noun, no_args_is_help=True)
     for each in of(noun):
-        group.add_command(_command(each))
+        if each.name != "invitation.accept":  # 'sluice accept' signs in, too
+            group.add_command(_command(each))
     return group
 
 
@@ -71,6 +72,8 @@ def _command(operation: Operation) -> click.Command:
     def run(*, as_json: bool, **given: Any) -> None:
         for name in secrets:
             given[name] = read_secret(name, given.pop(f"{name}_file"))
+            if name == "token":
+                given[name] = token_of(given[name])
         server = Server()
         found = server.call(operation, {name: value for name, value in given.items() if value != ()})
         show.answer(found if as_json else name_people(server, found), as_json=as_json)
@@ -78,6 +81,11 @@ def _command(operation: Operation) -> click.Command:
     made = click.Command(operation.name.partition(".")[2], params=parameters, callback=run, help=operation.summary)
     decorated: click.Command = json_option(made)
     return decorated
+
+
+def token_of(text: str) -> str:
+    """Return what a one-time link carries; whoever has the link may give all of it."""
+    return text.strip().rpartition("/")[2]
 
 
 def read_secret(name: str, file: str | None, ask: Callable[..., str] = click.prompt) -> str:

@@ -20,6 +20,11 @@ def new_refresh() -> Secret:
     return Secret("rt_" + secrets.token_urlsafe(32))
 
 
+def new_link() -> Secret:
+    """Return what a one-time link carries: ``lt_`` and 256 random bits in base64url, 46 characters."""
+    return Secret("lt_" + secrets.token_urlsafe(32))
+
+
 def new_bootstrap_code() -> Secret:
     """Return a one-time code that a person copies from the server's console: 140 bits, seven groups of four."""
     return Secret(readable(7, 4))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sluicegate.base.settings import Settings
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.limits import Limits
+    from sluicegate.guard.notices import Notices
     from sluicegate.guard.revocation import Revocation
     from sluicegate.guard.rules import Rules
     from sluicegate.guard.tokens import Tokens
@@ -71,12 +72,14 @@ class ApiKeys:
         tokens: Tokens,
         revocation: Revocation,
         rules: Rules,
+        notices: Notices,
         now: clock.Clock = clock.system,
     ) -> None:
         """Derive the key under which digests are kept from ``root``."""
         self._digests = derive(root, "api-key")
         self._settings, self._system, self._audit, self._limits = settings.keys, system, audit, limits
         self._tokens, self._revocation, self._rules, self._now = tokens, revocation, rules, now
+        self._notices = notices
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -220,6 +223,7 @@ class ApiKeys:
         elif self._system.api_keys().end(found.key.id, "leaked"):
             about = {"id": found.key.id, "name": found.key.name, "user": found.key.user}
             self._audit.event("key.leaked", None, peer, "ok", about, tenant=found.key.tenant)
+            self._tell(found.key, "key_leaked", peer)
 
     def sweep(self) -> None:
         """End the keys that nobody has used for long, each on record."""
@@ -230,3 +234,9 @@ class ApiKeys:
             who = Principal("system", each.tenant, Role.API_USER, Via.SYSTEM)
             about = {"id": each.id, "name": each.name, "user": each.user}
             self._audit.event("key.unused", who, None, "ok", about)
+            self._tell(each, "key_unused")
+
+    def _tell(self, key: ApiKey, kind: str, peer: Peer | None = None) -> None:
+        """Tell whose key it is, and who made it: a service user reads no notices."""
+        for user in dict.fromkeys((key.user, key.created_by)):
+            self._notices.tell_of(user, kind, peer, key=key.name)

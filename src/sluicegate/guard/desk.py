@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from sluicegate.guard.apikeys import ApiKeys
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.factors import Factors
+    from sluicegate.guard.invitations import Invitations
     from sluicegate.guard.login import Login
+    from sluicegate.guard.mail import Mail
+    from sluicegate.guard.notices import Notices
+    from sluicegate.guard.profile import Profile
+    from sluicegate.guard.recovery import Recovery
     from sluicegate.guard.revocation import Revocation
     from sluicegate.guard.rules import Rules
     from sluicegate.guard.support import Support
@@ -61,6 +66,11 @@ class Services:
     vault: Vault
     audit: Audit
     engine: Engine
+    mail: Mail
+    notices: Notices
+    invitations: Invitations
+    recovery: Recovery
+    profile: Profile
 
     def scope(self, tenant: str, who: Principal) -> Scope:
         """Open a tenant for somebody."""

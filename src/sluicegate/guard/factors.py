@@ -72,16 +72,20 @@ class Factors:
         self._system.factors().put_codes(user, tenant, [opaque.digest(self._codes, each) for each in codes])
         return codes
 
-    def check(self, user: str, tenant: str | None, code: Secret) -> None:
-        """Take a code of an app, or a recovery code. Raises ``Invalid`` for a wrong or used one, ``Throttled``."""
+    def check(self, user: str, tenant: str | None, code: Secret) -> bool:
+        """Take a code of an app, or a recovery code; tell whether it was the latter.
+
+        Raises ``Invalid`` for a wrong or used one, ``Throttled``.
+        """
         factors = self.of(user)
         digest = opaque.digest(self._codes, otp.normal(code))
         self._admit(user)
         if factors and self._system.factors().use_code(user, digest):
             left = self._system.factors().codes_left(user)
             self._audit.event("factor.recover", None, None, "ok", {"id": user, "left": left}, tenant=tenant)
-            return
+            return True
         self._check(user, factors, code)
+        return False
 
     def _check(self, user: str, factors: tuple[Factor, ...], code: Secret, *, activate: bool = False) -> None:
         self._admit(user)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.factors import Factors
     from sluicegate.guard.limits import Limits
+    from sluicegate.guard.notices import Notices
     from sluicegate.guard.revocation import Revocation
     from sluicegate.guard.rules import Rules
     from sluicegate.guard.support import Support
@@ -77,13 +78,14 @@ class Login:
         rules: Rules,
         support: Support,
         switch: Switch,
+        notices: Notices,
         now: Callable[[], float] = clock.system,
     ) -> None:
         """Derive one key per purpose from ``root``."""
         self._system, self._audit, self._limits, self._now = system, audit, limits, now
         self._settings, self._tokens, self._revocation, self._factors = settings, tokens, revocation, factors
-        self._keys, self._rules, self._support, self._switch = keys, rules, support, switch
-        self._passwords, self._tries = Passwords(root, settings), Tries(limits.rates, now)
+        self._keys, self._rules, self._support, self._switch, self._notices = keys, rules, support, switch, notices
+        self.passwords, self._tries = Passwords(root, settings), Tries(limits.rates, now)
         self._refresh = derive(root, "refresh-token")
         self._children = derive(root, "refresh-token-child")
         self._any_user = False
@@ -146,13 +148,13 @@ class Login:
         """Make the first SuperAdmin. The code works once and only while there is no user."""
         self._limits.account_admit(BOOTSTRAP)
         least = self._rules.bounds.base.password_length
-        self._passwords.check(chosen, factor=False, names=(email, name), where="password", least=least)
+        self.passwords.check(chosen, factor=False, names=(email, name), where="password", least=least)
         if not self.bootstrapping or self._system.blobs().take(BOOTSTRAP, opaque.digest(self._codes, code)) is None:
             self._limits.account_failed(BOOTSTRAP)
             self._audit.event("session.bootstrap", None, peer, "denied", {})
             raise Unauthenticated("The code is wrong or has been used.")
         epoch = self._revocation.newest()
-        id_ = self._system.accounts().create(email, name, Role.SUPERADMIN, self._passwords.hash(chosen)).id
+        id_ = self._system.accounts().create(email, name, Role.SUPERADMIN, self.passwords.hash(chosen)).id
         self._audit.event("session.bootstrap", None, peer, "ok", {"id": id_, "email": email})
         return self._begin(Principal(id_, None, Role.SUPERADMIN, key=key), peer, epoch, "signed in")
 
@@ -164,14 +166,14 @@ class Login:
         ``key`` is the thumbprint of the client's key: all that is given out is bound to it.
         """
         epoch = self._revocation.newest()
-        user, place, may = self._look(email, tenant)
+        user, place, may = self.look(email, tenant)
         device, address = self._system.grants().known(user.id if user else "", key, peer.address)
         attempt = self._tries.begin(email, tenant or "", peer.address, key, Known(device, address))
         fits = False
         if user is not None and may:
-            fits = self._passwords.verify(user.password, given)
+            fits = self.passwords.verify(user.password, given)
         else:
-            self._passwords.burn(given)
+            self.passwords.burn(given)
         if user is None or not fits:
             self._limits.failed(peer)
             told = {"email": email[:254]}
@@ -185,13 +187,13 @@ class Login:
                 raise suspended()
         who = Principal(user.id, tenant_id, Role(user.role), key=key)
         self._rules.require("session.login", who, peer)
-        if self._passwords.is_stale(user.password):
-            self._system.accounts().rehash(user.id, self._passwords.hash(given))
+        if self.passwords.is_stale(user.password):
+            self._system.accounts().rehash(user.id, self.passwords.hash(given))
         if self._factors.of(user.id):
             self._audit.event("session.login", who, peer, "factor", {"email": email}, tenant=tenant_id)
             access, expires = self._tokens.mint(FACTOR, who, epoch)
             return Grant(access, int(expires - self._now()), Secret(""), "factor")
-        self._system.accounts().touch_sign_in(user.id)
+        self._arrive(user, peer, key)
         if user.tenant is None and tenant_id:
             self._switch.record("session.login", who, peer)
         else:
@@ -204,17 +206,34 @@ class Login:
         epoch = self._revocation.newest()
         user = self._system.accounts().account(who.id)
         try:
-            self._factors.check(who.id, who.tenant, code)
+            self._take_factor(who, user, code, peer)
         except Invalid:
             self._limits.failed(peer)
             raise
-        self._system.accounts().touch_sign_in(who.id)
+        self._arrive(user, peer, who.key)
         if who.token:  # what was given for the password is good for one sign-in
             self._system.marks().revoke(who.token, self._now() + self._settings.tokens.access + 1)
         if user.tenant is None and who.tenant:
             self._switch.record("session.login", who, peer)
         standing = self._standing(user, who.tenant, _BOTH)
         return self._begin(replace(who, token=""), peer, epoch, standing, factors=_BOTH)
+
+    def welcome(self, user: str, peer: Peer, key: str) -> Grant:
+        """Sign somebody in who has just chosen a password by a link that only they have."""
+        epoch = self._revocation.newest()
+        found = self._system.accounts().account(user)
+        if found.state != "active":
+            raise Unauthenticated("Sign in.")
+        self._arrive(found, peer, key)
+        who = Principal(found.id, found.tenant, found.role, key=key)
+        return self._begin(who, peer, epoch, self._standing(found, found.tenant, "password"))
+
+    def _arrive(self, user: Account, peer: Peer, key: str) -> None:
+        """Write down that somebody is here; a device that is new is told to them (SEC-A18)."""
+        with self._system.transaction():
+            if self._system.signins().is_new(user.id, key, peer.address):
+                self._notices.tell(user, "device", peer)
+            self._system.accounts().touch_sign_in(user.id)
 
     def _standing(self, user: Account, tenant: str | None, proved: str) -> Standing:
         """Return how far somebody has come who has proved who they are by ``proved``."""
@@ -241,7 +260,7 @@ class Login:
         user = self._person(who)
         account = f"prove/{who.id}"
         self._limits.account_admit(account)
-        if not self._passwords.verify(user.password, given):
+        if not self.passwords.verify(user.password, given):
             self._limits.account_failed(account)
             self._limits.failed(peer)
             raise Denied("The password is wrong.")
@@ -249,8 +268,12 @@ class Login:
         if owes:
             if code is None:
                 raise Invalid("is required: you have a second factor", where="code")
-            self._factors.check(who.id, who.tenant, code)
+            self._take_factor(who, user, code, peer)
         self._system.grants().prove(who.grant, _BOTH if owes else "password")
+
+    def _take_factor(self, who: Principal, user: Account, code: Secret, peer: Peer) -> None:
+        if self._factors.check(who.id, who.tenant, code):
+            self._notices.tell(user, "code_used", peer)
 
     def _person(self, who: Principal) -> Account:
         user = self._system.accounts().account(who.id)
@@ -258,7 +281,7 @@ class Login:
             raise Denied("A service user has no password.")
         return user
 
-    def _look(self, email: str, tenant: str | None) -> tuple[Account | None, str | None, bool]:
+    def look(self, email: str, tenant: str | None) -> tuple[Account | None, str | None, bool]:
         """Return whose address this is, the id of the tenant named, and whether that person may come in at all.
 
         It is somebody's in that tenant, or a SuperAdmin's; without a tenant, the only one's. The store is asked the
@@ -283,25 +306,32 @@ class Login:
         except Missing:
             return None
 
-    def change_password(self, who: Principal, old: Secret, new: Secret) -> None:
+    def change_password(self, who: Principal, old: Secret, new: Secret, peer: Peer) -> None:
         """Replace one's own password and end all other sign-ins."""
         user = self._person(who)
         account = f"change/{who.id}"
         self._limits.account_admit(account)
-        if not self._passwords.verify(user.password, old):
+        if not self.passwords.verify(user.password, old):
             self._limits.account_failed(account)
             raise Denied("The old password is wrong.")
+        self.judge(user, who.tenant, new, old=old, where="new")
+        hashed = self.passwords.hash(new)
+        with self._system.transaction():
+            self._system.accounts().set_password(who.id, hashed, must_change=False)
+            self._system.grants().kill_user(who.id)
+            self._notices.tell(user, "password_changed", peer)
+
+    def judge(self, user: Account, tenant: str | None, new: Secret, *, old: Secret | None = None, where: str) -> None:
+        """Refuse a new password of somebody that does not do. Raises ``Invalid``."""
         names = [user.email, user.name]
-        if who.tenant:
-            names.append(self._system.tenants().get(who.tenant).name)
-        factor, least = bool(self._factors.of(who.id)), self._rules.fresh(who.tenant).password_length
-        self._passwords.check(new, factor=factor, names=names, old=old, where="new", least=least)
-        self._system.accounts().set_password(who.id, self._passwords.hash(new), must_change=False)
-        self._system.grants().kill_user(who.id)
+        if tenant:
+            names.append(self._system.tenants().get(tenant).name)
+        factor, least = bool(self._factors.of(user.id)), self._rules.fresh(tenant).password_length
+        self.passwords.check(new, factor=factor, names=names, old=old, where=where, least=least)
 
     def new_password(self) -> tuple[Secret, str]:
         """Return a one-time password and its hash."""
-        return self._passwords.make()
+        return self.passwords.make()
 
     # -- refresh -------------------------------------------------------------------------------------------------------
 

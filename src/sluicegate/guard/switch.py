@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sluicegate.base.secret import Secret
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.revocation import Revocation
+    from sluicegate.guard.rules import Rules
     from sluicegate.guard.tokens import Tokens
     from sluicegate.store.scope import System
 
@@ -28,15 +29,23 @@ class Switch:
     """Binds a SuperAdmin's tokens to a tenant, on record there and with the installation."""
 
     def __init__(
-        self, system: System, audit: Audit, tokens: Tokens, revocation: Revocation, now: clock.Clock = clock.system
+        self,
+        system: System,
+        audit: Audit,
+        tokens: Tokens,
+        revocation: Revocation,
+        rules: Rules,
+        now: clock.Clock = clock.system,
     ) -> None:
         """Wire."""
-        self._system, self._audit, self._tokens, self._revocation, self._now = system, audit, tokens, revocation, now
+        self._system, self._audit, self._tokens, self._revocation = system, audit, tokens, revocation
+        self._rules, self._now = rules, now
 
     def to(self, who: Principal, tenant: str | None, peer: Peer) -> tuple[Secret, int]:
         """Return an access token for ``tenant`` (a name), or for none, and the seconds it is good for.
 
-        Raises ``Missing`` for an unknown tenant, ``Denied`` for a suspended one, and for whom is no SuperAdmin.
+        Raises ``Missing`` for an unknown tenant, ``Denied`` for a suspended one, for whom is no SuperAdmin, and for who
+        came without the second factor that the tenant asks for.
         """
         if who.role is not Role.SUPERADMIN:
             raise Denied("Only a SuperAdmin works in more than one tenant.")
@@ -44,6 +53,11 @@ class Switch:
         place = self._system.tenants().named(tenant) if tenant is not None else None
         if place is not None and place.state != "active":
             raise suspended()
+        if place is not None and self._rules.fresh(place.id).factor_required and not self._has_factor(who):
+            raise Denied(
+                "This tenant asks for a second factor, and you signed in without one.",
+                hint="Set one up (sluice factor begin), or sign in again with yours.",
+            )
         there = replace(who, tenant=place.id if place else None, support="", lent=frozenset())
         with self._system.transaction():
             self._system.grants().bind(who.grant, there.tenant)
@@ -51,6 +65,10 @@ class Switch:
             self.record(SWITCH, there, peer, left=who.tenant)
         access, expires = self._tokens.mint(ACCESS, replace(there, token=""), epoch)
         return access, int(expires - self._now())
+
+    def _has_factor(self, who: Principal) -> bool:
+        grants = self._system.grants().of(who.id)
+        return any(each.family == who.grant and "factor" in each.factors.split() for each in grants)
 
     def record(self, action: str, who: Principal, peer: Peer, left: str | None = None) -> None:
         """Write down that a SuperAdmin came into a tenant, or left one: with the installation, and in the tenants."""

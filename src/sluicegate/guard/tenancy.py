@@ -46,6 +46,8 @@ class Policy(Model):
     """Networks from which the tenant's people and keys may come; from anywhere when empty."""
     key_days: int | None = Field(default=None, ge=1, le=3650)
     """Days that an API key lives at the most."""
+    invitation_hours: int | None = Field(default=None, ge=1, le=720)
+    """Hours that an invitation is good."""
     key_proof: bool | None = None
     """Whether an API key is exchanged only together with a DPoP proof (RFC 9449)."""
     support_hours: int | None = Field(default=None, ge=1, le=24)
@@ -63,6 +65,7 @@ class Effective(Model):
     idle_minutes: int
     addresses: tuple[str, ...]
     key_days: int
+    invitation_hours: int
     key_proof: bool
     support_hours: int
     requests: str
@@ -103,6 +106,7 @@ DIRECTIONS: Final[Mapping[str, _Direction]] = {
     "idle_minutes": _LESS,
     "addresses": _NARROWER,
     "key_days": _LESS,
+    "invitation_hours": _LESS,
     "key_proof": _YES,
     "support_hours": _LESS,
     "requests": _SLOWER,
@@ -121,6 +125,7 @@ class Bounds:
             idle_minutes=settings.tokens.idle // 60,
             addresses=(),
             key_days=settings.keys.longest,
+            invitation_hours=settings.links.invitation,
             key_proof=settings.keys.proof,
             support_hours=settings.people.support_hours,
             requests=settings.limits.tenant,

@@ -112,12 +112,15 @@ def confirm(ask: CodeAsk, desk: Desk) -> Codes:
     code = Secret(ask.code.get_secret_value())
     codes = desk.services.factors.confirm(desk.who.id, desk.who.tenant, ask.id, code)
     desk.services.login.has_factor(desk.who)
+    _tell(desk, "factor_added")
     return Codes(codes=tuple(each.reveal() for each in codes))
 
 
 def remove(ask: FactorOf, desk: Desk) -> Nothing:
     """Remove a second factor of yours."""
-    desk.services.system.factors().remove(desk.who.id, ask.id)
+    with desk.services.system.transaction():
+        desk.services.system.factors().remove(desk.who.id, ask.id)
+        _tell(desk, "factor_removed")
     return Nothing()
 
 
@@ -125,7 +128,9 @@ def renew_codes(_ask: Nothing, desk: Desk) -> Codes:
     """Replace your recovery codes."""
     if not desk.services.factors.of(desk.who.id):
         raise Missing("You have no second factor.", hint="Run: sluice factor begin")
-    codes = desk.services.factors.renew_codes(desk.who.id, desk.who.tenant)
+    with desk.services.system.transaction():
+        codes = desk.services.factors.renew_codes(desk.who.id, desk.who.tenant)
+        _tell(desk, "codes_replaced")
     return Codes(codes=tuple(each.reveal() for each in codes))
 
 
@@ -136,10 +141,16 @@ def reset(ask: UserOf, desk: Desk) -> Nothing:
         raise Denied("Nobody resets a role above their own.")
     if user.id == desk.who.id:
         raise Denied("Nobody resets themselves.", hint="Remove a factor with: sluice factor remove")
-    desk.services.system.factors().clear(user.id)
-    desk.services.system.marks().raise_user(user.id)
-    desk.services.system.grants().kill_user(user.id)
+    with desk.services.system.transaction():
+        desk.services.system.factors().clear(user.id)
+        desk.services.system.marks().raise_user(user.id)
+        desk.services.system.grants().kill_user(user.id)
+        desk.services.notices.tell(user, "factor_reset")
     return Nothing()
+
+
+def _tell(desk: Desk, kind: str) -> None:
+    desk.services.notices.tell_of(desk.who.id, kind, desk.peer)
 
 
 OPERATIONS = (

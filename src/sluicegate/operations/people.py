@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from sluicegate.base import clock
@@ -13,6 +15,9 @@ from sluicegate.base.principal import Role
 from sluicegate.guard import policy
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Nothing, Operation
+
+if TYPE_CHECKING:
+    from sluicegate.store.outbox import Post
 
 
 class TenantAsk(Model):
@@ -81,6 +86,7 @@ class User(Model):
     name: str
     role: str
     state: str
+    """``active``, ``invited`` (has yet to come), or ``disabled``."""
     created: str
     last_sign_in: str | None
     factor: bool
@@ -89,6 +95,10 @@ class User(Model):
     """``person``, or ``service``: a program that has nothing but API keys."""
     addresses: tuple[str, ...]
     """Networks they may come from; anywhere when empty."""
+    link_expires: str | None
+    """Until when somebody who is invited may come."""
+    mail: str
+    """What became of the newest link sent to them: ``waiting``, ``sent``, or why it failed; empty without one."""
 
 
 class Users(Model):
@@ -130,6 +140,8 @@ def list_users(_ask: Nothing, desk: Desk) -> Users:
     """List the users of the tenant."""
     found = desk.scope.people().list()
     owners = desk.services.system.factors().owners(each.id for each in found)
+    links = desk.services.system.links().waiting((each.id for each in found if each.state == "invited"), "invitation")
+    mails = desk.scope.outbox().newest(("invitation", "reset"))
     return Users(
         items=tuple(
             User(
@@ -143,10 +155,18 @@ def list_users(_ask: Nothing, desk: Desk) -> Users:
                 factor=each.id in owners,
                 kind=each.kind,
                 addresses=each.addresses,
+                link_expires=clock.iso(links[each.id]) if each.id in links else None,
+                mail=_told(mails.get(each.id)),
             )
             for each in found
         )
     )
+
+
+def _told(post: Post | None) -> str:
+    if post is None:
+        return ""
+    return f"{post.state.value}: {post.why}" if post.why else post.state.value
 
 
 def deactivate_user(ask: UserOf, desk: Desk) -> Nothing:
@@ -158,8 +178,24 @@ def deactivate_user(ask: UserOf, desk: Desk) -> Nothing:
     user = desk.scope.people().get(ask.id)
     if not policy.may_give(desk.who, Role(user.role)):
         raise Denied("Nobody deactivates a role above their own.")
-    desk.scope.people().set_state(ask.id, UserState.DISABLED)
-    desk.services.system.grants().kill_user(ask.id)
+    system = desk.services.system
+    with system.transaction():
+        desk.scope.people().set_state(ask.id, UserState.DISABLED)
+        system.grants().kill_user(ask.id)
+        system.links().end(ask.id, "invitation")
+    return Nothing()
+
+
+def reactivate_user(ask: UserOf, desk: Desk) -> Nothing:
+    """Let a deactivated user sign in again; who has never come needs a new invitation."""
+    from sluicegate.store.people import UserState
+
+    user = desk.services.system.accounts().account(desk.scope.people().get(ask.id).id)
+    if not policy.may_give(desk.who, user.role):
+        raise Denied("Nobody reactivates a role above their own.")
+    if user.state is UserState.DISABLED:
+        came = bool(user.password) or user.kind == "service"
+        desk.scope.people().set_state(ask.id, UserState.ACTIVE if came else UserState.INVITED)
     return Nothing()
 
 
@@ -216,6 +252,16 @@ OPERATIONS = (
         UserOf,
         Nothing,
         deactivate_user,
+        audited=True,
+        fresh=True,
+    ),
+    Operation(
+        "user.reactivate",
+        Permission.USER_MANAGE,
+        Http("POST", "/users/{id}/reactivate"),
+        UserOf,
+        Nothing,
+        reactivate_user,
         audited=True,
         fresh=True,
     ),

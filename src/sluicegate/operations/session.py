@@ -119,7 +119,8 @@ class Whoami(Model):
     """Id of the support access that a SuperAdmin has in the tenant."""
 
 
-def _tokens(grant: Grant) -> Tokens:
+def tokens_of(grant: Grant) -> Tokens:
+    """Return what a sign-in gives, as it is answered."""
     return Tokens(
         access=grant.access.reveal(),
         expires_in=grant.expires_in,
@@ -135,7 +136,9 @@ def _secret(value: SecretStr) -> Secret:
 
 def login(ask: LoginAsk, desk: Desk) -> Tokens:
     """Sign in with a password."""
-    return _tokens(desk.services.login.sign_in(ask.tenant, ask.email, _secret(ask.password), desk.peer, desk.bound_to))
+    return tokens_of(
+        desk.services.login.sign_in(ask.tenant, ask.email, _secret(ask.password), desk.peer, desk.bound_to)
+    )
 
 
 def bootstrap(ask: BootstrapAsk, desk: Desk) -> Tokens:
@@ -143,17 +146,17 @@ def bootstrap(ask: BootstrapAsk, desk: Desk) -> Tokens:
     made = desk.services.login.bootstrap(
         _secret(ask.code), ask.email, ask.name, _secret(ask.password), desk.peer, desk.bound_to
     )
-    return _tokens(made)
+    return tokens_of(made)
 
 
 def refresh(ask: RefreshAsk, desk: Desk) -> Tokens:
     """Trade a refresh token for new tokens."""
-    return _tokens(desk.services.login.refresh(_secret(ask.refresh), desk.peer, desk.bound_to))
+    return tokens_of(desk.services.login.refresh(_secret(ask.refresh), desk.peer, desk.bound_to))
 
 
 def factor(ask: FactorAsk, desk: Desk) -> Tokens:
     """Finish signing in with your second factor."""
-    return _tokens(desk.services.login.give_factor(desk.who, _secret(ask.code), desk.peer))
+    return tokens_of(desk.services.login.give_factor(desk.who, _secret(ask.code), desk.peer))
 
 
 def prove(ask: ProveAsk, desk: Desk) -> Nothing:
@@ -173,7 +176,7 @@ def change_password(ask: PasswordAsk, desk: Desk) -> Nothing:
     """Choose a new password for yourself."""
     if not ask.new.get_secret_value():
         raise Invalid("is required", where="new")
-    desk.services.login.change_password(desk.who, _secret(ask.old), _secret(ask.new))
+    desk.services.login.change_password(desk.who, _secret(ask.old), _secret(ask.new), desk.peer)
     return Nothing()
 
 

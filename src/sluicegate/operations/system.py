@@ -22,6 +22,8 @@ class Health(Model):
     """True while there is no user at all."""
     jail: str
     """``full``, ``fallback`` (weaker, by setting) or ``none`` (flows with expressions refuse)."""
+    mail: str
+    """``off`` when no relay is set up, ``ok``, or ``failing`` when the last mail could not be sent."""
 
 
 class About(Model):
@@ -81,7 +83,12 @@ class AuditRecords(Model):
 
 def health(_ask: Nothing, desk: Desk) -> Health:
     """Say whether the server works."""
-    return Health(status="ok", bootstrap=desk.services.login.bootstrapping, jail=desk.services.engine.health()["jail"])
+    return Health(
+        status="ok",
+        bootstrap=desk.services.login.bootstrapping,
+        jail=desk.services.engine.health()["jail"],
+        mail=desk.services.mail.state,
+    )
 
 
 def about(_ask: Nothing, desk: Desk) -> About:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sluicegate.base.errors import Corrupt
 from sluicegate.base.permission import Permission
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Nothing, Operation
@@ -25,9 +26,12 @@ def set_(ask: Policy, desk: Desk) -> Told:
     bounds, tenants = desk.services.rules.bounds, desk.services.system.tenants()
     bounds.check(ask)
     desk.services.rules.keep_in(desk.who, desk.peer, ask.addresses)
-    before = policy_of(tenants.get(desk.scope.tenant))
+    try:
+        before = policy_of(tenants.get(desk.scope.tenant))
+    except Corrupt:  # it is being mended
+        before = None
     if before != ask:
-        void = bounds.effective(before) != bounds.effective(ask)
+        void = before is None or bounds.effective(before) != bounds.effective(ask)
         tenants.set_policy(desk.scope.tenant, ask.model_dump(mode="json", exclude_defaults=True), void=void)
         desk.services.rules.forget(desk.scope.tenant)  # here at once; the mark tells the other nodes
     return _told(ask, desk)

@@ -34,6 +34,8 @@ class UserState(StrEnum):
 
     ACTIVE = "active"
     DISABLED = "disabled"
+    INVITED = "invited"
+    """Asked to come, by a link that nobody has used yet: there is no password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,10 @@ class User:
     kind: UserKind = UserKind.PERSON
     addresses: tuple[str, ...] = ()
     """Networks they may come from; from anywhere when empty."""
+    language: str = ""
+    """The language they read, such as ``de`` or ``pt-BR``; empty when they did not say."""
+    zone: str = ""
+    """Their time zone, such as ``Europe/Berlin``; empty when they did not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +71,7 @@ class Account(User):
 
 _USER = (
     u.c.id, u.c.tenant_id, u.c.email, u.c.name, u.c.role, u.c.must_change, u.c.state, u.c.epoch, u.c.created,
-    u.c.last_sign_in, u.c.kind, u.c.addresses,
+    u.c.last_sign_in, u.c.kind, u.c.addresses, u.c.language, u.c.zone,
 )  # fmt: skip
 
 
@@ -83,6 +89,10 @@ class People:
     def create(self, email: str, name: str, role: Role, password: str, *, must_change: bool = False) -> User:
         """Add a user; ``password`` is the hash. Raises ``Conflict`` (known address), ``Denied`` (SuperAdmin)."""
         return self._create(self._reach.tenant, email, name, role, password, must_change=must_change)
+
+    def invite(self, email: str, name: str, role: Role) -> User:
+        """Add a user who has no password yet. Raises ``Conflict``, ``Denied`` as ``create`` does."""
+        return self._create(self._reach.tenant, email, name, role, "", must_change=False, state=UserState.INVITED)
 
     def create_service(self, name: str, role: Role) -> User:
         """Add a user that is a program, called ``name``. Raises ``Conflict``, ``Denied`` as ``create`` does."""
@@ -125,6 +135,10 @@ class People:
             announce_rules(self._reach.database, user)
             self._change(user, {"addresses": pack(addresses)}, void=False)
 
+    def set_profile(self, user: str, name: str, language: str, zone: str) -> None:
+        """Set what a person says of themselves. Raises ``Missing``."""
+        self._change(user, {"name": name, "language": language, "zone": zone}, void=False)
+
     def touch_sign_in(self, user: str) -> None:
         """Write down that the user signed in now. Raises ``Missing``."""
         self._change(user, {"last_sign_in": self._reach.database.clock()}, void=False)
@@ -142,6 +156,7 @@ class People:
         *,
         must_change: bool,
         kind: UserKind = UserKind.PERSON,
+        state: UserState = UserState.ACTIVE,
     ) -> User:
         _check(tenant, role)
         row = {
@@ -151,7 +166,7 @@ class People:
             "name": name,
             "role": Role(role),
             "must_change": must_change,
-            "state": UserState.ACTIVE,
+            "state": state,
             "epoch": 0,
             "created": self._reach.database.clock(),
             "last_sign_in": None,
@@ -165,14 +180,23 @@ class People:
             raise Conflict(f"There is a {what} already.") from None
         return User(*row.values())  # type: ignore[arg-type]  # the columns above are in the order of the fields
 
-    def _change(self, user: str, values: dict[str, Any], *, void: bool = True, keys: str = "") -> None:
+    def _change(
+        self,
+        user: str,
+        values: dict[str, Any],
+        *,
+        void: bool = True,
+        keys: str = "",
+        was: ColumnElement[bool] | None = None,
+    ) -> None:
         from sluicegate.store.apikeys import end_keys
         from sluicegate.store.grants import raise_user
 
         with self._reach.writing() as connection:
             if void:
                 raise_user(self._reach.database, user, mine=self._mine())
-            done = connection.execute(update(u).where(u.c.id == user, self._mine()).values(**values))
+            mine = update(u).where(u.c.id == user, self._mine(), true() if was is None else was)
+            done = connection.execute(mine.values(**values))
             if not done.rowcount:
                 raise _missing()
             if keys:
@@ -205,6 +229,19 @@ class Accounts(People):
         with self._reach.reading() as connection:
             found = [_account(row) for row in connection.execute(asked)]
         return sorted(found, key=lambda account: (account.tenant or "", account.id))
+
+    def accept(self, user: str, name: str, password: str) -> None:
+        """Let somebody in who was invited; of many callers exactly one does. Raises ``Missing``."""
+        self._change(
+            user, {"name": name, "password": password, "state": UserState.ACTIVE}, was=u.c.state == UserState.INVITED
+        )
+
+    def set_email(self, user: str, email: str) -> None:
+        """Change the address, which makes all tokens and links void. Raises ``Missing``, ``Conflict`` when taken."""
+        try:
+            self._change(user, {"email": fold(email)})
+        except Conflict:
+            raise Conflict("There is a user with this address already.") from None
 
     def rehash(self, user: str, password: str) -> None:
         """Store the same password's hash at today's cost; no token ends by that. Raises ``Missing``."""

@@ -24,9 +24,13 @@ from sluicegate.store.definitions import Definitions
 from sluicegate.store.factors import Factors
 from sluicegate.store.grants import Grants, Marks
 from sluicegate.store.ledger import Ledger
+from sluicegate.store.links import Links
+from sluicegate.store.notices import Notices
+from sluicegate.store.outbox import AllPosts, Outbox
 from sluicegate.store.people import Accounts, People
 from sluicegate.store.runs import Runs
 from sluicegate.store.secrets import Secrets
+from sluicegate.store.signins import SignIns
 from sluicegate.store.support import AllSupport, Support
 from sluicegate.store.tables import blobs, runs, tenants, workers
 
@@ -96,6 +100,10 @@ class Scope:
         """Return what this tenant lets SuperAdmins see, and until when."""
         return Support(self)
 
+    def outbox(self) -> Outbox:
+        """Return the mails to this tenant's users."""
+        return Outbox(self)
+
     def ledger(self) -> Ledger:
         """Return the audit trail of this tenant."""
         return Ledger(self)
@@ -157,6 +165,22 @@ class System:
     def support(self) -> AllSupport:
         """Return the support accesses of all tenants."""
         return AllSupport(self)
+
+    def signins(self) -> SignIns:
+        """Return the sign-ins of all users."""
+        return SignIns(self)
+
+    def links(self) -> Links:
+        """Return the one-time links of all users."""
+        return Links(self)
+
+    def outbox(self) -> AllPosts:
+        """Return the mails that wait to be sent."""
+        return AllPosts(self)
+
+    def notices(self) -> Notices:
+        """Return the notices of all users."""
+        return Notices(self)
 
     def blobs(self) -> Blobs:
         """Return the small values the system keeps."""

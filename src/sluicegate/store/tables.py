@@ -76,6 +76,8 @@ users = Table(
     Column("last_sign_in", Double),
     Column("kind", String, nullable=False, server_default="person"),
     Column("addresses", Text, nullable=False, server_default="[]"),
+    Column("language", String, nullable=False, server_default=""),
+    Column("zone", String, nullable=False, server_default=""),
     # Only a SuperAdmin belongs to no tenant, and no SuperAdmin belongs to one.
     CheckConstraint("(role = 'superadmin') = (tenant_id IS NULL)", name="tenantless"),
 )
@@ -165,6 +167,54 @@ support = Table(
     Column("expires", Double, nullable=False),
     Column("ended", Double),
     Column("ended_by", String, nullable=False),
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant_id", String, ForeignKey("tenants.id")),
+    Column("user_id", String, ForeignKey("users.id"), nullable=False, index=True),
+    Column("purpose", String, nullable=False),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("email", String, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("expires", Double, nullable=False),
+    Column("ended", Double),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant_id", String, ForeignKey("tenants.id")),
+    Column("user_id", String, ForeignKey("users.id")),
+    Column("kind", String, nullable=False),
+    Column("recipient", String, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("state", String, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("due", Double, nullable=False),
+    Column("until", Double, nullable=False),
+    Column("ended", Double),
+    Column("why", String, nullable=False),
+    Index("ix_outbox_state_due", "state", "due"),
+    Index("ix_outbox_tenant_id_id", "tenant_id", "id"),
+    Index("ix_outbox_ended", "ended"),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant_id", String, ForeignKey("tenants.id")),
+    Column("user_id", String, ForeignKey("users.id"), nullable=False),
+    Column("kind", String, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("ix_notices_user_id_id", "user_id", "id"),
 )
 
 marks = Table(

@@ -29,7 +29,8 @@ def listen(settings: Settings, *, as_json: bool = False) -> None:
         taken = net.why_taken(settings.server.host, port)  # Granian shares a port: two servers would take turns
         if taken:
             raise _no_listener(settings.server.host, port, taken)
-        app = build(settings)
+        server = settings.server.model_copy(update={"port": port})
+        app = build(settings.model_copy(update={"server": server}))  # links in mails lead to the port taken
         try:
             app.open()
             asyncio.run(_serve(app, settings, port, cert, key, as_json=as_json))

@@ -15,6 +15,8 @@ from sluicegate.kit.net.descriptors import (
     why_taken,
 )
 from sluicegate.kit.net.network import HOPS, Net
+from sluicegate.kit.net.smtp import Relay
+from sluicegate.kit.net.smtp import send as send_mail
 from sluicegate.kit.net.trust import system_authorities
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "HttpsClient",
     "Net",
     "Pinned",
+    "Relay",
     "Reply",
     "answers",
     "clean_host",
@@ -32,6 +35,7 @@ __all__ = [
     "local_pair",
     "receive_descriptors",
     "send_descriptors",
+    "send_mail",
     "system_authorities",
     "why_taken",
 ]
