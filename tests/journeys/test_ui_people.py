@@ -158,3 +158,72 @@ def test_a_superadmin_sees_where_they_are_and_who_lets_them_see_rows(site):
     assert root.broken == ada.broken == []
     root.context.close()
     ada.context.close()
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A17", "SEC-A18")
+def test_somebody_is_invited_comes_forgets_their_password_and_comes_back(site):
+    """No relay is set up, so the links are handed over; each works once, and none stays in an address or a page."""
+    server, browser = site
+    server.settle()
+    first = administrator(server)
+    ada, lea = Window(browser, server.url), Window(browser, server.url)
+    dialog = ada.page.get_by_role("dialog")
+    ada.page.goto(server.url)
+    ada.sign_in("ada@example.org", first, "acme")
+    ada.fill(Current_password=first, New_password=PASSWORD, New_password_again=PASSWORD)
+    ada.press("Change password")
+    ada.heading("Flows")
+    ada.go("Users")
+    ada.press("Invite")
+    dialog.get_by_label("Email").fill("lea@example.org")
+    dialog.get_by_role("button", name="Invite", exact=True).click()
+    link = dialog.locator(".copy code").inner_text()
+    ada.press("I have it")
+    assert link not in ada.page.content()
+
+    lea.page.goto(f"{server.url}/#{link.partition('#')[2]}")
+    lea.heading("Welcome")
+    assert lea.page.url == f"{server.url}/"
+    shot(lea.page, "welcome")
+    lea.fill(Name="Lea Bourne", Password=PASSWORD, Once_more=PASSWORD)
+    lea.press("Accept invitation")
+    lea.heading("Flows")
+    lea.page.reload()
+    lea.heading("Flows")
+    lea.page.get_by_role("link", name="Your account").click()
+    lea.page.get_by_text("Chrome on Linux").first.wait_for()
+    shot(lea.page, "account")
+
+    # The link is dead now.
+    other = Window(browser, server.url)
+    other.page.goto(f"{server.url}/#{link.partition('#')[2]}")
+    other.fill(Name="Mallory", Password=PASSWORD, Once_more=PASSWORD)
+    other.press("Accept invitation")
+    other.page.get_by_text("The link is wrong, has been used, or is over.").wait_for()
+    other.press("Not now")
+    other.press("Password forgotten?")
+    other.page.get_by_text("This server sends no mail.").wait_for()
+
+    ada.page.reload()
+    ada.page.get_by_role("link", name="Lea Bourne").click()
+    ada.press("Send a reset link")
+    reset = dialog.locator(".copy code").inner_text()
+    ada.press("I have it")
+    other.page.goto(f"{server.url}/#{reset.partition('#')[2]}")
+    other.heading("Choose a new password")
+    fresh = "nine grey herons on a weir"
+    other.fill(Password=fresh, Once_more=fresh)
+    other.press("Change password")
+    other.heading("Your password is changed")
+    other.press("Go on")
+    other.sign_in("lea@example.org", fresh, "acme")
+    other.heading("Flows")
+    # Whoever was signed in by the old password is out.
+    lea.page.reload()
+    lea.heading("Sign in")
+
+    assert ada.broken == lea.broken == other.broken == []
+    assert ada.cookies() + lea.cookies() + other.cookies() == []
+    for each in (ada, lea, other):
+        each.context.close()

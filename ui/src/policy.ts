@@ -57,6 +57,13 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     min: 1,
     max: 3650,
   },
+  invitation_hours: {
+    title: "Hours of an invitation",
+    note: "Its link is good that long at the most.",
+    stricter: "less",
+    min: 1,
+    max: 720,
+  },
   key_proof: {
     title: "API keys need a proof",
     note: "A key is exchanged only together with a DPoP proof, so that its token is of no use elsewhere.",

@@ -22,6 +22,7 @@ export const BASE = {
   idle_minutes: [240, "stricter"],
   addresses: [[], "stricter"],
   key_days: [365, "stricter"],
+  invitation_hours: [72, "stricter"],
   key_proof: [false, "free"],
   support_hours: [4, "fixed"],
   requests: ["500/second", "stricter"],

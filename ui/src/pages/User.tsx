@@ -79,10 +79,10 @@ function Shown({ row }: { row: UserRow }): ReactNode {
         </p>
       )}
       <div className="panels">
-        {below && other && row.state !== "disabled" ? <RolePanel row={row} /> : null}
         {row.state === "invited" && below ? <InvitedPanel row={row} /> : null}
+        {below && other && row.state !== "disabled" ? <RolePanel row={row} /> : null}
         {service || row.state !== "active" || !below || !other ? null : <PasswordPanel row={row} />}
-        {service ? null : <FactorPanel row={row} may={below && other} />}
+        {service || row.state === "invited" ? null : <FactorPanel row={row} may={below && other} />}
         <NetworksPanel row={row} may={below} />
         <KeysPanel row={row} may={below} />
         {below && other && row.state === "active" ? <EndPanel row={row} /> : null}
