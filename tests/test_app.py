@@ -11,7 +11,7 @@ import pytest
 from sluicegate import app as app_
 from sluicegate.app import KEY_FILE, build, certificate, make_home, root_key
 from sluicegate.base import settings as settings_
-from sluicegate.base.errors import Conflict, Corrupt, Invalid, SluiceError
+from sluicegate.base.errors import Conflict, Invalid, SluiceError
 from sluicegate.base.permission import Permission, Public
 from sluicegate.base.principal import Role
 from sluicegate.base.settings import Passwords, Server, Settings, Store
@@ -131,7 +131,7 @@ def test_a_bad_root_key_stops_the_start_and_is_not_shown(home, fault):
 
 @pytest.mark.security
 @pytest.mark.req("SEC-L01")
-def test_a_store_whose_trail_was_linked_with_another_key_is_refused(tmp_path):
+def test_the_root_key_of_another_installation_is_refused(tmp_path):
     place = Place(tmp_path / "home").settle()
     place.token(Role.SUPERADMIN, None)
     place.close()
@@ -140,7 +140,7 @@ def test_a_store_whose_trail_was_linked_with_another_key_is_refused(tmp_path):
     (place.home / KEY_FILE).unlink()
     shutil.copy(other / KEY_FILE, place.home / KEY_FILE)
     (place.home / KEY_FILE).chmod(0o600)
-    with pytest.raises(Corrupt, match="does not verify"):
+    with pytest.raises(Invalid, match="the root key does not open this store"):
         build(place.settings)
     assert open_files(place.home) == set(), "a start that is refused holds nothing open"
 

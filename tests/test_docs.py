@@ -139,8 +139,8 @@ def test_the_table_of_roles_is_the_one_in_force():
 @pytest.mark.req("SEC-V14")
 def test_the_inventory_of_keys_is_complete():
     code = "".join(path.read_text() for path in (ROOT / "src" / "sluicegate").rglob("*.py"))
-    made = set(re.findall(r'derive\(\w+, "([\w-]+)"\)', code))
-    page = (DOCS / "security" / "crypto.md").read_text().split("## Purposes of the root key")[1].split("\n## ")[0]
+    made = set(re.findall(r'derive\([\w.]+, "([\w-]+)"\)', code))
+    page = (DOCS / "security" / "crypto.md").read_text().split("## Purposes of the main key")[1].split("\n## ")[0]
     assert made == set(re.findall(r"(?m)^\| `([\w-]+)` \|", page))
     assert "AES-512" not in "".join(page.read_text() for page in PAGES)
 

@@ -22,22 +22,27 @@ from sluicegate.guard.desk import Services
 from sluicegate.guard.factors import Factors
 from sluicegate.guard.gate import Gate
 from sluicegate.guard.invitations import Invitations
+from sluicegate.guard.keyring import Keyring
 from sluicegate.guard.limits import Limits, Rates
 from sluicegate.guard.links import Links
 from sluicegate.guard.login import Login
 from sluicegate.guard.mail import Mail
 from sluicegate.guard.notices import Notices
+from sluicegate.guard.oidc import Oidc
 from sluicegate.guard.postman import Postman
 from sluicegate.guard.profile import Profile
 from sluicegate.guard.quotas import Quotas, Shares
 from sluicegate.guard.recovery import Recovery
 from sluicegate.guard.revocation import Revocation
+from sluicegate.guard.rotation import Rotation
 from sluicegate.guard.rules import Rules
+from sluicegate.guard.sso import Sso
 from sluicegate.guard.support import Support
 from sluicegate.guard.switch import Switch
 from sluicegate.guard.tenancy import Bounds
 from sluicegate.guard.tokens import Tokens
 from sluicegate.guard.vault import Vault
+from sluicegate.kit.net import Egress, Grant, Net
 from sluicegate.operations import OPERATIONS
 
 if TYPE_CHECKING:
@@ -60,6 +65,7 @@ class App:
     def open(self) -> None:
         """Follow what ends sign-ins, take up runs, and send what waits to be sent."""
         self.services.revocation.open()
+        self.services.rotation.open()
         self.worker.open()
         self.postman.open()
 
@@ -67,6 +73,7 @@ class App:
         """Let runs that are going on rest where they are, and close the store."""
         self.postman.close()
         self.worker.close()
+        self.services.rotation.close()
         self.services.revocation.close()
         self.services.system.database.close()
 
@@ -85,11 +92,13 @@ def build(settings: Settings) -> App:
     from sluicegate.store.scope import System as StoreSystem
 
     gates.check(OPERATIONS)
-    root = root_key(settings.home)
+    root_key(settings.home)  # no store where there is no installation
     database = Database(settings.store_url, settings.store.owner_url.reveal() or None)
     try:
         database.migrate()
         system: System = StoreSystem(database)
+        ring = Keyring(root_key(settings.home), system)
+        root = ring.main
         audit = Audit(system, Chain(keys.derive(root, "audit-chain")))
         audit.check()
     except BaseException:
@@ -123,7 +132,8 @@ def build(settings: Settings) -> App:
     profile = Profile(settings, system, audit, links, mail, notices)
     postman = Postman(settings, system, mail)
     postman.on_ask = recovery.answer
-    vault = Vault(root, audit)
+    vault = Vault(ring, audit, settings.vault.suite)
+    rotation = Rotation(vault, ring, system, audit)
     events = Events()
 
     def forget(subject: str) -> None:
@@ -132,6 +142,7 @@ def build(settings: Settings) -> App:
 
     revocation.on_rules, revocation.on_marks, revocation.on_hour = forget, events.wake_all, keys_.sweep
     worker = Worker(settings, system, vault, audit, events)
+    sso = Sso(root, system, audit, limits, login, factors, vault, Oidc(_net(settings)))
     services = Services(
         settings,
         system,
@@ -144,6 +155,7 @@ def build(settings: Settings) -> App:
         support,
         switch,
         vault,
+        rotation,
         audit,
         worker,
         mail,
@@ -151,8 +163,14 @@ def build(settings: Settings) -> App:
         invitations,
         recovery,
         profile,
+        sso,
     )
     return App(settings, services, Gate(services, limits, _quotas(settings, rules)), worker, events, postman)
+
+
+def _net(settings: Settings) -> Net:
+    """Return the way out of the server itself, under the same policy as connections."""
+    return Net(Egress(allow=tuple(Grant(**each.model_dump()) for each in settings.egress)))
 
 
 def _quotas(settings: Settings, rules: Rules) -> Quotas:

@@ -104,9 +104,11 @@ def test_an_oauth_client_gets_a_token_until_the_key_is_revoked(place, made):
 
 def test_the_rules_of_a_tenant_are_shown_and_set(place, made):
     home, *_ = made
-    assert sluice(home, "policy", "set", "--key-days", "60", "--addresses", "127.0.0.0/8", "--addresses", "::1/128") == {
-        "addresses": ["127.0.0.0/8", "::1/128"], "key_days": 60, "key_proof": False, "factor_required": False,
-    }  # fmt: skip
+    lists = ("--addresses", "127.0.0.0/8", "--addresses", "::1/128")
+    made = sluice(home, "policy", "set", "--key-days", "60", "--no-key-proof", *lists)
+    told = {each["name"]: each["origin"] for each in made.pop("items")}
+    assert (made["addresses"], made["key_days"], made["key_proof"]) == (["127.0.0.0/8", "::1/128"], 60, False)
+    assert {name for name, origin in told.items() if origin == "tenant"} == {"addresses", "key_days", "key_proof"}
     assert sluice(home, "policy", "get")["key_days"] == 60
     away = sluice(home, "policy", "set", "--addresses", "192.0.2.0/24", expect=None)
     assert away.returncode == 2

@@ -10,9 +10,10 @@ from sluicegate.base.errors import Conflict, Denied, Invalid, Unauthenticated
 from sluicegate.base.model import new_id
 from sluicegate.base.principal import Credentials, Peer, Principal, Role
 from sluicegate.base.secret import Secret
-from sluicegate.base.settings import Keys, Limits, Passwords, Server
+from sluicegate.base.settings import Keys, Limits, Passwords, Server, Settings
 from sluicegate.crypto.apikey import new_key
 from sluicegate.guard.limits import Meter
+from sluicegate.guard.tenancy import Bounds
 from tests.fixtures.server import BY_NAME, Place, address
 from tests.guard.apikeys import DAY, code, key_for, service
 
@@ -138,7 +139,10 @@ def test_a_key_always_expires_and_within_what_settings_and_tenant_allow(fresh):
         key_for(fresh, admin, days=8)
     made = key_for(fresh, admin)
     assert rows()[made.id].expires - rows()[made.id].created < 7.1 * DAY
-    fresh.set_policy(key_days=3000)
+    with pytest.raises(Denied, match="365 or less"):
+        fresh.set_policy(key_days=3000)
+    fresh.app.services.system.tenants().set_policy(fresh.tenants["north"], {"key_days": 3000})  # as of old
+    fresh._tokens.clear()
     admin = fresh.token(Role.ADMINISTRATOR)
     with pytest.raises(Invalid, match="365 days at the most"):
         key_for(fresh, admin, days=366)
@@ -203,7 +207,9 @@ def test_a_proof_may_be_demanded(fresh, by, monkeypatch):
     if by == "tenant":
         fresh.set_policy(key_proof=True)
     else:
-        monkeypatch.setattr(fresh.app.services.keys, "_settings", Keys(proof=True))
+        rules = fresh.app.services.rules
+        monkeypatch.setattr(rules, "bounds", Bounds(Settings(keys=Keys(proof=True))))
+        rules.forget(fresh.tenants["north"])
     with pytest.raises(Unauthenticated, match="proof"):
         ask(Credentials())
     assert ask(fresh.credentials(None)).token_type == "DPoP"

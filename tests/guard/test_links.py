@@ -6,7 +6,6 @@ import sqlite3
 
 import pytest
 
-from sluicegate.app import root_key
 from sluicegate.base.errors import Unauthenticated
 from sluicegate.base.principal import Peer, Role
 from sluicegate.base.secret import Secret
@@ -22,7 +21,7 @@ def user(fresh):
 
 @pytest.fixture
 def links(fresh):
-    return Links(root_key(fresh.home), fresh.app.services.system, Limits(Rates(failures="3/hour")))
+    return Links(fresh.main_key(), fresh.app.services.system, Limits(Rates(failures="3/hour")))
 
 
 @pytest.mark.security

@@ -61,7 +61,7 @@ def test_what_is_dangerous_needs_a_proof_of_the_last_minutes():
         "factor.codes", "factor.reset", "policy.set", "system.rotate", "service.create", "user.addresses", "key.create",
         "user.role", "tenant.suspend", "tenant.resume", "superadmin.create", "superadmin.deactivate",
         "superadmin.activate", "support.grant",
-        "user.reactivate", "user.invite", "user.reset", "invitation.resend", "invitation.cancel", "profile.email",
+        "user.reactivate", "user.invite", "user.reset", "invitation.resend", "invitation.cancel", "profile.email", "sso.set", "sso.remove",
     }  # fmt: skip
 
 

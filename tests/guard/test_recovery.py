@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+
 import pyotp
 import pytest
 
-from sluicegate.base.errors import Conflict, Denied, Invalid, Missing, Throttled, Unauthenticated
+from sluicegate.base.errors import Conflict, Denied, Invalid, Missing, SluiceError, Throttled, Unauthenticated
 from sluicegate.base.model import new_id
-from sluicegate.base.principal import Role
+from sluicegate.base.principal import Peer, Role
 from sluicegate.store.people import UserState
-from tests.fixtures.server import PASSWORD, Person
+from tests.fixtures.server import BY_NAME, PASSWORD, Person, address
 
 NEW = "eight slow trains before dawn"
 
@@ -249,3 +251,29 @@ def test_a_superadmin_gets_a_link_too(mailed):
     forgot(mailed, root.email, None)
     reset(mailed, mailed.link(root.email))
     assert mailed.sign_in(root, NEW)["access"]
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A08")
+def test_of_many_who_use_one_link_at_once_one_sets_the_password(fresh):
+    editor = fresh.people["north", Role.EDITOR]
+    token = fresh.call("user.reset", {"id": editor.id}, fresh.token(Role.ADMINISTRATOR)).link.rpartition("/")[2]
+    outcomes, barrier = [], threading.Barrier(6)
+
+    def run(number):
+        ask, told = {"token": token, "password": f"{NEW} number {number}"}, fresh.credentials(None, "POST")
+        barrier.wait()
+        try:
+            fresh.app.gate.call(BY_NAME["password.reset"], ask, told, Peer(address()))
+            outcomes.append(number)
+        except SluiceError as fault:
+            outcomes.append(fault.code)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(6)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    (won,) = [each for each in outcomes if isinstance(each, int)]
+    assert outcomes.count("unauthenticated") == 5
+    assert fresh.sign_in(editor, f"{NEW} number {won}")["access"]

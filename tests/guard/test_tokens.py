@@ -6,7 +6,7 @@ import pytest
 
 from sluicegate.base.errors import Conflict, Corrupt, Unauthenticated
 from sluicegate.base.principal import Principal, Role
-from sluicegate.crypto.keys import Key, load_key_file
+from sluicegate.crypto.keys import Key
 from sluicegate.crypto.token import LEEWAY
 from sluicegate.guard.tokens import ACCESS, KEYS_MAX, LEAD, PENDING, Tokens
 
@@ -33,7 +33,13 @@ def hand():
 
 def make(place, hand, root=None):
     services = place.app.services
-    return Tokens(root or load_key_file(place.home / "root.key"), TTL, services.system, services.revocation, hand)
+    return Tokens(
+        root or place.main_key(),
+        TTL,
+        services.system,
+        services.revocation,
+        hand,
+    )
 
 
 def mint(tokens, purpose=ACCESS):

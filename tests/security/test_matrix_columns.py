@@ -14,7 +14,6 @@ from sluicegate.base.errors import SluiceError
 from sluicegate.base.permission import Public
 from sluicegate.base.principal import Credentials, Peer, Role
 from sluicegate.base.secret import Secret
-from sluicegate.crypto.keys import load_key_file
 from sluicegate.crypto.token import TokenRing
 from sluicegate.guard import policy
 from sluicegate.guard.tokens import ACCESS, FACTOR, ISSUER, Tokens
@@ -78,7 +77,7 @@ class Callers:
         """Return a token of the Administrator that differs from a good one in one thing."""
         who = self.place.people["north", Role.ADMINISTRATOR]
         purpose = ACCESS if "signed in" in BY_NAME[operation].tokens else FACTOR
-        mint = Tokens(load_key_file(self.place.home / "root.key"), 300, self.services.system, self.services.revocation)
+        mint = Tokens(self.place.main_key(), 300, self.services.system, self.services.revocation)
         self.services.revocation.on_keys = self.services.tokens.reload  # the one who mints here listens to nobody
         keys = {each.kid: each.key for each in mint._keys}
         ring = TokenRing(

@@ -298,6 +298,9 @@ def test_an_error_never_repeats_what_it_refuses(place, operation, shape):
             name in operation.http.places
             or (name == "params" and shape != "list")
             or (shape == "long" and name in {"source", "value"})
+            or (
+                shape == "list" and (operation.name, name) in {("sso.set", "scopes"), ("sso.set", "factors")}
+            )  # any word
         ):
             continue
         answer = place.request(

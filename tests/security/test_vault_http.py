@@ -121,6 +121,7 @@ def test_no_answer_has_a_field_for_a_secret():
                         "session.refresh",
                         "session.factor",
                         "invitation.accept",
+                        "sso.finish",
                     )
                     for key in ("refresh",)
                 ),
@@ -143,7 +144,8 @@ def test_secrets_are_taken_as_a_type_that_hides_them():
               ("session.key", "key"), ("key.leaked", "key"),
               ("invitation.accept", "token"), ("invitation.accept", "password"), ("password.reset", "token"),
               ("password.reset", "password"), ("profile.confirm", "token"),
-              ("session.factor", "code"), ("session.prove", "password"), ("session.prove", "code"), ("factor.confirm", "code")}  # fmt: skip
+              ("session.factor", "code"), ("session.prove", "password"), ("session.prove", "code"), ("factor.confirm", "code"),
+              ("sso.set", "secret"), ("sso.prove", "code"), *((f"sso.{verb}", name) for verb in ("finish", "confirm") for name in ("code", "state"))}  # fmt: skip
     found = {
         (each.name, name)
         for each in OPERATIONS

@@ -21,7 +21,7 @@ from sluicegate.store.outbox import Outbox
 from sluicegate.store.people import People, UserState
 from sluicegate.store.runs import Runs, State
 from sluicegate.store.scope import Scope, System, TenantState
-from sluicegate.store.secrets import Secrets
+from sluicegate.store.secrets import Rewrapped, Secrets
 from sluicegate.store.support import Support
 from sluicegate.store.tables import metadata
 from tests.store.conftest import principal
@@ -95,7 +95,13 @@ ATTACKS = {
         "delete": [("s",)],
         "list": [()],
         "moments": [()],
-        "tenant_key": [()],
+        "tenant_keys": [()],
+        "hold": [()],
+        "under": [()],
+        "elsewhere": [(9, 9)],
+        "rewrap": [([Rewrapped("s", 1, 1, b"mine")], 9)],
+        "rewrap_tenant_key": [(1, b"mine", 9)],
+        "drop_tenant_key": [(1,)],
         "next_version": [("s",)],
         "put": [("s", b"mine", b"mine", "mine")],
         "put_tenant_key": [(1, b"mine")],
@@ -157,7 +163,8 @@ NAMED = {(kind, name) for kind in (Definitions, Secrets) for name in ("get", "ve
 # What a call that names nothing of his own tells an attacker: nothing is there, his is the first.
 FIRST = {
     (Definitions, "list"): [], (Definitions, "list_flows"): (), (Definitions, "history"): [], (Definitions, "put"): (1, True), (Definitions, "put_many"): [(2, True)],
-    (Secrets, "list"): [], (Secrets, "moments"): {}, (Secrets, "tenant_key"): None, (Secrets, "next_version"): 1, (Secrets, "put"): 1,
+    (Secrets, "list"): [], (Secrets, "moments"): {}, (Secrets, "tenant_keys"): (), (Secrets, "under"): {}, (Secrets, "elsewhere"): (), (Secrets, "hold"): None,
+    (Secrets, "rewrap"): None, (Secrets, "rewrap_tenant_key"): None, (Secrets, "drop_tenant_key"): False, (Secrets, "next_version"): 1, (Secrets, "put"): 1,
     (Secrets, "put_tenant_key"): None,
     (Runs, "list"): [], (Runs, "snapshot"): {}, (Runs, "put_snapshot"): None,
     (People, "list"): [], (ApiKeys, "list"): [], (Support, "list"): [], (Outbox, "list"): [], (Outbox, "newest"): {},
@@ -241,7 +248,7 @@ def test_two_tenants_use_the_same_names(ours, theirs):
     for scope in (ours, theirs):
         assert scope.definitions().get("flow", "f").body == {"of": scope.tenant}
         assert [brief.digest for brief in scope.definitions().list()] == [scope.tenant]
-        assert scope.secrets().get("s").ciphertext == scope.secrets().tenant_key()[1] == scope.tenant.encode()
+        assert scope.secrets().get("s").ciphertext == scope.secrets().tenant_keys()[0].wrapped == scope.tenant.encode()
         assert scope.runs().snapshot("f") == {"s": {"of": scope.tenant}}
         assert [body["who"] for _, body, _ in scope.ledger().all()] == [scope.tenant]
         assert [user.name for user in scope.people().list()] == [scope.tenant]

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from sluicegate.base.errors import Conflict, Missing
-from sluicegate.store.secrets import SecretBrief, StoredSecret
+from sluicegate.store.secrets import SecretBrief, StoredKey, StoredSecret
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def secrets(ours):
 def test_a_secret_comes_back_sealed(secrets, clock):
     assert secrets.next_version("s") == 1
     assert secrets.put("s", b"\0wrapped", b"\xffcipher", "fp") == 1
-    assert secrets.get("s") == StoredSecret("s", 1, b"\0wrapped", b"\xffcipher", "fp", clock.now, "admin-of-ours")
+    assert secrets.get("s") == StoredSecret("s", 1, 1, b"\0wrapped", b"\xffcipher", "fp", clock.now, "admin-of-ours")
     assert secrets.list() == [SecretBrief("s", 1, "fp", clock.now, "admin-of-ours")]
 
 
@@ -78,11 +78,46 @@ def test_seal_and_put_in_one_transaction_never_mixes_versions(ours):
     assert (found.version, found.ciphertext) == (40, b"40")
 
 
-def test_tenant_keys(secrets):
-    assert secrets.tenant_key() is None
+def test_tenant_keys(secrets, clock):
+    assert secrets.tenant_keys() == ()
     secrets.put_tenant_key(1, b"k1")
     with pytest.raises(Conflict):
         secrets.put_tenant_key(1, b"other")
-    assert secrets.tenant_key() == (1, b"k1")
-    secrets.put_tenant_key(2, b"k2")
-    assert secrets.tenant_key() == (2, b"k2")
+    secrets.put_tenant_key(2, b"k2", above=3)
+    assert secrets.tenant_keys() == (StoredKey(1, 1, b"k1", clock.now), StoredKey(2, 3, b"k2", clock.now))
+    secrets.rewrap_tenant_key(1, b"anew", above=3)
+    assert secrets.tenant_keys()[0] == StoredKey(1, 3, b"anew", clock.now)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V05")
+def test_a_key_is_dropped_only_when_no_secret_is_under_it(secrets):
+    for version in (1, 2):
+        secrets.put_tenant_key(version, b"k")
+    secrets.put("s", b"w", b"c", "fp", key=1)
+    with pytest.raises(Conflict):
+        secrets.drop_tenant_key(1)
+    assert len(secrets.tenant_keys()) == 2
+    secrets.delete("s")
+    assert (secrets.drop_tenant_key(1), secrets.drop_tenant_key(1)) == (True, False)
+    assert [each.version for each in secrets.tenant_keys()] == [2]
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V05")
+def test_secrets_are_put_under_another_key_unless_somebody_was_quicker(secrets):
+    for name in ("a", "b", "c", "gone"):
+        secrets.put(name, b"old", b"c", "fp", key=1)
+    secrets.put("new", b"w", b"c", "fp", key=2)
+    secrets.delete("gone")
+    found = secrets.elsewhere(2, 10)
+    assert {(each.name, each.key, each.wrapped) for each in found} == {(name, 1, b"old") for name in "abc"}
+    assert len(secrets.elsewhere(2, 2)) == 2
+    secrets.put("b", b"quicker", b"c", "fp", key=1)
+    secrets.rewrap([each._replace(wrapped=b"anew") for each in found], 2)
+    assert {name: (secrets.get(name).key, secrets.get(name).wrapped) for name in "abc"} == {
+        "a": (2, b"anew"),
+        "b": (1, b"quicker"),
+        "c": (2, b"anew"),
+    }
+    assert secrets.under() == {1: 1, 2: 3}

@@ -14,6 +14,7 @@ from sluicegate.base.principal import Role
 from sluicegate.guard.operation import Nothing
 from sluicegate.operations import OPERATIONS
 from sluicegate.web import openapi
+from tests.security.asks import ask_for
 
 DOCUMENT = openapi.document(OPERATIONS)
 SCHEMAS = DOCUMENT["components"]["schemas"]
@@ -208,6 +209,7 @@ def test_an_answer_is_as_it_is_described(place, name):
     tenant = None if name.startswith("tenant.") else "north"
     token = place.token(Role.SUPERADMIN if tenant is None else Role.ADMINISTRATOR, tenant)
     place.a_run("north")
+    place.call("sso.set", ask_for("sso.set"), place.token(Role.ADMINISTRATOR))
     got = place.request("GET", path, token)
     assert got.status_code == 200
     fits(got.json(), shown["responses"]["200"]["content"]["application/json"]["schema"])

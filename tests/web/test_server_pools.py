@@ -28,6 +28,7 @@ def operation(method="POST", name="a.b", **more):
 
 KINDS = {
     "read": operation("GET", audited=False), "hash": operation(hashes=True), "ask": operation(asks=True), "work": operation(),
+    "abroad": operation(abroad=True),
 }  # fmt: skip
 
 
@@ -46,7 +47,7 @@ def test_no_kind_of_work_waits_for_another(held):
         await asyncio.gather(*busy)
         return done
 
-    assert asyncio.run(all_at_once()) == ["done"] * 3
+    assert asyncio.run(all_at_once()) == ["done"] * 4
 
 
 @pytest.mark.security
@@ -86,9 +87,13 @@ def test_who_is_sent_away_is_told_how_long_the_queue_takes():
 def test_whatever_hashes_a_password_waits_with_its_like_and_nothing_else_does():
     pools = Pools(1)
     hashing = {each.name for each in OPERATIONS if pools.of(each) is pools._hashes}
-    assert hashing == {"session.login", "session.bootstrap", "session.prove", "session.password", "user.create",
-                       "invitation.accept", "password.reset"}  # fmt: skip
-    assert not any(pools.door(each) is pools._hashes for each in OPERATIONS)
+    assert hashing == {
+        "session.login", "session.bootstrap", "session.prove", "session.password", "user.create", "superadmin.create",
+        "invitation.accept", "password.reset",
+    }  # fmt: skip
+    assert not any(pools.door(each) in (pools._hashes, pools._abroad) for each in OPERATIONS)
+    abroad = {each.name for each in OPERATIONS if pools.of(each) is pools._abroad}
+    assert abroad == {"sso.begin", "sso.finish", "sso.prove", "sso.confirm", "sso.test"}
 
 
 @pytest.mark.security

@@ -42,10 +42,21 @@ export function App(): ReactNode {
   if (phase === "waiting") return <Door title="Signing in…">{null}</Door>;
   if (came) return <Arrived came={came} signedIn={phase !== "out"} />;
   if (phase === "in") return <Inside />;
+  if (phase === "proved") return <Proved />;
   if (phase === "change") return <ChangePassword />;
   if (phase === "factor") return <Factor />;
   if (phase === "enrol") return <Factors />;
   return <Outside notice={notice} />;
+}
+
+/** A window that was opened for a fresh proof, and has brought it. */
+function Proved(): ReactNode {
+  useEffect(() => window.close(), []);
+  return (
+    <Door title="It is you">
+      <p>Go on in the window you came from. This one can be closed.</p>
+    </Door>
+  );
 }
 
 function Outside({ notice }: { notice: string }): ReactNode {

@@ -11,6 +11,7 @@ import { Policy } from "./pages/Policy";
 import { RunPage } from "./pages/Run";
 import { Runs } from "./pages/Runs";
 import { Secrets } from "./pages/Secrets";
+import { SingleSignOn } from "./pages/SingleSignOn";
 import { Support } from "./pages/Support";
 import { Tenants } from "./pages/Tenants";
 import { UserPage } from "./pages/User";
@@ -45,6 +46,7 @@ const ROOMS: readonly (readonly Room[])[] = [
   [
     { path: "/users", title: "Users", icon: "users", needs: "user:manage", tenant: true },
     { path: "/keys", title: "API keys", icon: "keys", needs: "self:use", tenant: true },
+    { path: "/sso", title: "Single sign-on", icon: "sso", needs: "user:manage", tenant: true },
     { path: "/policy", title: "Policy", icon: "policy", needs: "user:manage", tenant: true },
     { path: "/support", title: "Support access", icon: "support", needs: "user:manage", tenant: true },
     { path: "/tenants", title: "Tenants", icon: "tenants", needs: "tenant:manage", tenant: false },
@@ -90,6 +92,7 @@ export default function Rooms(): ReactNode {
           {has("/users") ? <Route path="/users" component={Users} /> : null}
           {has("/users") ? <Route path="/users/:id" children={({ id }) => <UserPage key={id} id={id} />} /> : null}
           {has("/keys") ? <Route path="/keys" component={Keys} /> : null}
+          {has("/sso") ? <Route path="/sso" component={SingleSignOn} /> : null}
           {has("/policy") ? <Route path="/policy" component={Policy} /> : null}
           {has("/support") ? <Route path="/support" component={Support} /> : null}
           <Route path="/account" component={Account} />

@@ -3,6 +3,7 @@
  * document (`openapi.d.ts`, written by `tools/client.py`); what it leaves open is narrowed here.
  */
 import { ask, type Narrow, type Schema } from "./ask";
+import { Problem } from "./problem";
 import { session } from "./session";
 
 export type Permission = Schema["Permission"];
@@ -29,6 +30,8 @@ export type LinkSent = Schema["LinkSent"];
 export type SupportRow = Schema["Access"];
 export type Setting = Schema["Setting"];
 export type KeyForm = Schema["KeyAsk"];
+export type Provider = Schema["ProviderShown"];
+export type ProviderForm = Schema["ProviderAsk"];
 export type AuditRow = Schema["AuditRecord"];
 
 export type Receipt = {
@@ -186,6 +189,27 @@ export const api = {
   forgotPassword: async (form: Schema["ForgotAsk"]) => session.openly("/password/forgot", form),
   resetPassword: async (form: Schema["ResetAsk"]) => session.openly("/password/reset", form),
   confirmEmail: async (form: Schema["ConfirmAsk"]) => session.openly("/profile/confirm", form),
+
+  /** The tenant's provider of single sign-on; `null` when there is none. */
+  provider: async () => {
+    try {
+      return await ask("get", "/api/v1/sso", {});
+    } catch (fault) {
+      if (fault instanceof Problem && fault.code === "missing") return null;
+      throw fault;
+    }
+  },
+  setProvider: (form: ProviderForm) => ask("put", "/api/v1/sso", { body: form }),
+  removeProvider: async () => {
+    await ask("delete", "/api/v1/sso", {});
+  },
+  testProvider: () => ask("post", "/api/v1/sso/test", {}),
+  /** Want single sign-on of everybody in the tenant, or no longer; the rest of its policy stays. */
+  requireSso: async (required: boolean) => {
+    const policy = await ask("get", "/api/v1/policy", {});
+    const said = policy.items.filter(({ origin }) => origin === "tenant").map(({ name, value }) => [name, value]);
+    await ask("put", "/api/v1/policy", { body: { ...Object.fromEntries(said), sso_required: required } });
+  },
 
   factors: () => ask("get", "/api/v1/factors", {}),
   beginFactor: (name: string) => ask("post", "/api/v1/factors", { body: { name } }),

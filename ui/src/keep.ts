@@ -2,18 +2,42 @@
 export interface Kept {
   pair: CryptoKeyPair;
   refresh: string;
-  identity: { tenant?: string; email: string };
+  identity: Identity;
+}
+
+export interface Identity {
+  tenant?: string;
+  email: string;
+  /** Whether the person came by single sign-on, and so has no password to be asked for. */
+  sso?: boolean;
+}
+
+/** A way to a provider of single sign-on and back: what must still be here when the browser returns. */
+export interface Journey {
+  pair: CryptoKeyPair;
+  tenant: string;
+  /** To sign in, or to prove once more that it is the person who is signed in. */
+  purpose: "enter" | "prove";
+  at: number;
 }
 
 export interface Keep {
   load(): Promise<Kept | undefined>;
   save(kept: Kept): Promise<void>;
   clear(): Promise<void>;
+  /** Keep what a journey needs, by its state. */
+  depart(state: string, journey: Journey): Promise<void>;
+  /** Return a journey, once. */
+  arrive(state: string): Promise<Journey | undefined>;
 }
+
+/** Milliseconds that a journey may take, as at the server. */
+const JOURNEY = 600_000;
 
 /** For tests, and for browsers that refuse IndexedDB (some private windows): a reload then signs in again. */
 export function keepInMemory(): Keep {
   let held: Kept | undefined;
+  const journeys = new Map<string, Journey>();
   return {
     load: async () => held,
     save: async (kept) => {
@@ -22,10 +46,19 @@ export function keepInMemory(): Keep {
     clear: async () => {
       held = undefined;
     },
+    depart: async (state, journey) => {
+      journeys.set(state, journey);
+    },
+    arrive: async (state) => {
+      const journey = journeys.get(state);
+      journeys.delete(state);
+      return journey;
+    },
   };
 }
 
 const SHELF = "session";
+const TRAVEL = "journey ";
 
 function open(): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
@@ -60,7 +93,20 @@ export function keepInBrowser(): Keep {
       await within("readwrite", (shelf) => shelf.put(kept, "kept"));
     },
     clear: async () => {
-      await within("readwrite", (shelf) => shelf.clear());
+      await within("readwrite", (shelf) => shelf.delete("kept"));
+    },
+    depart: async (state, journey) => {
+      const old = IDBKeyRange.bound(TRAVEL, `${TRAVEL}\uffff`);
+      const names = await within("readonly", (shelf) => shelf.getAllKeys(old));
+      const all = await within<Journey[]>("readonly", (shelf) => shelf.getAll(old));
+      for (const [index, name] of names.entries())
+        if (Date.now() - (all[index]?.at ?? 0) > JOURNEY) await within("readwrite", (shelf) => shelf.delete(name));
+      await within("readwrite", (shelf) => shelf.put(journey, TRAVEL + state));
+    },
+    arrive: async (state) => {
+      const journey = await within<Journey | undefined>("readonly", (shelf) => shelf.get(TRAVEL + state));
+      await within("readwrite", (shelf) => shelf.delete(TRAVEL + state));
+      return journey;
     },
   };
 }

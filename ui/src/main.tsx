@@ -31,13 +31,15 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./App";
 import { arrival } from "./arrival";
+import { takeBack } from "./back";
 import { queries } from "./queries";
 import { session } from "./session";
 import { adoptTheme, systemScheme, theme } from "./theme";
 
 adoptTheme();
 arrival.watch();
-void session.resume();
+const back = takeBack();
+void (back ? session.arrive(back.told) : session.resume());
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");
 createRoot(root).render(

@@ -810,6 +810,110 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sso": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show how single sign-on is set up in your tenant. */
+        get: operations["sso.get"];
+        /** Set up single sign-on for your tenant; the redirect URI in the answer is to be registered at the provider. */
+        put: operations["sso.set"];
+        post?: never;
+        /** Remove single sign-on from your tenant; who came by it is signed out. */
+        delete: operations["sso.remove"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Test the provider: whether it answers, what it promises, and whether it knows this installation. */
+        post: operations["sso.test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin signing in by single sign-on: the answer says where to send the browser. */
+        post: operations["sso.begin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/finish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Finish signing in with what came back from the provider. */
+        post: operations["sso.finish"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/prove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to prove once more that it is you, by single sign-on. */
+        post: operations["sso.prove"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Prove once more that it is you with what came back from the provider. */
+        post: operations["sso.confirm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/support": {
         parameters: {
             query?: never;
@@ -1291,6 +1395,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/vault": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show how the keys of your tenant's secrets stand. */
+        get: operations["vault.get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vault/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Replace the key of your tenant's secrets, while everybody works; the one before is destroyed, on record. */
+        post: operations["vault.rotate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/system/rekey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Replace the key above the tenants' keys, while everybody works; the one before is destroyed, on record. */
+        post: operations["system.rekey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1395,6 +1550,24 @@ export interface components {
              * @default []
              */
             addresses?: string[];
+        };
+        /**
+         * AgainAsk
+         * @description Who wants to prove once more that it is them.
+         */
+        AgainAsk: {
+            /**
+             * Code
+             * @description The code that your app shows now, when you have a second factor.
+             * @default null
+             */
+            code?: string | null;
+            /**
+             * Port
+             * @description The port of 127.0.0.1 on which a command line waits for the answer; without it, it comes to the UI.
+             * @default null
+             */
+            port?: number | null;
         };
         /**
          * Answer
@@ -1533,6 +1706,63 @@ export interface components {
         AuditRecords: {
             /** Items */
             items: components["schemas"]["AuditRecord"][];
+        };
+        /**
+         * BackAsk
+         * @description What came back from the provider by way of the browser.
+         */
+        BackAsk: {
+            /**
+             * At
+             * @description The last part of the address that it came back to.
+             */
+            at: string;
+            /**
+             * Code
+             * Format: password
+             * @description ``code``, as it stood in the address.
+             */
+            code: string;
+            /**
+             * State
+             * Format: password
+             * @description ``state``, as it stood in the address.
+             */
+            state: string;
+            /**
+             * Iss
+             * @description ``iss``, if it stood in the address.
+             * @default null
+             */
+            iss?: string | null;
+        };
+        /**
+         * BeginAsk
+         * @description Who wants to come in.
+         */
+        BeginAsk: {
+            /**
+             * Tenant
+             * @description Name of the tenant.
+             */
+            tenant: string;
+            /**
+             * Port
+             * @description The port of 127.0.0.1 on which a command line waits for the answer; without it, it comes to the UI.
+             * @default null
+             */
+            port?: number | null;
+        };
+        /**
+         * Begun
+         * @description The way to the provider.
+         */
+        Begun: {
+            /**
+             * Url
+             * @description Where to send the browser.
+             */
+            url: string;
         };
         /**
          * BootstrapAsk
@@ -1805,6 +2035,18 @@ export interface components {
             codes_left: number;
         };
         /**
+         * Finding
+         * @description One thing that was looked at.
+         */
+        Finding: {
+            /** What */
+            what: string;
+            /** Ok */
+            ok: boolean;
+            /** Told */
+            told: string;
+        };
+        /**
          * ForgotAsk
          * @description Who forgot their password.
          */
@@ -1862,6 +2104,19 @@ export interface components {
              * @description Id of the sign-in.
              */
             id: string;
+        };
+        /**
+         * GroupRole
+         * @description What a group gives.
+         */
+        GroupRole: {
+            /**
+             * Group
+             * @description A group, as the provider spells it.
+             */
+            group: string;
+            /** @description The role of who is in it. */
+            role: components["schemas"]["Role"];
         };
         /**
          * Health
@@ -2417,6 +2672,12 @@ export interface components {
              */
             invitation_hours?: number | null;
             /**
+             * Sso Required
+             * @description The tenant's people come by single sign-on and by no password. It holds neither API keys nor SuperAdmins.
+             * @default null
+             */
+            sso_required?: boolean | null;
+            /**
              * Key Proof
              * @description Whether an API key is exchanged only together with a DPoP proof (RFC 9449).
              * @default null
@@ -2539,6 +2800,207 @@ export interface components {
             code?: string | null;
         };
         /**
+         * ProviderAsk
+         * @description A provider of single sign-on, and the secret that it knows this installation by.
+         */
+        ProviderAsk: {
+            /**
+             * Issuer
+             * @description The provider's issuer, as its discovery document spells it: https://id.example.org/realms/acme
+             */
+            issuer: string;
+            /**
+             * Client Id
+             * @description The id under which this installation is registered there.
+             */
+            client_id: string;
+            /**
+             * Ca
+             * @description The CA (PEM) that its certificate is from, when that is a private one.
+             * @default null
+             */
+            ca?: string | null;
+            /**
+             * Scopes
+             * @description What to ask for; ``openid`` always is.
+             * @default [
+             *       "openid",
+             *       "email",
+             *       "profile"
+             *     ]
+             */
+            scopes?: string[];
+            /**
+             * Email Claim
+             * @description The claim that holds the e-mail address.
+             * @default email
+             */
+            email_claim?: string;
+            /**
+             * Name Claim
+             * @description The claim that holds the full name.
+             * @default name
+             */
+            name_claim?: string;
+            /**
+             * Groups Claim
+             * @description The claim that holds the groups; with dots for one inside another (``realm_access.roles``).
+             * @default groups
+             */
+            groups_claim?: string;
+            /**
+             * Roles
+             * @description Which group gives which role; of several, the highest.
+             * @default []
+             */
+            roles?: components["schemas"]["GroupRole"][];
+            /**
+             * @description The role of who is in none of these groups; without one they are refused.
+             * @default null
+             */
+            default_role?: components["schemas"]["Role"] | null;
+            /**
+             * Domains
+             * @description Mail domains that the provider speaks for; of any when empty, but then nobody is known by their address.
+             * @default []
+             */
+            domains?: string[];
+            /**
+             * Trust Email
+             * @description Believe addresses of these domains though the provider does not say that it has verified them.
+             * @default false
+             */
+            trust_email?: boolean;
+            /**
+             * Create
+             * @description Make a user of who comes for the first time; else only people who are here already may come.
+             * @default true
+             */
+            create?: boolean;
+            /**
+             * Factors
+             * @description Values of ``amr`` or ``acr`` that count as a second factor; without one of them, ours is asked for.
+             * @default []
+             */
+            factors?: string[];
+            /**
+             * Secret
+             * @description The client secret. It is never shown again. Left out, the one of before stays, unless the issuer changes.
+             * @default null
+             */
+            secret?: string | null;
+        };
+        /**
+         * ProviderShown
+         * @description A provider of single sign-on, without its secret.
+         */
+        ProviderShown: {
+            /**
+             * Issuer
+             * @description The provider's issuer, as its discovery document spells it: https://id.example.org/realms/acme
+             */
+            issuer: string;
+            /**
+             * Client Id
+             * @description The id under which this installation is registered there.
+             */
+            client_id: string;
+            /**
+             * Ca
+             * @description The CA (PEM) that its certificate is from, when that is a private one.
+             * @default null
+             */
+            ca: string | null;
+            /**
+             * Scopes
+             * @description What to ask for; ``openid`` always is.
+             * @default [
+             *       "openid",
+             *       "email",
+             *       "profile"
+             *     ]
+             */
+            scopes: string[];
+            /**
+             * Email Claim
+             * @description The claim that holds the e-mail address.
+             * @default email
+             */
+            email_claim: string;
+            /**
+             * Name Claim
+             * @description The claim that holds the full name.
+             * @default name
+             */
+            name_claim: string;
+            /**
+             * Groups Claim
+             * @description The claim that holds the groups; with dots for one inside another (``realm_access.roles``).
+             * @default groups
+             */
+            groups_claim: string;
+            /**
+             * Roles
+             * @description Which group gives which role; of several, the highest.
+             * @default []
+             */
+            roles: components["schemas"]["GroupRole"][];
+            /**
+             * @description The role of who is in none of these groups; without one they are refused.
+             * @default null
+             */
+            default_role: components["schemas"]["Role"] | null;
+            /**
+             * Domains
+             * @description Mail domains that the provider speaks for; of any when empty, but then nobody is known by their address.
+             * @default []
+             */
+            domains: string[];
+            /**
+             * Trust Email
+             * @description Believe addresses of these domains though the provider does not say that it has verified them.
+             * @default false
+             */
+            trust_email: boolean;
+            /**
+             * Create
+             * @description Make a user of who comes for the first time; else only people who are here already may come.
+             * @default true
+             */
+            create: boolean;
+            /**
+             * Factors
+             * @description Values of ``amr`` or ``acr`` that count as a second factor; without one of them, ours is asked for.
+             * @default []
+             */
+            factors: string[];
+            /**
+             * Has Secret
+             * @description Whether there is a client secret.
+             */
+            has_secret: boolean;
+            /**
+             * Redirect
+             * @description The redirect URI to register at the provider.
+             */
+            redirect: string;
+            /**
+             * Required
+             * @description Whether the tenant's people sign in by it alone (the policy's ``sso_required``).
+             */
+            required: boolean;
+            /** Set At */
+            set_at: string;
+            /** Set By */
+            set_by: string;
+            /**
+             * Secret Cleared
+             * @description Whether the secret of before was cleared just now, because it was meant for another issuer.
+             * @default false
+             */
+            secret_cleared: boolean;
+        };
+        /**
          * RefreshAsk
          * @description A refresh token.
          */
@@ -2578,6 +3040,17 @@ export interface components {
              * @default 50
              */
             limit?: number;
+        };
+        /**
+         * Renewed
+         * @description A key that is used from now on. What is under the one before follows, and that one is destroyed.
+         */
+        Renewed: {
+            /**
+             * Key
+             * @description Its version.
+             */
+            key: number;
         };
         /**
          * ResetAsk
@@ -3087,6 +3560,19 @@ export interface components {
             items: components["schemas"]["Tenant"][];
         };
         /**
+         * Tested
+         * @description What was found.
+         */
+        Tested: {
+            /**
+             * Ok
+             * @description Whether nothing is wrong.
+             */
+            ok: boolean;
+            /** Items */
+            items: components["schemas"]["Finding"][];
+        };
+        /**
          * Tokens
          * @description What a sign-in gives. Keep both in memory.
          */
@@ -3140,6 +3626,8 @@ export interface components {
             invitation_hours: number;
             /** Key Proof */
             key_proof: boolean;
+            /** Sso Required */
+            sso_required: boolean;
             /** Support Hours */
             support_hours: number;
             /** Requests */
@@ -3249,6 +3737,34 @@ export interface components {
         Users: {
             /** Items */
             items: components["schemas"]["User"][];
+        };
+        /**
+         * VaultStanding
+         * @description How the keys of the tenant stand.
+         */
+        VaultStanding: {
+            /**
+             * Key
+             * @description Version of the newest key; 0 before the first secret.
+             */
+            key: number;
+            /** Made */
+            made: string | null;
+            /**
+             * Secrets
+             * @description Secrets under the newest key, the product's own among them.
+             */
+            secrets: number;
+            /**
+             * Waiting
+             * @description Secrets that are still under an older key.
+             */
+            waiting: number;
+            /**
+             * Public
+             * @description Checks the signatures of destruction certificates (Ed25519, PEM).
+             */
+            public: string;
         };
         /**
          * Version
@@ -5070,6 +5586,258 @@ export interface operations {
             };
         };
     };
+    "sso.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A provider of single sign-on, without its secret. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderShown"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "sso.set": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProviderAsk"];
+            };
+        };
+        responses: {
+            /** @description A provider of single sign-on, without its secret. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderShown"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "sso.remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "sso.test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was found. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tested"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "sso.begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BeginAsk"];
+            };
+        };
+        responses: {
+            /** @description The way to the provider. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Begun"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "sso.finish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BackAsk"];
+            };
+        };
+        responses: {
+            /** @description What a sign-in gives. Keep both in memory. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tokens"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "sso.prove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AgainAsk"];
+            };
+        };
+        responses: {
+            /** @description The way to the provider. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Begun"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "sso.confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BackAsk"];
+            };
+        };
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "support.list": {
         parameters: {
             query?: never;
@@ -6140,6 +6908,93 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditRecords"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "vault.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How the keys of the tenant stand. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VaultStanding"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "vault.rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A key that is used from now on. What is under the one before follows, and that one is destroyed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Renewed"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "system.rekey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A key that is used from now on. What is under the one before follows, and that one is destroyed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Renewed"];
                 };
             };
             /** @description What was wrong. */

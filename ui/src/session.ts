@@ -1,6 +1,8 @@
-import { type Keep, type Kept, keepInBrowser, keepInMemory } from "./keep";
+import { tellProof } from "./elsewhere";
+import { type Identity, type Journey, type Keep, keepInBrowser, keepInMemory } from "./keep";
 import { Problem, readProblem } from "./problem";
 import { newPair, prove } from "./proof";
+import { address, read } from "./wire";
 
 /** What sign-in, refresh and the first administrator's form answer with. `expires_in` is in seconds. */
 export interface Grant {
@@ -28,11 +30,20 @@ export interface Credentials {
   password: string;
 }
 
+/** What stands in the address when the browser comes back from a provider of single sign-on. */
+export interface Back {
+  /** The last part of the path: whose provider it is. */
+  at: string;
+  code: string;
+  state: string;
+  iss?: string;
+}
+
 /**
  * `waiting`: a reload looks for its session. `out`: nobody. `change`: must choose a new password. `factor`: owes a
- * second factor. `enrol`: must set one up. `in`: signed in.
+ * second factor. `enrol`: must set one up. `in`: signed in. `proved`: this window has done what it was opened for.
  */
-export type Phase = "waiting" | "out" | "change" | "factor" | "enrol" | "in";
+export type Phase = "waiting" | "out" | "change" | "factor" | "enrol" | "in" | "proved";
 
 const PHASES: Record<string, Phase> = { password: "change", factor: "factor", enrol: "enrol" };
 const phaseOf = (grant: Grant): Phase => PHASES[grant.standing ?? (grant.must_change ? "password" : "")] ?? "in";
@@ -51,7 +62,6 @@ export interface Call {
   signal?: AbortSignal;
 }
 
-const PREFIX = "/api/v1";
 /** Seconds before its end at which an access token is replaced. */
 const MARGIN = 30;
 /** Milliseconds after which a question counts as unanswered; three times the longest poll. */
@@ -61,27 +71,12 @@ const SKEW = 5_000;
 const CHANNEL = "sluicegate-session";
 /** What tabs tell each other. */
 type Word = "out" | "moved";
+const LOST = {
+  code: "unauthenticated",
+  status: 401,
+  title: "Single sign-on did not finish. Begin again.",
+};
 const ENDED = "Your session has ended. Sign in again.";
-
-function address(base: string, path: string, query: Call["query"]): string {
-  const search = new URLSearchParams();
-  for (const [key, value] of Object.entries(query ?? {})) if (value !== undefined) search.set(key, String(value));
-  const tail = search.toString();
-  return `${base}${PREFIX}${path}${tail ? `?${tail}` : ""}`;
-}
-
-async function read(answer: Response): Promise<unknown> {
-  const body = await answer.text();
-  if (!body) return undefined;
-  try {
-    return JSON.parse(body);
-  } catch {
-    // Not JSON: a proxy's error page. The status tells the rest.
-    if (answer.ok)
-      throw new Problem({ code: "malformed", status: answer.status, title: "The server's answer is not JSON." });
-    return undefined;
-  }
-}
 
 /**
  * The only holder of tokens. The access token lives in a private field and nowhere else: no cookie, no web storage, no
@@ -98,7 +93,7 @@ export class Session {
   /** Milliseconds that the server's clock is ahead of ours. */
   #skew = 0;
   /** Who signed in here; without the password. */
-  #identity: Kept["identity"] | undefined;
+  #identity: Identity | undefined;
   #renewing: Promise<void> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #snapshot: Snapshot = { phase: "out", notice: "", place: 0 };
@@ -115,14 +110,7 @@ export class Session {
   /** Take up the session of before a reload, or of another tab, and follow the other tabs' signing out. */
   async resume(): Promise<void> {
     this.#move("waiting");
-    this.#others = new BroadcastChannel(CHANNEL);
-    this.#others.onmessage = ({ data }: MessageEvent<Word>) => {
-      if (!this.#refresh) return;
-      if (data === "moved") {
-        this.#deadline = 0; // the token of the place before is void
-        this.#arrived();
-      } else this.#forget("You signed out in another tab.");
-    };
+    this.#others ??= this.#listen();
     const kept = await this.#keep.load().catch(() => undefined);
     if (!kept) return this.#move("out");
     this.#pair = kept.pair;
@@ -135,6 +123,18 @@ export class Session {
       // Refused: already out, with its reason. Unreachable: ask again, for what is kept may still be good.
       if (this.#snapshot.phase === "waiting") this.#move("out", "The server does not answer. Reload to try again.");
     }
+  }
+
+  #listen(): BroadcastChannel {
+    const others = new BroadcastChannel(CHANNEL);
+    others.onmessage = ({ data }: MessageEvent<Word>) => {
+      if (!this.#refresh) return;
+      if (data === "moved") {
+        this.#deadline = 0; // the token of the place before is void
+        this.#arrived();
+      } else this.#forget("You signed out in another tab.");
+    };
+    return others;
   }
 
   readonly snapshot = (): Snapshot => this.#snapshot;
@@ -152,6 +152,60 @@ export class Session {
     this.#move(phaseOf(grant));
   }
 
+  /** Begin signing in by single sign-on; return where the browser must go. What is needed on its return is kept. */
+  async depart(tenant: string): Promise<string> {
+    await this.#begin();
+    const { url } = (await this.#send("POST", "/sso/begin", { body: { tenant } })) as { url: string };
+    return await this.#leave(url, "enter", tenant);
+  }
+
+  /** Begin to prove by single sign-on that it is still this person; return where a window must go. */
+  async departAgain(code: string): Promise<string> {
+    const body = code ? { code } : {};
+    const { url } = (await this.#send("POST", "/sso/prove", { body }, this.#access)) as { url: string };
+    return await this.#leave(url, "prove", this.#identity?.tenant ?? "");
+  }
+
+  async #leave(url: string, purpose: Journey["purpose"], tenant: string): Promise<string> {
+    const state = new URL(url).searchParams.get("state");
+    if (!url.startsWith("https://") || !state || !this.#pair)
+      throw new Problem({ ...LOST, title: "Single sign-on did not begin." });
+    await this.#keep.depart(state, { pair: this.#pair, tenant, purpose, at: Date.now() });
+    return url;
+  }
+
+  /** Go on where a journey to a provider left off: sign in, or bring the fresh proof. `undefined`: it sent nobody. */
+  async arrive(back: Back | undefined): Promise<void> {
+    this.#move("waiting");
+    const journey = back && (await this.#keep.arrive(back.state).catch(() => undefined));
+    if (!back || !journey) {
+      await this.resume();
+      if (this.#snapshot.phase === "out") this.#move("out", LOST.title);
+      return;
+    }
+    try {
+      if (journey.purpose === "prove") {
+        await this.resume();
+        await this.request("POST", "/sso/confirm", { body: back });
+        tellProof();
+        return this.#move("proved");
+      }
+      this.#pair = journey.pair;
+      const grant = (await this.#send("POST", "/sso/finish", { body: back })) as Grant;
+      this.#others ??= this.#listen();
+      this.#identity = { email: "", tenant: journey.tenant, sso: true };
+      await this.#accept(grant);
+      this.#move(phaseOf(grant));
+    } catch (fault) {
+      this.#move("out", fault instanceof Problem ? `${fault.message} ${fault.hint ?? ""}`.trim() : LOST.title);
+    }
+  }
+
+  /** Whether the person came by single sign-on. */
+  get bySso(): boolean {
+    return this.#identity?.sso ?? false;
+  }
+
   /** Finish signing in with the code of an app, or a recovery code. */
   async giveFactor(code: string): Promise<void> {
     const grant = (await this.#send("POST", "/session/factor", { body: { code } }, this.#access)) as Grant;
@@ -162,8 +216,8 @@ export class Session {
   /** Work in `tenant`, or in none: for SuperAdmins. The token of the place before is void. */
   async switchTo(tenant: string | undefined): Promise<void> {
     const told = (await this.request("POST", "/session/switch", { body: tenant ? { tenant } : {} })) as Switched;
-    const { email } = this.#identity ?? { email: "" };
-    const identity = { email, ...(tenant ? { tenant } : {}) };
+    const { tenant: _left, ...whom } = this.#identity ?? { email: "" };
+    const identity = { ...whom, ...(tenant ? { tenant } : {}) };
     this.#identity = identity;
     this.#access = told.access;
     this.#deadline = performance.now() + told.expires_in * 1000;
@@ -229,7 +283,7 @@ export class Session {
     this.#move(phaseOf(grant));
   }
 
-  async #whom(): Promise<Kept["identity"]> {
+  async #whom(): Promise<Identity> {
     const who = (await this.request("GET", "/session/whoami")) as { email: string; tenant_name: string | null };
     return { email: who.email, ...(who.tenant_name ? { tenant: who.tenant_name } : {}) };
   }

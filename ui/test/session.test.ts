@@ -177,3 +177,50 @@ it("goes into another tenant with the refresh token that is kept, which another 
   expect((await keep.load())?.identity).toEqual({ email: "root@example.org" });
   await Promise.all([first.logout(), second.logout().catch(() => undefined)]);
 });
+
+const away = async (session: Session) => {
+  const state = new URL(await session.depart("acme")).searchParams.get("state") ?? "";
+  return { at: "acme", code: state.slice("st_".length), state };
+};
+
+it("comes back from a provider with the key it left with, in a page that is loaded anew", async () => {
+  stub = await start();
+  const keep = keepInMemory();
+  const back = await away(new Session(stub.url, keep));
+  const session = new Session(stub.url, keep);
+  await session.arrive(back);
+  expect(session.snapshot()).toMatchObject({ phase: "in", notice: "" });
+  expect(session.bySso).toBe(true);
+  const again = new Session(stub.url, keep);
+  await again.resume();
+  expect(again.snapshot().phase).toBe("in");
+  expect(again.bySso).toBe(true);
+  await again.logout();
+  expect(again.bySso).toBe(false);
+});
+
+it("lets nobody in by an answer that it has not asked for, or that it has had", async () => {
+  stub = await start();
+  const keep = keepInMemory();
+  const back = await away(new Session(stub.url, keep));
+  const finishes = () => stub.seen.requests.filter((each) => each.path.endsWith("/sso/finish")).length;
+  const stranger = new Session(stub.url, keepInMemory());
+  await stranger.arrive(back);
+  expect(stranger.snapshot().phase).toBe("out");
+  expect(stranger.snapshot().notice).toContain("Begin again");
+  expect(finishes()).toBe(0);
+  await new Session(stub.url, keep).arrive({ ...back, state: "another" });
+  expect(finishes()).toBe(0);
+  await new Session(stub.url, keep).arrive({ ...back, code: "another" });
+  const late = new Session(stub.url, keep);
+  await late.arrive(back);
+  expect(late.snapshot().phase).toBe("out");
+  expect(finishes()).toBe(1);
+});
+
+it("stays as it was when the provider lets nobody in, and does not go where no https leads", async () => {
+  const session = await open();
+  await session.arrive(undefined);
+  expect(session.snapshot()).toMatchObject({ phase: "out", notice: "Single sign-on did not finish. Begin again." });
+  await expect(session.depart("nowhere")).rejects.toMatchObject({ code: "missing" });
+});

@@ -420,6 +420,19 @@ export async function start(options = {}) {
       if (!user) throw new Fault(401, "unauthenticated", "Wrong tenant, email or password.");
       return grant(user);
     }
+    if (at === "POST /sso/begin") {
+      if (body.tenant !== "acme") throw new Fault(404, "missing", "Single sign-on is not set up for this tenant.");
+      const code = randomUUID();
+      state.sso = { code, state: `st_${code}`, key: seen.keys.at(-1) };
+      return { url: `https://id.example.org/auth?client_id=sluice&state=${state.sso.state}` };
+    }
+    if (at === "POST /sso/finish") {
+      const asked = state.sso;
+      state.sso = undefined;
+      if (!asked || asked.state !== body.state || asked.code !== body.code || asked.key !== seen.keys.at(-1))
+        throw new Fault(401, "unauthenticated", "Single sign-on did not let you in.", { hint: "Begin again." });
+      return grant(state.users.find((each) => each.tenant === body.at));
+    }
     if (at === "POST /session/bootstrap") {
       if (state.users.length > 0 || body.code !== CODE)
         throw new Fault(401, "unauthenticated", "The code is wrong or has been used.");

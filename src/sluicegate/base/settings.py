@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -23,7 +23,6 @@ _NOT_SETTINGS = frozenset({"SLUICE_HOME", "SLUICE_PASSWORD", "SLUICE_DEBUG", "SL
 _SECRETS = "SLUICE_SECRET_"
 _HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 _HTTPS = 443
-_LISTS = frozenset({"names", "addresses", "proxies"})
 
 
 class Grant(Model):
@@ -147,10 +146,19 @@ class Overrides(Model):
     """How long an invitation is good (``links.invitation``)."""
     key_proof: Override = _STRICTER
     """Whether keys need a DPoP proof (``keys.proof``)."""
+    sso_required: Override = _STRICTER
+    """Whether people come by single sign-on alone; the installation itself never asks for it."""
     support_hours: Override = _STRICTER
     """How long a support access lasts (``people.support_hours``); 24 hours at the most."""
     requests: Override = _STRICTER
     """How much a tenant may ask (``limits.tenant``)."""
+
+
+class Vault(Model):
+    """How secrets are encrypted."""
+
+    suite: Literal["S1", "S2"] = "S1"
+    """For what is sealed from now on: ``S1`` is AES-256-SIV, ``S2`` A256CBC-HS512; what is there keeps opening."""
 
 
 class Jail(Model):
@@ -250,6 +258,7 @@ class Settings(Model):
     passwords: Passwords = Passwords()
     people: People = People()
     overrides: Overrides = Overrides()
+    vault: Vault = Vault()
     jail: Jail = Jail()
     limits: Limits = Limits()
     mail: Mail = Field(default_factory=Mail)
@@ -321,7 +330,9 @@ def _place(found: dict[str, Any], name: str, text: str) -> None:
         if key in fields:
             inner = found.setdefault(table, {})
             if isinstance(inner, dict):  # else the file is wrong, and its model says so
-                inner[key] = [each.strip() for each in text.split(",")] if key in _LISTS else text
+                inner[key] = (
+                    [each.strip() for each in text.split(",")] if get_origin(fields[key].annotation) is tuple else text
+                )
             return
         held = key.removesuffix("_file")
         if held in fields and fields[held].annotation in (SecretUrl, SecretText):

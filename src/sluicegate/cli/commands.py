@@ -16,9 +16,10 @@ _PLACES = {
     "preview": "flows", "run": "runs", "runs": "runs", "logs": "runs", "cancel": "runs", "rejects": "runs",
     "tenant": "table", "user": "table", "secret": "table", "flow": "table", "connection": "table", "recipient": "table",
     "factor": "table", "policy": "table", "audit": "table", "system": "table", "key": "table", "service": "table",
+    "sso": "table",
     "support": "table", "superadmin": "table",
     "invitation": "table", "password": "table", "profile": "table", "grant": "table", "notice": "table",
-    "mail": "table",
+    "mail": "table", "vault": "table",
 }  # fmt: skip
 
 _HELP = {
@@ -67,8 +68,10 @@ _HELP = {
     "recipient": "List, get and delete recipients.",
     "factor": "Set up and remove second factors.",
     "policy": "Show and set what your tenant asks of its people.",
+    "sso": "Set up, test and remove single sign-on.",
     "audit": "Read the audit trail.",
-    "system": "Health and version of a server; its signing key.",
+    "system": "Health and version of a server; its keys.",
+    "vault": "See and replace the key of your tenant's secrets.",
     "version": "Print the version.",
 }
 

@@ -78,10 +78,20 @@ class Server:
         """Ask the person to prove once more that it is them."""
         import click
 
+        if self._state.get("sso"):
+            code = click.prompt("Code of your app (if you have one)", default="", show_default=False, err=True)
+            self.prove_by_sso(code or None)
+            return
         told = {"password": click.prompt("Password, once more", hide_input=True, err=True)}
         if code := click.prompt("Code of your app (if you have one)", default="", show_default=False, err=True):
             told["code"] = code
         self._send("POST", PREFIX + "/session/prove", json.dumps(told).encode(), self._access())
+
+    def prove_by_sso(self, code: str | None) -> None:
+        """Have the provider of single sign-on ask the person once more."""
+        from sluicegate.cli.sso import go
+
+        self.call(find("sso.confirm"), go(self, find("sso.prove"), {"code": code}))
 
     def keep(self, tokens: Mapping[str, Any]) -> None:
         """Keep the tokens of a sign-in for the commands to come."""
@@ -98,6 +108,7 @@ class Server:
             "access": tokens["access"],
             "refresh": tokens["refresh"],
             "until": time.time() + tokens["expires_in"],
+            "sso": tokens.get("sso", self._state.get("sso", False)),
         }
 
     def take(self, access: str, expires_in: int) -> None:

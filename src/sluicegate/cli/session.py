@@ -45,6 +45,7 @@ def _password(file: str | None, label: str = "password") -> str:
     help="CA certificate to trust for this server (PEM).",
 )
 @click.option("--tenant", help="Tenant to work in.")
+@click.option("--sso", is_flag=True, help="Sign in by single sign-on, in a browser on this machine.")
 @click.option("--email", help="E-mail address.")
 @click.option(
     "--password-file", help="File that holds the password; '-' reads standard input. SLUICE_PASSWORD does, too."
@@ -57,6 +58,7 @@ def login(
     url: str | None,
     ca: Path | None,
     tenant: str | None,
+    sso: bool,
     email: str | None,
     password_file: str | None,
     code_file: str | None,
@@ -65,23 +67,45 @@ def login(
 ) -> None:
     """Sign in. The tokens are kept in SLUICE_HOME, readable by you alone."""
     server = Server(url, ca)
+    if sso:
+        _by_sso(server, tenant, code_file, as_json=as_json)
+        return
     if email is None:
         if not sys.stdin.isatty():
             raise Usage("--email is needed")
         email = click.prompt("Email")
     password = _password(password_file)
     told: dict[str, Any] = {"tenant": tenant, "email": email, "password": password}
-    tokens = server.call(find("session.login"), told)
+    tokens = server.call(find("session.login"), told) | {"sso": False}
     if tokens["standing"] == "factor":
         server.hold(tokens)
         tokens = server.call(find("session.factor"), {"code": read_secret("code of your app", code_file)})
+        tokens["sso"] = False
     if tokens["must_change"]:  # nothing is kept until there is a new password: who was signed in before stays so
         if new_password_file is None and not sys.stdin.isatty():
             raise Usage("a new password must be chosen", hint="Add --new-password-file FILE, or sign in on a terminal.")
         new = read_secret("new password", new_password_file)
         server.hold(tokens)
         server.call(find("session.password"), {"old": password, "new": new})
-        tokens = server.call(find("session.login"), told | {"password": new})
+        tokens = server.call(find("session.login"), told | {"password": new}) | {"sso": False}
+    _welcome(server, tokens, as_json=as_json)
+
+
+def _by_sso(server: Server, tenant: str | None, code_file: str | None, *, as_json: bool) -> None:
+    from sluicegate.cli.sso import go
+
+    if tenant is None:
+        raise Usage("--tenant is needed: each tenant has its own provider")
+    back = go(server, find("sso.begin"), {"tenant": tenant})
+    tokens = server.call(find("sso.finish"), back)
+    if tokens["standing"] == "factor":
+        server.hold(tokens)
+        tokens = server.call(find("session.factor"), {"code": read_secret("code of your app", code_file)})
+    _welcome(server, {**tokens, "sso": True}, as_json=as_json)
+
+
+def _welcome(server: Server, tokens: dict[str, Any], *, as_json: bool) -> None:
+    """Keep the tokens and say who has signed in."""
     server.keep(tokens)
     if tokens["standing"] == "enrol":
         raise Unauthenticated(
@@ -145,17 +169,21 @@ def passwd(*, old_file: str | None, new_file: str | None, as_json: bool) -> None
 
 
 @click.command()
+@click.option("--sso", is_flag=True, help="By single sign-on, in a browser on this machine.")
 @click.option("--password-file", help="File that holds your password.")
 @click.option("--code-file", help="File with the code of your second factor, when you have one.")
 @json_option
-def prove(*, password_file: str | None, code_file: str | None, as_json: bool) -> None:
+def prove(*, sso: bool, password_file: str | None, code_file: str | None, as_json: bool) -> None:
     """Prove once more that it is you, before something dangerous."""
-    told: dict[str, Any] = {"password": _password(password_file)}
+    told: dict[str, Any] = {} if sso else {"password": _password(password_file)}
     if code_file is not None:
         told["code"] = read_secret("code of your app", code_file)
     elif sys.stdin.isatty():
         told["code"] = click.prompt("Code of your app (if you have one)", default="", show_default=False) or None
-    call("session.prove", **told)
+    if sso:
+        Server().prove_by_sso(told.get("code"))
+    else:
+        call("session.prove", **told)
     show.answer({"proved": True}, as_json=as_json)
 
 

@@ -14,8 +14,9 @@ from typing import Any, get_args, get_origin
 
 import click
 from pydantic import SecretStr
+from pydantic.fields import FieldInfo
 
-from sluicegate.base.permission import Permission
+from sluicegate.base.model import Model
 from sluicegate.cli import show
 from sluicegate.cli.commands import json_option
 from sluicegate.cli.people import name_people
@@ -29,18 +30,23 @@ _ARGUMENTS = {
 }  # fmt: skip
 
 
+_ELSEWHERE = frozenset({"sso.begin", "sso.finish", "sso.prove", "sso.confirm", "invitation.accept"})
+"""Operations that are steps of other commands (``sluice login --sso``, ``sluice accept``)."""
+
+
 def command(noun: str) -> click.Group:
     """Return the group of commands for one noun."""
     group = click.Group(noun, no_args_is_help=True)
     for each in of(noun):
-        if each.name != "invitation.accept":  # 'sluice accept' signs in, too
+        if each.name not in _ELSEWHERE:
             group.add_command(_command(each))
     return group
 
 
 def _command(operation: Operation) -> click.Command:
     arguments = _ARGUMENTS.get(operation.name, operation.http.places)
-    secrets = [name for name, field in operation.takes.model_fields.items() if field.annotation is SecretStr]
+    fields = operation.takes.model_fields
+    secrets = [name for name, field in fields.items() if SecretStr in (field.annotation, *get_args(field.annotation))]
     parameters: list[click.Parameter] = [click.Argument([name]) for name in arguments]
     for name, field in operation.takes.model_fields.items():
         if name in arguments:
@@ -49,31 +55,21 @@ def _command(operation: Operation) -> click.Command:
             parameters.append(
                 click.Option(
                     [f"--{name}-file", f"{name}_file"],
-                    help="File that holds it; '-' reads standard input. Asked for when left out.",
+                    help="File that holds it; '-' reads standard input."
+                    + (" Asked for when left out." if fields[name].is_required() else ""),
                 )
             )
             continue
-        if field.annotation is bool or get_args(field.annotation) == (bool, type(None)):
-            words = name.replace("_", "-")
-            parameters.append(click.Option([f"--{words}/--no-{words}", name], default=None, help=field.description))
-            continue
-        kind: Any = str
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Enum):
-            kind = click.Choice([each.value for each in field.annotation])
-        elif int in (field.annotation, *get_args(field.annotation)):
-            kind = int
-        many = get_origin(field.annotation) is tuple
-        if many and get_args(field.annotation)[0] is Permission:
-            kind = click.Choice([each.value for each in Permission])
-        shown = (field.description or "") + (" May stand several times." if many else "")
-        option = [f"--{name.replace('_', '-')}", name]
-        parameters.append(click.Option(option, type=kind, required=field.is_required(), multiple=many, help=shown))
+        parameters.append(_option(name, field))
 
     def run(*, as_json: bool, **given: Any) -> None:
         for name in secrets:
-            given[name] = read_secret(name, given.pop(f"{name}_file"))
-            if name == "token":
-                given[name] = token_of(given[name])
+            file = given.pop(f"{name}_file")
+            if file is not None or fields[name].is_required():
+                given[name] = read_secret(name, file)
+        if "token" in secrets and "token" in given:
+            given["token"] = token_of(given["token"])
+        given = {name: value for name, value in given.items() if value != ()}
         server = Server()
         found = server.call(operation, {name: value for name, value in given.items() if value != ()})
         show.answer(found if as_json else name_people(server, found), as_json=as_json)
@@ -81,6 +77,52 @@ def _command(operation: Operation) -> click.Command:
     made = click.Command(operation.name.partition(".")[2], params=parameters, callback=run, help=operation.summary)
     decorated: click.Command = json_option(made)
     return decorated
+
+
+def _option(name: str, field: FieldInfo) -> click.Option:
+    words, many = name.replace("_", "-"), get_origin(field.annotation) is tuple
+    if field.annotation is bool or get_args(field.annotation) == (bool, type(None)):
+        return click.Option([f"--{words}/--no-{words}", name], default=None, help=field.description)
+    shown = (field.description or "") + (" May stand several times." if many else "")
+    kind = _kind(field.annotation)
+    return click.Option([f"--{words}", name], type=kind, required=field.is_required(), multiple=many, help=shown)
+
+
+def _kind(annotation: Any) -> Any:
+    """Return how a value of a field is read; each value, of a field that takes several."""
+    parts = get_args(annotation)
+    item = parts[0] if get_origin(annotation) is tuple else annotation
+    if isinstance(item, type) and issubclass(item, Enum):
+        return click.Choice([each.value for each in item])
+    if _is_pair(item):
+        return Pair(item)
+    return int if int in (annotation, *parts) else str
+
+
+class Pair(click.ParamType[Any]):
+    """Two fields of a model, as ``first=second``."""
+
+    name = "pair"
+
+    def __init__(self, model: type[Model]) -> None:
+        """Name its fields."""
+        self._first, self._second = model.model_fields
+        self._shape = f"{self._first}={self._second}".upper()
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002 - click's signature
+        """Say what is expected."""
+        return self._shape
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, str]:
+        """Read ``first=second``; what stands after the last ``=`` is the second."""
+        first, equals, second = str(value).rpartition("=")
+        if not equals:
+            self.fail(f"It must be {self._shape}.", param, ctx)
+        return {self._first: first, self._second: second}
+
+
+def _is_pair(item: Any) -> bool:
+    return isinstance(item, type) and issubclass(item, Model) and len(item.model_fields) == 2  # noqa: PLR2004 - a pair
 
 
 def token_of(text: str) -> str:

@@ -1,14 +1,18 @@
 """Encryption of small values with associated data: keys wrapped by keys, and fields under a key.
 
-A blob is ``suite (1 byte) | body``. Suite S1 is AES-256-SIV with 512-bit keys (RFC 5297, AEAD_AES_SIV_CMAC_512), body =
-``random (16 bytes) | tag (16) | ciphertext`` for a value and ``tag | ciphertext`` for a wrapped key (a key is random
-already). Associated data is a *list* of parts, so gluing or splitting parts changes it. The suite, the kind of blob and
-the random bytes are parts too: a wrapped key never opens as a value, and equal values never look equal.
+A blob is ``suite (1 byte) | body``; body = ``random (16 bytes) | sealed`` for a value and ``sealed`` for a wrapped key
+(a key is random already). Suite S1 is AES-256-SIV with 512-bit keys (RFC 5297, AEAD_AES_SIV_CMAC_512), sealed =
+``tag (16) | ciphertext``. The strict suite S2 is A256CBC-HS512 (RFC 7518 §5.2.5), for who may use approved modes only:
+half of the 512 bits for AES-256-CBC, half for HMAC-SHA-512; sealed = ``iv (16) | ciphertext | tag (32)``.
+
+Associated data is a *list* of parts, so gluing or splitting parts changes it. The suite, the kind of blob and the
+random bytes are parts too: a wrapped key never opens as a value, and equal values never look equal.
 
 Every failure to open is the same ``Corrupt``, found in the same time: an unknown suite or a short blob is put through
 the cipher like any other.
 """
 
+import hmac
 import secrets
 from collections.abc import Sequence
 from typing import Final, Protocol
@@ -56,11 +60,52 @@ class Siv:
         return AESSIV(key).decrypt(body, parts)
 
 
-S1: Final = 0x01
-SUITES: Final[dict[int, Suite]] = {S1: Siv()}
-"""Suites by their byte. A new one is added here; blobs of the older ones keep opening."""
+class CbcHmac:
+    """A256CBC-HS512 (RFC 7518 §5.2.2 and §5.2.5), its associated data an unambiguous list."""
 
-DEFAULT: Final = S1
+    overhead = 16 + 16 + 32  # iv, a block at least, tag
+
+    def seal(self, key: bytes, plaintext: bytes, parts: list[bytes]) -> bytes:
+        """Return ``iv | ciphertext | tag``."""
+        return self.encrypt(key, plaintext, _listed(parts), secrets.token_bytes(16))
+
+    def open(self, key: bytes, body: bytes, parts: list[bytes]) -> bytes:
+        """Return the plaintext; raises ``InvalidTag``. Nothing is decrypted before the tag has been found right."""
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+        from cryptography.hazmat.primitives.padding import PKCS7
+
+        iv, ciphertext, tag = body[:16], body[16:-32], body[-32:]
+        if not hmac.compare_digest(tag, self._tag(key, _listed(parts), iv, ciphertext)):
+            raise InvalidTag
+        opener = Cipher(algorithms.AES256(key[32:]), modes.CBC(iv)).decryptor()
+        unpad = PKCS7(128).unpadder()
+        return unpad.update(opener.update(ciphertext) + opener.finalize()) + unpad.finalize()
+
+    def encrypt(self, key: bytes, plaintext: bytes, aad: bytes, iv: bytes) -> bytes:
+        """Return ``iv | ciphertext | tag``, as the RFC has it."""
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+        from cryptography.hazmat.primitives.padding import PKCS7
+
+        pad = PKCS7(128).padder()
+        sealer = Cipher(algorithms.AES256(key[32:]), modes.CBC(iv)).encryptor()
+        ciphertext = sealer.update(pad.update(plaintext) + pad.finalize()) + sealer.finalize()
+        return iv + ciphertext + self._tag(key, aad, iv, ciphertext)
+
+    @staticmethod
+    def _tag(key: bytes, aad: bytes, iv: bytes, ciphertext: bytes) -> bytes:
+        told = aad + iv + ciphertext + (8 * len(aad)).to_bytes(8, "big")
+        return hmac.digest(key[:32], told, "sha512")[:32]
+
+
+def _listed(parts: list[bytes]) -> bytes:
+    return b"".join(len(each).to_bytes(8, "big") + each for each in parts)
+
+
+S1: Final = 0x01
+S2: Final = 0x02
+SUITES: Final[dict[int, Suite]] = {S1: Siv(), S2: CbcHmac()}
+"""Suites by their byte. A new one is added here; blobs of the others keep opening."""
 
 
 def _parts(aad: Sequence[bytes | str], *own: bytes) -> list[bytes]:
@@ -73,16 +118,16 @@ def _parts(aad: Sequence[bytes | str], *own: bytes) -> list[bytes]:
     return [*own, *(b"=" + (part.encode() if isinstance(part, str) else bytes(part)) for part in aad)]
 
 
-def _seal(kind: bytes, key: Key, plaintext: bytes, aad: Sequence[bytes | str], random: bytes) -> bytes:
-    mark = bytes([DEFAULT])
-    return mark + random + SUITES[DEFAULT].seal(key.raw, plaintext, _parts(aad, mark, kind, b"=" + random))
+def _seal(kind: bytes, key: Key, plaintext: bytes, aad: Sequence[bytes | str], random: bytes, suite: int) -> bytes:
+    mark = bytes([suite])
+    return mark + random + SUITES[suite].seal(key.raw, plaintext, _parts(aad, mark, kind, b"=" + random))
 
 
 def _open(kind: bytes, key: Key, blob: bytes, aad: Sequence[bytes | str], random: int) -> bytes:
     from cryptography.exceptions import InvalidTag
 
     suite = SUITES.get(blob[0]) if blob else None
-    cipher = suite or SUITES[DEFAULT]
+    cipher = suite or SUITES[S1]
     body = blob[1:].ljust(random + cipher.overhead, b"\0")
     parts = _parts(aad, blob[:1], kind, b"=" + body[:random])
     try:
@@ -94,9 +139,12 @@ def _open(kind: bytes, key: Key, blob: bytes, aad: Sequence[bytes | str], random
     return plaintext
 
 
-def encrypt(key: Key, plaintext: bytes, aad: Sequence[str | bytes]) -> bytes:
-    """Return ``plaintext`` under ``key``, bound to the parts of ``aad`` (text counts as its UTF-8): 33 bytes more."""
-    return _seal(_VALUE, key, plaintext, aad, secrets.token_bytes(RANDOM))
+def encrypt(key: Key, plaintext: bytes, aad: Sequence[str | bytes], suite: int = S1) -> bytes:
+    """Return ``plaintext`` under ``key``, bound to the parts of ``aad`` (text counts as its UTF-8).
+
+    S1 adds 33 bytes, S2 66 to 81.
+    """
+    return _seal(_VALUE, key, plaintext, aad, secrets.token_bytes(RANDOM), suite)
 
 
 def decrypt(key: Key, blob: bytes, aad: Sequence[str | bytes]) -> bytes:
@@ -104,9 +152,9 @@ def decrypt(key: Key, blob: bytes, aad: Sequence[str | bytes]) -> bytes:
     return _open(_VALUE, key, blob, aad, RANDOM)
 
 
-def wrap(kek: Key, key: Key, aad: Sequence[bytes | str]) -> bytes:
-    """Return ``key`` under the key-encrypting key ``kek``, bound to the parts of ``aad``: 81 bytes."""
-    return _seal(_WRAPPED, kek, key.raw, aad, b"")
+def wrap(kek: Key, key: Key, aad: Sequence[bytes | str], suite: int = S1) -> bytes:
+    """Return ``key`` under the key-encrypting key ``kek``, bound to the parts of ``aad``: 81 bytes, 129 in S2."""
+    return _seal(_WRAPPED, kek, key.raw, aad, b"", suite)
 
 
 def unwrap(kek: Key, blob: bytes, aad: Sequence[bytes | str]) -> Key:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from sluicegate.guard.profile import Profile
     from sluicegate.guard.recovery import Recovery
     from sluicegate.guard.revocation import Revocation
+    from sluicegate.guard.rotation import Rotation
     from sluicegate.guard.rules import Rules
+    from sluicegate.guard.sso import Sso
     from sluicegate.guard.support import Support
     from sluicegate.guard.switch import Switch
     from sluicegate.guard.tokens import Tokens
@@ -64,6 +66,7 @@ class Services:
     support: Support
     switch: Switch
     vault: Vault
+    rotation: Rotation
     audit: Audit
     engine: Engine
     mail: Mail
@@ -71,6 +74,7 @@ class Services:
     invitations: Invitations
     recovery: Recovery
     profile: Profile
+    sso: Sso
 
     def scope(self, tenant: str, who: Principal) -> Scope:
         """Open a tenant for somebody."""
@@ -89,6 +93,13 @@ class Desk:
     inside: Scope | None
     key: str = ""
     """Thumbprint of the client's key, when a public operation came with a proof of it."""
+    url: str = ""
+    """The address that was asked."""
+
+    @property
+    def origin(self) -> str:
+        """How this server was called: ``https://`` and a host that it answers to (``web/headers.py``)."""
+        return "/".join(self.url.split("/", 3)[:3])
 
     @property
     def who(self) -> Principal:

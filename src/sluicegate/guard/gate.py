@@ -103,7 +103,7 @@ class Gate:
             raise from_validation(fault) from None
         self._authorise(entry, question)
         inside = services.scope(who.tenant, who) if who and who.tenant else None
-        desk = Desk(services, peer, who, inside, entry.key)
+        desk = Desk(services, peer, who, inside, entry.key, entry.credentials.url)
         if operation.tenant and not isinstance(operation.permission, Public):
             _ = desk.scope  # refuses when no tenant is chosen
         if operation.fresh and who is not None:

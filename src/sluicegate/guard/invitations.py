@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from sluicegate.base.principal import Peer
     from sluicegate.base.settings import Settings
     from sluicegate.guard.audit import Audit
+    from sluicegate.guard.grants import Grant
     from sluicegate.guard.links import Links
-    from sluicegate.guard.login import Grant, Login
+    from sluicegate.guard.login import Login
     from sluicegate.guard.mail import Mail
     from sluicegate.guard.rules import Rules
     from sluicegate.store.people import User

@@ -1,10 +1,9 @@
-"""Who is there: first administrator, password, access token, rotating refresh token."""
+"""Who is there: first administrator, password, second factor, access token."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sluicegate.base import clock
@@ -15,10 +14,11 @@ from sluicegate.crypto import opaque
 from sluicegate.crypto.dpop import ProofCheck
 from sluicegate.crypto.keys import Key, derive
 from sluicegate.guard.apikeys import FAMILY
+from sluicegate.guard.grants import PURPOSES, SSO, Grant, Grants
 from sluicegate.guard.operation import Standing
 from sluicegate.guard.passwords import Passwords
 from sluicegate.guard.switch import suspended
-from sluicegate.guard.tokens import ACCESS, ENROL, FACTOR, PENDING, Purpose
+from sluicegate.guard.tenancy import policy_of
 from sluicegate.guard.tries import Known, Tries
 
 if TYPE_CHECKING:
@@ -38,27 +38,12 @@ if TYPE_CHECKING:
     from sluicegate.store.scope import System, Tenant, Tenants
 
 BOOTSTRAP = "bootstrap"
-_PURPOSES: Mapping[Standing, Purpose] = {
-    "signed in": ACCESS, "password": PENDING, "factor": FACTOR, "enrol": ENROL,
-}  # fmt: skip
-_STANDINGS = tuple(_PURPOSES)
+_STANDINGS = tuple(PURPOSES)
 FRESH: Final = 300.0
 """Seconds for which a proof of who somebody is counts for what is dangerous (SEC-A12)."""
 _BOTH = "password factor"
 _NO_NAME: Final = "-"  # no tenant can be called so
 _WRONG = "Wrong tenant, email or password."
-
-
-@dataclass(frozen=True)
-class Grant:
-    """What a sign-in gives."""
-
-    access: Secret
-    expires_in: int
-    refresh: Secret
-    """Empty while a second factor is owed."""
-    standing: Standing = "signed in"
-    """How far the person has come: what ``access`` is good for."""
 
 
 class Login:
@@ -86,8 +71,7 @@ class Login:
         self._settings, self._tokens, self._revocation, self._factors = settings, tokens, revocation, factors
         self._keys, self._rules, self._support, self._switch, self._notices = keys, rules, support, switch, notices
         self.passwords, self._tries = Passwords(root, settings), Tries(limits.rates, now)
-        self._refresh = derive(root, "refresh-token")
-        self._children = derive(root, "refresh-token-child")
+        self.grants = Grants(root, settings, system, audit, tokens, revocation, factors, rules, now)
         self._any_user = False
         self._codes = derive(root, "bootstrap-code")
         self._proofs = ProofCheck(now)
@@ -115,7 +99,7 @@ class Login:
         for standing in _STANDINGS:
             if standing in tokens:
                 try:
-                    return self._tokens.verify(_PURPOSES[standing], text)
+                    return self._tokens.verify(PURPOSES[standing], text)
                 except Unauthenticated:
                     continue
         raise Unauthenticated
@@ -156,7 +140,7 @@ class Login:
         epoch = self._revocation.newest()
         id_ = self._system.accounts().create(email, name, Role.SUPERADMIN, self.passwords.hash(chosen)).id
         self._audit.event("session.bootstrap", None, peer, "ok", {"id": id_, "email": email})
-        return self._begin(Principal(id_, None, Role.SUPERADMIN, key=key), peer, epoch, "signed in")
+        return self.grants.begin(Principal(id_, None, Role.SUPERADMIN, key=key), peer, epoch, "signed in")
 
     # -- password ------------------------------------------------------------------------------------------------------
 
@@ -183,7 +167,7 @@ class Login:
         tenant_id = user.tenant
         if user.tenant is None and tenant:
             tenant_id = self._system.tenants().named(tenant).id
-            if self._suspended(tenant_id):
+            if self.grants.suspended(tenant_id):
                 raise suspended()
         who = Principal(user.id, tenant_id, Role(user.role), key=key)
         self._rules.require("session.login", who, peer)
@@ -191,15 +175,14 @@ class Login:
             self._system.accounts().rehash(user.id, self.passwords.hash(given))
         if self._factors.of(user.id):
             self._audit.event("session.login", who, peer, "factor", {"email": email}, tenant=tenant_id)
-            access, expires = self._tokens.mint(FACTOR, who, epoch)
-            return Grant(access, int(expires - self._now()), Secret(""), "factor")
+            return self.grants.owe(who, epoch)
         self._arrive(user, peer, key)
         if user.tenant is None and tenant_id:
             self._switch.record("session.login", who, peer)
         else:
             about = {"email": email, **({"tenant": tenant} if tenant else {})}
             self._audit.event("session.login", who, peer, "ok", about)
-        return self._begin(who, peer, epoch, self._standing(user, tenant_id, "password"))
+        return self.grants.begin(who, peer, epoch, self.grants.standing(user, tenant_id, "password"))
 
     def give_factor(self, who: Principal, code: Secret, peer: Peer) -> Grant:
         """Finish a sign-in with the second factor. Raises ``Invalid`` for a wrong code, ``Throttled``."""
@@ -215,18 +198,35 @@ class Login:
             self._system.marks().revoke(who.token, self._now() + self._settings.tokens.access + 1)
         if user.tenant is None and who.tenant:
             self._switch.record("session.login", who, peer)
-        standing = self._standing(user, who.tenant, _BOTH)
-        return self._begin(replace(who, token=""), peer, epoch, standing, factors=_BOTH)
+        proved = f"{SSO} factor" if who.grant == SSO else _BOTH
+        standing = self.grants.standing(user, who.tenant, proved)
+        return self.grants.begin(replace(who, token=""), peer, epoch, standing, factors=proved)
+
+    def admit(self, user: Account, peer: Peer, key: str, *, factor: bool) -> Grant:
+        """Let in somebody whom a provider of single sign-on has shown to be there; ``factor``: by a second one, too."""
+        epoch = self._revocation.newest()
+        user = self._system.accounts().account(user.id)
+        if user.tenant is None or user.state != "active" or self.grants.suspended(user.tenant):
+            raise Unauthenticated
+        who = Principal(user.id, user.tenant, Role(user.role), key=key)
+        self._rules.require("sso.finish", who, peer)
+        if self._factors.of(user.id) and not factor:
+            self._audit.event("sso.finish", who, peer, "factor", {"email": user.email})
+            return self.grants.owe(replace(who, grant=SSO), epoch)
+        self._arrive(user, peer, key)
+        self._audit.event("sso.finish", who, peer, "ok", {"email": user.email})
+        proved = f"{SSO} factor" if factor else SSO
+        return self.grants.begin(who, peer, epoch, self.grants.standing(user, user.tenant, proved), factors=proved)
 
     def welcome(self, user: str, peer: Peer, key: str) -> Grant:
         """Sign somebody in who has just chosen a password by a link that only they have."""
         epoch = self._revocation.newest()
         found = self._system.accounts().account(user)
-        if found.state != "active":
+        if found.state != "active" or (found.tenant and self._rules.fresh(found.tenant).sso_required):
             raise Unauthenticated("Sign in.")
         self._arrive(found, peer, key)
         who = Principal(found.id, found.tenant, found.role, key=key)
-        return self._begin(who, peer, epoch, self._standing(found, found.tenant, "password"))
+        return self.grants.begin(who, peer, epoch, self.grants.standing(found, found.tenant, "password"))
 
     def _arrive(self, user: Account, peer: Peer, key: str) -> None:
         """Write down that somebody is here; a device that is new is told to them (SEC-A18)."""
@@ -235,17 +235,13 @@ class Login:
                 self._notices.tell(user, "device", peer)
             self._system.accounts().touch_sign_in(user.id)
 
-    def _standing(self, user: Account, tenant: str | None, proved: str) -> Standing:
-        """Return how far somebody has come who has proved who they are by ``proved``."""
-        if user.must_change:
-            return "password"
-        if self._rules.fresh(tenant).factor_required and proved == "password":
-            return "enrol"
-        return "signed in"
-
-    def has_factor(self, who: Principal) -> None:
-        """Count a factor that somebody has just set up as proved in this sign-in."""
-        self._system.grants().prove(who.grant, _BOTH)
+    def proved(self, who: Principal, *, factor: bool) -> None:
+        """Write down that somebody has proved who they are now. What they came in by stays what it was."""
+        grants = self._system.grants()
+        by = grants.factors(who.grant)
+        if factor:
+            by = f"{by.partition(' ')[0] or 'password'} factor"
+        grants.prove(who.grant, by if by.startswith(SSO) or factor else "password")
 
     def require_fresh(self, who: Principal) -> None:
         """Raise ``StepUp`` when a person has not proved who they are for a while."""
@@ -269,7 +265,7 @@ class Login:
             if code is None:
                 raise Invalid("is required: you have a second factor", where="code")
             self._take_factor(who, user, code, peer)
-        self._system.grants().prove(who.grant, _BOTH if owes else "password")
+        self.proved(who, factor=owes)
 
     def _take_factor(self, who: Principal, user: Account, code: Secret, peer: Peer) -> None:
         if self._factors.check(who.id, who.tenant, code):
@@ -277,8 +273,10 @@ class Login:
 
     def _person(self, who: Principal) -> Account:
         user = self._system.accounts().account(who.id)
-        if user.kind != "person":
-            raise Denied("A service user has no password.")
+        if not user.password:  # a service user, or somebody who has come by single sign-on alone
+            raise Denied("You have no password here.")
+        if user.tenant is not None and self._rules.policy(user.tenant).sso_required:
+            raise Denied("Your tenant wants single sign-on, and takes no password.")
         return user
 
     def look(self, email: str, tenant: str | None) -> tuple[Account | None, str | None, bool]:
@@ -296,8 +294,8 @@ class Login:
             above = [each for each in found if place is not None and each.tenant is None]
             user = next(iter(here + above), None)
         home = self._tenant(lambda tenants: tenants.get(user.tenant or "" if user is not None else ""))
-        shut = user is not None and user.tenant is not None and (home is None or home.state != "active")
-        may = user is not None and user.kind == "person" and user.state == "active" and not shut
+        shut = user is not None and user.tenant is not None and (home is None or _bars_passwords(home))
+        may = user is not None and user.password != "" and user.state == "active" and not shut
         return user, place.id if place is not None else None, may
 
     def _tenant(self, ask: Callable[[Tenants], Tenant]) -> Tenant | None:
@@ -333,92 +331,6 @@ class Login:
         """Return a one-time password and its hash."""
         return self.passwords.make()
 
-    # -- refresh -------------------------------------------------------------------------------------------------------
 
-    def refresh(self, given: Secret, peer: Peer, key: str) -> Grant:
-        """Rotate a refresh token; ``key`` must be the one it is bound to.
-
-        One that has been used before ends its whole family, but for the same client's asking twice at once: that is
-        given the same tokens again.
-        """
-        epoch = self._revocation.newest()
-        child = self._child(given)
-        digest = opaque.digest(self._refresh, given)
-        grants, now = self._system.grants(), self._now()
-        before = grants.find(digest)
-        idle, longest = self._lifetimes(before.tenant if before else None)
-        outcome, grant = grants.rotate(
-            digest,
-            opaque.digest(self._refresh, child),
-            key,
-            expires=now + idle,
-            absolute=now + longest,
-            client=peer.client,
-            address=peer.address,
-        )
-        if outcome == "unknown" and (foreign := grants.find(digest)) is not None:
-            self._refused("refresh_foreign", foreign.user, foreign.tenant, peer)
-        if grant is None or outcome not in ("rotated", "race"):
-            if grant is not None:
-                self._refused("refresh_reuse", grant.user, grant.tenant, peer)
-            raise Unauthenticated("Sign in again.")
-        user = self._system.accounts().account(grant.user)
-        if user.state != "active" or self._suspended(user.tenant):
-            raise Unauthenticated("Sign in again.")
-        tenant = grant.tenant
-        if user.tenant is None and self._suspended(tenant):
-            grants.bind(grant.family, None)  # a SuperAdmin stays signed in, and is no longer in there
-            tenant = None
-        who = Principal(user.id, tenant, user.role, grant=grant.family, key=key)
-        self._rules.require("session.refresh", who, peer)
-        standing = self._standing(user, tenant, grant.factors)
-        if standing == "enrol" and self._factors.of(user.id):
-            raise Unauthenticated("Sign in again.")  # there is one now, and this sign-in has not shown it
-        return self._grant(who, child, epoch, standing)
-
-    def _refused(self, result: str, user: str, tenant: str | None, peer: Peer) -> None:
-        self._audit.event("session.refresh", None, peer, result, {"id": user}, tenant=tenant)
-
-    def sign_out(self, given: Secret) -> None:
-        """End the family of a refresh token."""
-        grant = self._system.grants().find(opaque.digest(self._refresh, given))
-        if grant is not None:
-            self._system.grants().kill(grant.family)
-
-    def _lifetimes(self, tenant: str | None) -> tuple[float, float]:
-        """Return for how many seconds a sign-in lasts unused, and at the most."""
-        holds, mine = self._rules.fresh(tenant), self._settings.tokens
-        base = self._rules.bounds.base  # the settings count in seconds
-        idle = mine.idle if holds.idle_minutes == base.idle_minutes else holds.idle_minutes * 60
-        return idle, mine.refresh if holds.session_minutes == base.session_minutes else holds.session_minutes * 60
-
-    def _suspended(self, tenant: str | None) -> bool:
-        return tenant is not None and self._system.tenants().get(tenant).state != "active"
-
-    def _child(self, parent: Secret) -> Secret:
-        """Return the token that follows ``parent``: always the same, and known to nobody without our key."""
-        raw = opaque.digest(self._children, parent)[:32]
-        return Secret("rt_" + base64.urlsafe_b64encode(raw).rstrip(b"=").decode())
-
-    def _begin(self, who: Principal, peer: Peer, epoch: int, standing: Standing, factors: str = "password") -> Grant:
-        token, now = opaque.new_refresh(), self._now()
-        idle, longest = self._lifetimes(who.tenant)
-        made = self._system.grants().open(
-            who.id,
-            who.tenant,
-            opaque.digest(self._refresh, token),
-            who.key,
-            expires=now + idle,
-            absolute=now + longest,
-            client=peer.client,
-            address=peer.address,
-            factors=factors,
-        )
-        return self._grant(replace(who, grant=made.family), token, epoch, standing)
-
-    def _grant(self, who: Principal, refresh: Secret, epoch: int, standing: Standing) -> Grant:
-        access, expires = self._tokens.mint(_PURPOSES[standing], who, epoch)
-        return Grant(access, int(expires - self._now()), refresh, standing)
-
-
-__all__ = ["Grant", "Login"]
+def _bars_passwords(tenant: Tenant) -> bool:
+    return tenant.state != "active" or bool(policy_of(tenant).sso_required)

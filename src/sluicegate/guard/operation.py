@@ -69,6 +69,8 @@ class Operation:
     """Whether only a person may call it, and no API key: what would give a thief of a key more than the key."""
     hashes: bool = field(default=False, kw_only=True)
     """Whether it hashes a password, which takes memory and time: few of them run at once (SEC-A02)."""
+    abroad: bool = field(default=False, kw_only=True)
+    """Whether it asks another system and waits: in threads of its own, so that a slow one holds up nothing else."""
     asks: bool = field(default=False, kw_only=True)
     """Whether it has a task process do something, and waits: a tenant may have few of them at once."""
 

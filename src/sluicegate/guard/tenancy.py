@@ -48,6 +48,8 @@ class Policy(Model):
     """Days that an API key lives at the most."""
     invitation_hours: int | None = Field(default=None, ge=1, le=720)
     """Hours that an invitation is good."""
+    sso_required: bool | None = None
+    """The tenant's people come by single sign-on and by no password. It holds neither API keys nor SuperAdmins."""
     key_proof: bool | None = None
     """Whether an API key is exchanged only together with a DPoP proof (RFC 9449)."""
     support_hours: int | None = Field(default=None, ge=1, le=24)
@@ -67,6 +69,7 @@ class Effective(Model):
     key_days: int
     invitation_hours: int
     key_proof: bool
+    sso_required: bool
     support_hours: int
     requests: str
 
@@ -108,6 +111,7 @@ DIRECTIONS: Final[Mapping[str, _Direction]] = {
     "key_days": _LESS,
     "invitation_hours": _LESS,
     "key_proof": _YES,
+    "sso_required": _YES,
     "support_hours": _LESS,
     "requests": _SLOWER,
 }
@@ -127,6 +131,7 @@ class Bounds:
             key_days=settings.keys.longest,
             invitation_hours=settings.links.invitation,
             key_proof=settings.keys.proof,
+            sso_required=False,
             support_hours=settings.people.support_hours,
             requests=settings.limits.tenant,
         )

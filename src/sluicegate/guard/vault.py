@@ -1,70 +1,86 @@
-"""Where secrets are kept: root key → tenant key → record key → field, 512 bits each.
+"""Where secrets are kept: vault key → tenant key → record key → field, 512 bits each; the root key opens the keyring.
 
-The API can put a secret and never reads one back. Only ``use`` decrypts; only the worker asks, for one run.
+The API can put a secret and never reads one back. Only ``use`` decrypts; only the worker asks, for one run. Each key is
+wrapped by the one above it, so replacing one means wrapping what is right below it anew: no secret is opened for that.
 """
 
 from __future__ import annotations
 
+import json
 import threading
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
-from sluicegate.base.errors import Denied, Missing
+from sluicegate.base import clock
+from sluicegate.base.errors import Conflict, Corrupt, Missing
 from sluicegate.base.secret import Secret
 from sluicegate.crypto import envelope, opaque
 from sluicegate.crypto.keys import Key, derive, new_key
+from sluicegate.crypto.signing import Signer
 
 if TYPE_CHECKING:
     from sluicegate.guard.audit import Audit
+    from sluicegate.guard.keyring import Keyring
     from sluicegate.store.scope import Scope
+    from sluicegate.store.secrets import Rewrapped, StoredKey, StoredSecret
 
 SECRET_MAX = 64 * 1024
 RESERVED = "sluicegate-"
 """Secrets of the product itself: users neither see nor set them."""
-_SUITE = "S1"
+BATCH: Final = 500
+"""Secrets that are put under another key in one transaction."""
 _FIELD = "value"
+_SUITES: Final = {"S1": envelope.S1, "S2": envelope.S2}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a tenant's keys stand."""
+
+    key: int
+    """Version of the newest key; 0 before there is one."""
+    made: float
+    under: dict[int, int]
+    """Secrets by the version of the key they are under."""
 
 
 class Vault:
     """Encrypts on the way in, decrypts for a use that is on record."""
 
-    def __init__(self, root: Key, audit: Audit) -> None:
-        """Hold the key that wraps tenant keys and the one that makes fingerprints."""
-        self._root = derive(root, "vault")
-        self._prints = derive(root, "vault-fingerprint")
-        self._audit = audit
-        self._tenants: dict[str, tuple[int, Key]] = {}
+    def __init__(self, ring: Keyring, audit: Audit, suite: str = "S1") -> None:
+        """Hold the ring, and derive what makes fingerprints and signs certificates. ``suite`` is for what is new."""
+        self._ring, self._audit, self._suite = ring, audit, _SUITES[suite]
+        self._prints = derive(ring.main, "vault-fingerprint")
+        self._signer = Signer(derive(ring.main, "vault-certificate"))
+        self._held: dict[tuple[str, int], Key] = {}
         self._lock = threading.Lock()
 
     def put(self, scope: Scope, name: str, value: Secret) -> int:
         """Keep ``value`` under ``name`` and return its version. The value before is gone."""
-        kek_version, kek = self._tenant_key(scope)
         secrets = scope.secrets()
-        version = secrets.next_version(name)
-        record = new_key()
-        wrapped = envelope.wrap(kek, record, self._aad(scope, name, version, kek_version))
-        sealed = envelope.encrypt(
-            record, value.reveal().encode(), (*self._aad(scope, name, version, kek_version), _FIELD)
-        )
-        print_ = self._fingerprint(scope, name, version, wrapped + sealed)
-        return secrets.put(name, wrapped, sealed, print_, version=version)
+        with scope.transaction():
+            version = secrets.next_version(name)  # from here on nobody else sets a secret, or replaces a key
+            under, above = self._newest(scope)
+            record, aad = new_key(), self._aad(scope, name, version)
+            wrapped = envelope.wrap(above, record, (*aad, str(under)), self._suite)
+            sealed = envelope.encrypt(record, value.reveal().encode(), (*aad, _FIELD), self._suite)
+            print_ = self._fingerprint(scope, name, version, wrapped + sealed)
+            return secrets.put(name, wrapped, sealed, print_, key=under, version=version)
 
     def use(self, scope: Scope, name: str, *, purpose: str) -> Secret:
         """Return the secret for a use, on record before it is decrypted. Raises ``Missing`` or ``Corrupt``."""
         stored = scope.secrets().get(name)
         self._audit.event("secret.use", scope.who, None, "ok", {"name": name, "purpose": purpose}, tenant=scope.tenant)
-        kek_version, kek = self._tenant_key(scope)
-        aad = self._aad(scope, name, stored.version, kek_version)
-        record = envelope.unwrap(kek, stored.wrapped, aad)
-        return Secret(envelope.decrypt(record, stored.ciphertext, (*aad, _FIELD)).decode())
-
-    def _fingerprint(self, scope: Scope, name: str, version: int, sealed: bytes) -> str:
-        """Return a short keyed print of a record: another one each time it is set.
-
-        It is taken of what is sealed, whose record key and random part are its salt, never of the secret: an equal
-        secret under another name must not look equal, or whoever may set secrets could try guesses.
-        """
-        told = "\n".join((name, str(version), sealed.hex()))
-        return opaque.digest(derive(self._prints, scope.tenant), told).hex()[:16]
+        try:
+            record = self._record(scope, stored)
+        except Missing:  # it was put under a newer key this moment, and the old one is gone
+            stored = scope.secrets().get(name)
+            try:
+                record = self._record(scope, stored)
+            except Missing:
+                raise Corrupt from None
+        plain = envelope.decrypt(record, stored.ciphertext, (*self._aad(scope, name, stored.version), _FIELD))
+        return Secret(plain.decode())
 
     def clear(self, scope: Scope, names: frozenset[str]) -> tuple[str, ...]:
         """Delete secrets because the connection that names them leads elsewhere now (SEC-V08). Return those deleted."""
@@ -78,28 +94,138 @@ class Vault:
             gone.append(name)
         return tuple(gone)
 
-    def _tenant_key(self, scope: Scope) -> tuple[int, Key]:
-        held = self._tenants.get(scope.tenant)
-        if held is not None:
-            return held
-        with self._lock:
-            stored = scope.secrets().tenant_key()
-            if stored is None:
-                scope.secrets().put_tenant_key(
-                    1, envelope.wrap(self._root, new_key(), self._tenant_aad(scope.tenant, 1))
+    # -- keys are replaced ---------------------------------------------------------------------------------------------
+
+    @property
+    def public(self) -> str:
+        """The key that certificates are checked with, PEM."""
+        return self._signer.public
+
+    def standing(self, scope: Scope) -> Standing:
+        """Return how the tenant's keys stand."""
+        keys = scope.secrets().tenant_keys()
+        newest = keys[-1] if keys else None
+        return Standing(newest.version if newest else 0, newest.made if newest else 0.0, scope.secrets().under())
+
+    def renew(self, scope: Scope) -> int:
+        """Make a new key for the tenant and return its version. Raises ``Conflict`` while one is still being left."""
+        secrets = scope.secrets()
+        with scope.transaction():
+            secrets.hold()
+            version, _ = self._newest(scope)
+            if len(secrets.tenant_keys()) > 1:
+                raise Conflict("Secrets are still on their way from the key before.", hint="Wait until they are there.")
+            self._add(scope, version + 1)
+        return version + 1
+
+    def rewrap(self, scope: Scope, most: int = BATCH) -> int:
+        """Put up to ``most`` secrets under the tenant's newest key and return how many; none when all of them are.
+
+        Record keys are unwrapped and wrapped; no secret is opened. It may be cut off anywhere and begun again.
+        """
+        secrets = scope.secrets()
+        keys = secrets.tenant_keys()
+        if len(keys) < 2:  # noqa: PLR2004 - one key: there is nothing to leave
+            return 0
+        newest = keys[-1].version
+        above = {each.version: self._key(scope, each) for each in keys}
+        found = secrets.elsewhere(newest, most)
+        if found:
+            secrets.rewrap([self._under(scope, each, above, newest) for each in found], newest)
+        return len(found)
+
+    def retire(self, scope: Scope) -> list[dict[str, Any]]:
+        """Destroy the tenant's keys that nothing is under any more, and return a signed certificate of each."""
+        secrets, made = scope.secrets(), []
+        for each in secrets.tenant_keys()[:-1]:
+            told = {
+                "kind": "key-destruction", "tenant": scope.tenant, "key": each.version, "made": clock.iso(each.made),
+                "destroyed": clock.iso(clock.system()), "print": opaque.digest(self._prints, each.wrapped.hex()).hex(),
+            }  # fmt: skip
+            with scope.transaction():
+                if not secrets.drop_tenant_key(each.version):
+                    continue
+                signed = {**told, "signature": self._signer.sign(canonical(told))}
+                self._audit.event("vault.retire", scope.who, None, "ok", signed, tenant=scope.tenant)
+            with self._lock:
+                self._held.pop((scope.tenant, each.version), None)
+            made.append(signed)
+        return made
+
+    def raise_up(self, scope: Scope) -> None:
+        """Put the tenant's keys under the newest vault key."""
+        newest = self._ring.newest
+        for each in scope.secrets().tenant_keys():
+            if each.above != newest:
+                key = self._key(scope, each)
+                scope.secrets().rewrap_tenant_key(
+                    each.version, self._wrapped(scope, each.version, key, newest), above=newest
                 )
-                stored = scope.secrets().tenant_key()
-            if stored is None:
-                raise Denied("The tenant's key cannot be made.")
-            version, wrapped = stored
-            held = (version, envelope.unwrap(self._root, wrapped, self._tenant_aad(scope.tenant, version)))
-            self._tenants[scope.tenant] = held
+
+    def _under(self, scope: Scope, secret: Rewrapped, above: dict[int, Key], newest: int) -> Rewrapped:
+        aad = self._aad(scope, secret.name, secret.version)
+        old = above.get(secret.key)
+        if old is None:
+            raise Corrupt
+        record = envelope.unwrap(old, secret.wrapped, (*aad, str(secret.key)))
+        return secret._replace(wrapped=envelope.wrap(above[newest], record, (*aad, str(newest)), self._suite))
+
+    # -- keys ----------------------------------------------------------------------------------------------------------
+
+    def _record(self, scope: Scope, stored: StoredSecret) -> Key:
+        """Return a secret's record key. Raises ``Missing`` when the key above it is no longer there."""
+        held = self._held.get((scope.tenant, stored.key))
+        if held is None:
+            found = next((each for each in scope.secrets().tenant_keys() if each.version == stored.key), None)
+            if found is None:
+                raise Missing("There is no such key.")
+            held = self._key(scope, found)
+        aad = self._aad(scope, stored.name, stored.version)
+        return envelope.unwrap(held, stored.wrapped, (*aad, str(stored.key)))
+
+    def _newest(self, scope: Scope) -> tuple[int, Key]:
+        """Return the tenant's newest key; the first one is made when there is none. Only within a transaction."""
+        keys = scope.secrets().tenant_keys()
+        if not keys:
+            self._add(scope, 1)
+            keys = scope.secrets().tenant_keys()
+        return keys[-1].version, self._key(scope, keys[-1])
+
+    def _add(self, scope: Scope, version: int) -> None:
+        above = self._ring.newest
+        scope.secrets().put_tenant_key(version, self._wrapped(scope, version, new_key(), above), above=above)
+
+    def _wrapped(self, scope: Scope, version: int, key: Key, above: int) -> bytes:
+        return envelope.wrap(self._ring.vault(above), key, self._key_aad(scope, version, above), self._suite)
+
+    def _key(self, scope: Scope, stored: StoredKey) -> Key:
+        held = self._held.get((scope.tenant, stored.version))
+        if held is None:
+            aad = self._key_aad(scope, stored.version, stored.above)
+            held = envelope.unwrap(self._ring.vault(stored.above), stored.wrapped, aad)
+            with self._lock:
+                self._held[scope.tenant, stored.version] = held
         return held
 
-    @staticmethod
-    def _tenant_aad(tenant: str, version: int) -> tuple[str, ...]:
-        return (_SUITE, "tenant-key", tenant, str(version))
+    def _fingerprint(self, scope: Scope, name: str, version: int, sealed: bytes) -> str:
+        """Return a short keyed print of a record: another one each time it is set.
+
+        It is taken of what is sealed, whose record key and random part are its salt, never of the secret: an equal
+        secret under another name must not look equal, or whoever may set secrets could try guesses.
+        """
+        told = "\n".join((name, str(version), sealed.hex()))
+        return opaque.digest(derive(self._prints, scope.tenant), told).hex()[:16]
 
     @staticmethod
-    def _aad(scope: Scope, name: str, version: int, kek: int) -> tuple[str, ...]:
-        return (_SUITE, "secret", scope.tenant, name, str(version), str(kek))
+    def _key_aad(scope: Scope, version: int, above: int) -> tuple[str, ...]:
+        return ("tenant-key", scope.tenant, str(version), str(above))
+
+    @staticmethod
+    def _aad(scope: Scope, name: str, version: int) -> tuple[str, ...]:
+        return ("secret", scope.tenant, name, str(version))
+
+
+def canonical(told: dict[str, Any]) -> bytes:
+    """Return what a certificate's signature covers: its other fields as JSON, sorted, without blanks."""
+    bare = {key: value for key, value in told.items() if key != "signature"}
+    return json.dumps(bare, sort_keys=True, separators=(",", ":")).encode()

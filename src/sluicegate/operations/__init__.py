@@ -24,12 +24,14 @@ _NOUNS = {
     "profile": ("profile", "grant", "notice"),
     "mail": ("mail",),
     "tenancy": ("policy",),
+    "sso": ("sso",),
     "support": ("support",),
     "definitions": ("definition", "flow", "connection", "recipient"),
     "explore": ("connection", "flow", "run"),
     "runs": ("run",),
     "secrets": ("secret",),
     "system": ("system", "audit"),
+    "vault": ("vault", "system"),
 }
 """Of what the operations of each module are."""
 

@@ -111,7 +111,7 @@ def confirm(ask: CodeAsk, desk: Desk) -> Codes:
     """Confirm an app by its first code; recovery codes come with the first app."""
     code = Secret(ask.code.get_secret_value())
     codes = desk.services.factors.confirm(desk.who.id, desk.who.tenant, ask.id, code)
-    desk.services.login.has_factor(desk.who)
+    desk.services.login.proved(desk.who, factor=True)
     _tell(desk, "factor_added")
     return Codes(codes=tuple(each.reveal() for each in codes))
 

@@ -10,7 +10,7 @@ from sluicegate.base.permission import Permission, Public
 from sluicegate.base.secret import Secret
 from sluicegate.guard import policy
 from sluicegate.guard.desk import Desk
-from sluicegate.guard.login import Grant
+from sluicegate.guard.grants import Grant
 from sluicegate.guard.operation import Http, Nothing, Operation
 
 _TEXT = 4096
@@ -151,7 +151,7 @@ def bootstrap(ask: BootstrapAsk, desk: Desk) -> Tokens:
 
 def refresh(ask: RefreshAsk, desk: Desk) -> Tokens:
     """Trade a refresh token for new tokens."""
-    return tokens_of(desk.services.login.refresh(_secret(ask.refresh), desk.peer, desk.bound_to))
+    return tokens_of(desk.services.login.grants.refresh(_secret(ask.refresh), desk.peer, desk.bound_to))
 
 
 def factor(ask: FactorAsk, desk: Desk) -> Tokens:
@@ -168,7 +168,7 @@ def prove(ask: ProveAsk, desk: Desk) -> Nothing:
 
 def logout(ask: RefreshAsk, desk: Desk) -> Nothing:
     """Sign out: end the refresh token and all its kin."""
-    desk.services.login.sign_out(_secret(ask.refresh))
+    desk.services.login.grants.sign_out(_secret(ask.refresh))
     return Nothing()
 
 

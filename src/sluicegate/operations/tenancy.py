@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from sluicegate.base.errors import Corrupt
+from sluicegate.base.errors import Corrupt, Invalid
 from sluicegate.base.permission import Permission
+from sluicegate.base.principal import Role
 from sluicegate.guard.desk import Desk
+from sluicegate.guard.grants import SSO
 from sluicegate.guard.operation import Http, Nothing, Operation
 from sluicegate.guard.tenancy import Effective, Policy, Setting, policy_of
 
@@ -26,6 +28,8 @@ def set_(ask: Policy, desk: Desk) -> Told:
     bounds, tenants = desk.services.rules.bounds, desk.services.system.tenants()
     bounds.check(ask)
     desk.services.rules.keep_in(desk.who, desk.peer, ask.addresses)
+    if ask.sso_required:
+        _check_sso(desk)
     try:
         before = policy_of(tenants.get(desk.scope.tenant))
     except Corrupt:  # it is being mended
@@ -40,6 +44,20 @@ def set_(ask: Policy, desk: Desk) -> Told:
 def _told(policy: Policy, desk: Desk) -> Told:
     bounds = desk.services.rules.bounds
     return Told(**bounds.effective(policy).model_dump(), items=bounds.settings(policy))
+
+
+def _check_sso(desk: Desk) -> None:
+    """Refuse to shut a tenant's people out: single sign-on must be there, and have let in the one who says so."""
+    services, who = desk.services, desk.who
+    if services.system.sso().provider(desk.scope.tenant) is None:
+        raise Invalid("no single sign-on is set up here", where="sso_required", hint="Run: sluice sso set")
+    came = services.system.grants().factors(who.grant)
+    if who.role is not Role.SUPERADMIN and not came.startswith(SSO):
+        raise Invalid(
+            "this would lock you out if single sign-on did not work: you came by a password",
+            where="sso_required",
+            hint="Sign in by single sign-on, as an Administrator, and say so then.",
+        )
 
 
 OPERATIONS = (

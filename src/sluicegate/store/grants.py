@@ -46,7 +46,7 @@ class Grant:
     proved: float
     """When the person last proved who they are …"""
     factors: str
-    """… and by what: ``password``, ``password factor``."""
+    """… and by what: ``password``, ``password factor``, ``sso``, ``sso factor``."""
 
 
 class Outcome(StrEnum):
@@ -188,6 +188,12 @@ class Grants:
         asked = select(func.max(g.c.proved)).where(g.c.family == family, g.c.killed_at.is_(None))
         with self._system.reading() as connection:
             return connection.scalar(asked) or 0.0
+
+    def factors(self, family: str) -> str:
+        """Return by what the person of this family has proved who they are; empty when it is over."""
+        asked = select(g.c.factors).where(g.c.family == family, g.c.killed_at.is_(None)).order_by(g.c.id.desc())
+        with self._system.reading() as connection:
+            return connection.scalar(asked.limit(1)) or ""
 
     def of(self, user: str) -> list[Grant]:
         """Return the tokens a user can still use, newest first: one per family, that is per client."""

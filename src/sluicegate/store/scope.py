@@ -31,6 +31,7 @@ from sluicegate.store.people import Accounts, People
 from sluicegate.store.runs import Runs
 from sluicegate.store.secrets import Secrets
 from sluicegate.store.signins import SignIns
+from sluicegate.store.sso import Sso
 from sluicegate.store.support import AllSupport, Support
 from sluicegate.store.tables import blobs, runs, tenants, workers
 
@@ -161,6 +162,10 @@ class System:
     def factors(self) -> Factors:
         """Return the second factors and recovery codes of all users."""
         return Factors(self)
+
+    def sso(self) -> Sso:
+        """Return the providers of single sign-on, the people known by them, and sign-ins on their way."""
+        return Sso(self)
 
     def support(self) -> AllSupport:
         """Return the support accesses of all tenants."""

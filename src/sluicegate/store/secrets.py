@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from sluicegate.base.errors import Conflict, Missing
 from sluicegate.store.tables import secrets as s
 from sluicegate.store.tables import tenant_keys as k
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection
 
     from sluicegate.store.scope import Scope
@@ -23,11 +25,32 @@ class StoredSecret:
 
     name: str
     version: int
+    key: int
+    """Version of the tenant key."""
     wrapped: bytes = field(repr=False)
     ciphertext: bytes = field(repr=False)
     fingerprint: str
     set_at: float
     set_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A key of the tenant, wrapped by the vault key of version ``above``."""
+
+    version: int
+    above: int
+    wrapped: bytes = field(repr=False)
+    made: float
+
+
+class Rewrapped(NamedTuple):
+    """A secret whose record key was wrapped anew; ``version`` and ``key`` say what it was before."""
+
+    name: str
+    version: int
+    key: int
+    wrapped: bytes
 
 
 class SecretBrief(NamedTuple):
@@ -41,9 +64,8 @@ class SecretBrief(NamedTuple):
 
 
 _THIS = (s.c.tenant_id == bindparam("tenant"), s.c.name == bindparam("secret"))
-_GET = select(s.c.name, s.c.version, s.c.wrapped, s.c.ciphertext, s.c.fingerprint, s.c.set_at, s.c.set_by).where(
-    *_THIS, s.c.deleted.is_(False)
-)
+_COLUMNS = (s.c.name, s.c.version, s.c.key, s.c.wrapped, s.c.ciphertext, s.c.fingerprint, s.c.set_at, s.c.set_by)
+_GET = select(*_COLUMNS).where(*_THIS, s.c.deleted.is_(False))
 _LIST = (
     select(s.c.name, s.c.version, s.c.fingerprint, s.c.set_at, s.c.set_by)
     .where(s.c.tenant_id == bindparam("tenant"), s.c.deleted.is_(False))
@@ -51,8 +73,25 @@ _LIST = (
 )
 _MOMENTS = select(s.c.name, s.c.set_at).where(s.c.tenant_id == bindparam("tenant"))
 _VERSION = select(s.c.version).where(*_THIS)
-_KEY = (
-    select(k.c.version, k.c.wrapped).where(k.c.tenant_id == bindparam("tenant")).order_by(k.c.version.desc()).limit(1)
+_KEYS = (
+    select(k.c.version, k.c.above, k.c.wrapped, k.c.made)
+    .where(k.c.tenant_id == bindparam("tenant"))
+    .order_by(k.c.version)
+)
+_ELSEWHERE = (
+    select(s.c.name, s.c.version, s.c.key, s.c.wrapped)
+    .where(s.c.tenant_id == bindparam("tenant"), s.c.deleted.is_(False), s.c.key != bindparam("newest"))
+    .limit(bindparam("most"))
+)
+_UNDER = (
+    select(s.c.key, func.count().label("many"))
+    .where(s.c.tenant_id == bindparam("tenant"), s.c.deleted.is_(False))
+    .group_by(s.c.key)
+)
+_REWRAP = (
+    update(s)
+    .where(*_THIS, s.c.version == bindparam("was"), s.c.key == bindparam("under"))
+    .values(wrapped=bindparam("now"), key=bindparam("newest"))
 )
 
 
@@ -66,6 +105,11 @@ class Secrets:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
 
+    def hold(self) -> None:
+        """Let nobody else set a secret or replace a key until the ``scope.transaction()`` around this call ends."""
+        with self._scope.writing() as connection:
+            self._lock(connection)
+
     def next_version(self, name: str) -> int:
         """Return the version that the next ``put`` will have.
 
@@ -74,12 +118,22 @@ class Secrets:
         with self._scope.writing() as connection:
             return self._next(connection, name)
 
-    def put(self, name: str, wrapped: bytes, ciphertext: bytes, fingerprint: str, *, version: int | None = None) -> int:
+    def put(
+        self,
+        name: str,
+        wrapped: bytes,
+        ciphertext: bytes,
+        fingerprint: str,
+        *,
+        key: int = 1,
+        version: int | None = None,
+    ) -> int:
         """Set the secret and return its version.
 
         With ``version`` (the one that was sealed in) raises ``Conflict`` when somebody else was quicker.
         """
         made = {
+            "key": key,
             "wrapped": wrapped,
             "ciphertext": ciphertext,
             "fingerprint": fingerprint,
@@ -121,20 +175,60 @@ class Secrets:
             if not connection.execute(gone, self._keys(name)).rowcount:
                 raise _missing(name)
 
-    def tenant_key(self) -> tuple[int, bytes] | None:
-        """Return the newest key of the tenant: its version and its bytes, wrapped by the root key."""
+    def tenant_keys(self) -> tuple[StoredKey, ...]:
+        """Return the keys of the tenant, the newest last; more than one while secrets are on their way to it."""
         with self._scope.reading() as connection:
-            row = connection.execute(_KEY, {"tenant": self._scope.tenant}).first()
-        return None if row is None else (row.version, row.wrapped)
+            return tuple(StoredKey(*row) for row in connection.execute(_KEYS, {"tenant": self._scope.tenant}))
 
-    def put_tenant_key(self, version: int, wrapped: bytes) -> None:
+    def put_tenant_key(self, version: int, wrapped: bytes, above: int = 1) -> None:
         """Add a key of the tenant. Raises ``Conflict`` when this version is there: read it instead."""
-        row = {"tenant_id": self._scope.tenant, "version": version, "wrapped": wrapped, "state": "active"}
+        row = {"tenant_id": self._scope.tenant, "version": version, "wrapped": wrapped, "above": above}
         with self._scope.writing() as connection:
-            connection.execute(insert(k), row)
+            self._lock(connection)
+            connection.execute(insert(k), {**row, "made": self._scope.database.clock()})
+
+    def rewrap_tenant_key(self, version: int, wrapped: bytes, above: int) -> None:
+        """Put a key of the tenant under another vault key."""
+        this = (k.c.tenant_id == self._scope.tenant, k.c.version == version)
+        with self._scope.writing() as connection:
+            self._lock(connection)
+            connection.execute(update(k).where(*this).values(wrapped=wrapped, above=above))
+
+    def drop_tenant_key(self, version: int) -> bool:
+        """Delete a key of the tenant and tell whether it was there. Raises ``Conflict`` while a secret is under it."""
+        with self._scope.writing() as connection:
+            self._lock(connection)
+            if version in self._count(connection):
+                raise Conflict("There are secrets under this key.")
+            gone = delete(k).where(k.c.tenant_id == self._scope.tenant, k.c.version == version)
+            return connection.execute(gone).rowcount == 1
+
+    def under(self) -> dict[int, int]:
+        """Return how many secrets are under each key of the tenant."""
+        with self._scope.reading() as connection:
+            return self._count(connection)
+
+    def elsewhere(self, newest: int, most: int) -> tuple[Rewrapped, ...]:
+        """Return up to ``most`` secrets that are under another key than ``newest``, as they are wrapped now."""
+        with self._scope.reading() as connection:
+            told = {"tenant": self._scope.tenant, "newest": newest, "most": most}
+            return tuple(Rewrapped(*row) for row in connection.execute(_ELSEWHERE, told))
+
+    def rewrap(self, made: Sequence[Rewrapped], newest: int) -> None:
+        """Put secrets under the key ``newest``; one that was set or deleted meanwhile stays as it is."""
+        rows = [
+            {**self._keys(each.name), "was": each.version, "under": each.key, "now": each.wrapped, "newest": newest}
+            for each in made
+        ]
+        with self._scope.writing() as connection:
+            self._lock(connection)
+            connection.execute(_REWRAP, rows)
 
     def _lock(self, connection: Connection) -> None:
         self._scope.database.lock(connection, f"secrets:{self._scope.tenant}")
+
+    def _count(self, connection: Connection) -> dict[int, int]:
+        return {row.key: row.many for row in connection.execute(_UNDER, {"tenant": self._scope.tenant})}
 
     def _keys(self, name: str) -> dict[str, str]:
         return {"tenant": self._scope.tenant, "secret": name}

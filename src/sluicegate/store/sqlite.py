@@ -48,6 +48,7 @@ class Sqlite:
         raw.execute("PRAGMA journal_mode = WAL")
         raw.execute("PRAGMA synchronous = NORMAL")
         raw.execute("PRAGMA foreign_keys = ON")
+        raw.execute("PRAGMA secure_delete = ON")  # a key that is dropped is overwritten, too
         raw.execute(f"PRAGMA busy_timeout = {int(WAIT * 1000)}")
 
     def bind(self, connection: Connection, tenant: str, system: bool) -> None:

@@ -153,6 +153,43 @@ recovery_codes = Table(
     Column("used", Double),
 )
 
+providers = Table(
+    "providers",
+    metadata,
+    _tenant(key=True),
+    Column("kind", String, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("set_at", Double, nullable=False),
+    Column("set_by", String, nullable=False),
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    _owned(key=True),
+    Column("issuer", String, primary_key=True),
+    Column("subject", String, primary_key=True),
+    Column("user_id", String, nullable=False),
+    Column("created", Double, nullable=False),
+    ForeignKeyConstraint(["tenant_id", "user_id"], ["users.tenant_id", "users.id"], name="fk_identities_users"),
+    Index("ix_identities_tenant_id_user_id", "tenant_id", "user_id"),
+)
+
+sso_requests = Table(
+    "sso_requests",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    _tenant(),
+    Column("thumbprint", String, nullable=False),
+    Column("address", String, nullable=False),
+    Column("family", String, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("expires", Double, nullable=False),
+    Index("ix_sso_requests_address_created", "address", "created"),
+    Index("ix_sso_requests_expires", "expires"),
+)
+
 support = Table(
     "support",
     metadata,
@@ -240,7 +277,8 @@ tenant_keys = Table(
     _tenant(key=True),
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("wrapped", LargeBinary, nullable=False),
-    Column("state", String, nullable=False),
+    Column("above", Integer, nullable=False, server_default="1"),
+    Column("made", Double, nullable=False, server_default="0"),
 )
 
 secrets = Table(
@@ -249,6 +287,7 @@ secrets = Table(
     _tenant(key=True),
     Column("name", String, primary_key=True),
     Column("version", Integer, nullable=False),
+    Column("key", Integer, nullable=False, server_default="1"),
     Column("wrapped", LargeBinary, nullable=False),
     Column("ciphertext", LargeBinary, nullable=False),
     Column("fingerprint", String, nullable=False),

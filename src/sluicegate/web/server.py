@@ -100,7 +100,7 @@ class Pools:
 
     Few for quick reads, since Python runs one at a time; few for what hashes a password, since each takes a hash's
     memory (SEC-A02), and who waits for these is told to come back rather than kept; some for what asks a task; some
-    for the rest.
+    for what asks another system; some for the rest.
     """
 
     def __init__(self, threads: int) -> None:
@@ -108,11 +108,12 @@ class Pools:
         self._reads = Pool("read", 2, 1024)
         self._hashes = Pool("hash", 2, 32)
         self._asks = Pool("ask", 8, 16)
+        self._abroad = Pool("abroad", 16, 256)
         self._rest = Pool("work", threads, 256)
 
     def door(self, operation: Operation) -> Pool:
         """Return the threads in which it is seen who asks: quick, so it waits for no password's hash."""
-        return self._rest if operation.hashes else self.of(operation)
+        return self._rest if operation.hashes or operation.abroad else self.of(operation)
 
     def of(self, operation: Operation) -> Pool:
         """Return the threads an operation runs in."""
@@ -120,6 +121,8 @@ class Pools:
             return self._hashes
         if operation.asks:
             return self._asks
+        if operation.abroad:
+            return self._abroad
         if operation.http.method == "GET" and not operation.audited:
             return self._reads
         return self._rest

@@ -7,6 +7,7 @@ import { useWho } from "../may";
 import { Dialog } from "../parts/Dialog";
 import { Page, Panel } from "../parts/Page";
 import { PasswordForm } from "../parts/PasswordForm";
+import { session } from "../session";
 import { OwnFactors } from "./OwnFactors";
 import { OwnProfile } from "./OwnProfile";
 import { OwnNotices, OwnSignIns } from "./OwnSignIns";
@@ -18,7 +19,7 @@ export function Account(): ReactNode {
     <Page title="Your account">
       <div className="panels">
         <OwnProfile />
-        <Password />
+        {session.bySso ? null : <Password />}
         <OwnFactors />
         {who.tenant ? <OwnKeys /> : null}
         <OwnSignIns />

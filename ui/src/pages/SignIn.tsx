@@ -12,11 +12,20 @@ export function SignIn({ notice, mail }: { notice: string; mail: boolean }): Rea
   const [tenant, setTenant] = useState("");
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
+  const [lacking, setLacking] = useState("");
   const login = useMutation({
     mutationFn: () =>
       session.login({ email: email.trim(), password, ...(tenant.trim() ? { tenant: tenant.trim() } : {}) }),
     onError: () => setPassword(""),
   });
+  const leave = useMutation({
+    mutationFn: () => session.depart(tenant.trim()),
+    onSuccess: (url) => globalThis.location.assign(url),
+  });
+  const depart = () => {
+    setLacking(tenant.trim() ? "" : "Say first which tenant you belong to.");
+    if (tenant.trim()) leave.mutate();
+  };
   if (forgot) return <Forgot mail={mail} onBack={() => setForgot(false)} />;
   return (
     <Door title="Sign in">
@@ -38,6 +47,7 @@ export function SignIn({ notice, mail }: { notice: string; mail: boolean }): Rea
           name="tenant"
           autoComplete="organization"
           spellCheck={false}
+          error={lacking}
           value={tenant}
           onChange={(event) => setTenant(event.currentTarget.value)}
         />
@@ -63,6 +73,10 @@ export function SignIn({ notice, mail }: { notice: string; mail: boolean }): Rea
         {login.error ? <Trouble fault={login.error} /> : null}
         <Button type="submit" size="sm" loading={login.isPending}>
           Sign in
+        </Button>
+        {leave.error ? <Trouble fault={leave.error} /> : null}
+        <Button variant="default" size="sm" loading={leave.isPending || leave.isSuccess} onClick={depart}>
+          Continue with single sign-on
         </Button>
         <button type="button" className="link" onClick={() => setForgot(true)}>
           Password forgotten?

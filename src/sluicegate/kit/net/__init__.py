@@ -14,6 +14,7 @@ from sluicegate.kit.net.descriptors import (
     send_descriptors,
     why_taken,
 )
+from sluicegate.kit.net.loopback import Loopback
 from sluicegate.kit.net.network import HOPS, Net
 from sluicegate.kit.net.smtp import Relay
 from sluicegate.kit.net.smtp import send as send_mail
@@ -25,6 +26,7 @@ __all__ = [
     "Egress",
     "Grant",
     "HttpsClient",
+    "Loopback",
     "Net",
     "Pinned",
     "Relay",

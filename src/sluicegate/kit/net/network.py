@@ -137,16 +137,18 @@ class Net:
         ca: str | None = None,
         verify: Tls = "verify-full",
         timeout: float = 30.0,
+        total: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Client:
         """Return an HTTP client that reaches only what ``dial`` allows: no proxies, no redirects (see ``fetch``).
 
-        ``timeout``: seconds per network step. Raises ``Egress`` and ``Unreachable`` where httpx has transport errors.
+        ``timeout``: seconds per network step; ``total``: seconds from now on for all that is done with it.
+        Raises ``Egress`` and ``Unreachable`` where httpx has transport errors.
         """
         import httpx
 
         return httpx.Client(
-            transport=transport(self._pins, trust(ca, verify)),
+            transport=transport(self._pins, trust(ca, verify), time.monotonic() + total if total is not None else None),
             trust_env=False,
             follow_redirects=False,
             timeout=timeout,
@@ -182,6 +184,34 @@ class Net:
             crossed, request = self._next(response)
             auth = None if crossed else auth
         raise EgressRefused(f"More than {HOPS} redirects.", where=request.url.host)
+
+    def read(self, client: httpx.Client, method: str, url: str, *, limit: int, **kw: Any) -> tuple[int, bytes]:
+        """Send one request; return the status and the body, as it came, of ``limit`` bytes at the most.
+
+        No redirect is followed: that there is one is an error. Raises ``Egress``, ``Unreachable``, ``Failed`` (too
+        large).
+        """
+        import httpx
+
+        try:
+            response = client.send(client.build_request(method, url, **kw), stream=True, follow_redirects=False)
+        except httpx.InvalidURL:
+            raise EgressRefused("The address is not a URL.") from None
+        except httpx.RemoteProtocolError:  # httpx reads a location even when it does not follow it
+            raise EgressRefused("A redirect leads to what is not a URL.") from None
+        where = response.request.url.host
+        try:
+            if response.is_redirect:
+                raise EgressRefused(f"{where} sends us elsewhere, where nobody said to go.", where=where)
+            parts, size = [], 0
+            for part in response.iter_raw():
+                size += len(part)
+                if size > limit:
+                    raise Failed(f"The reply of {where} is larger than {limit} bytes.", where=where)
+                parts.append(part)
+        finally:
+            response.close()
+        return response.status_code, b"".join(parts)
 
     def _next(self, response: httpx.Response) -> tuple[bool, httpx.Request]:
         """Return whether the redirect leaves the origin, and the request that follows it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,13 +20,54 @@ if TYPE_CHECKING:
     from sluicegate.kit.net.address import Pinned
 
     Pins = Callable[[str, int], list[Pinned]]
+    Left = Callable[[float | None], float | None]
+    Wrap = Callable[[Any], httpcore.NetworkStream]
 
 
-def _backend(pins_of: Pins) -> httpcore.NetworkBackend:
-    """Return what opens httpcore's sockets: only to addresses that ``pins_of`` has checked."""
+def _streams(
+    until: float | None,
+) -> tuple[Callable[[float | None], float | None], Callable[[Any], httpcore.NetworkStream]]:
+    """Return the time left for a step, and a stream none of whose steps goes on past ``until``, however it drips."""
+    import httpcore
+
+    def left(timeout: float | None) -> float | None:
+        if until is None:
+            return timeout
+        rest = until - time.monotonic()
+        if rest <= 0:
+            raise httpcore.ReadTimeout(TimeoutError())
+        return rest if timeout is None else min(timeout, rest)
+
+    class Stream(httpcore.NetworkStream):
+        def __init__(self, inner: httpcore.NetworkStream) -> None:
+            self.inner = inner
+
+        def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+            return self.inner.read(max_bytes, left(timeout))
+
+        def write(self, buffer: bytes, timeout: float | None = None) -> None:
+            self.inner.write(buffer, left(timeout))
+
+        def close(self) -> None:
+            self.inner.close()
+
+        def start_tls(
+            self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+        ) -> httpcore.NetworkStream:
+            return Stream(self.inner.start_tls(ssl_context, server_hostname, left(timeout)))
+
+        def get_extra_info(self, info: str) -> Any:
+            return self.inner.get_extra_info(info)
+
+    return left, Stream
+
+
+def _backend(pins_of: Pins, until: float | None) -> httpcore.NetworkBackend:
+    """Return what opens httpcore's sockets: only to addresses that ``pins_of`` has checked, and not past ``until``."""
     import httpcore
 
     wire = httpcore.SyncBackend()
+    left, stream = _streams(until)
 
     class Backend(httpcore.NetworkBackend):
         def connect_tcp(
@@ -36,13 +78,16 @@ def _backend(pins_of: Pins) -> httpcore.NetworkBackend:
             local_address: str | None = None,
             socket_options: Any = None,
         ) -> httpcore.NetworkStream:
+            def connect(pin: Pinned) -> httpcore.NetworkStream:
+                return stream(wire.connect_tcp(pin.address, pin.port, left(timeout), local_address, socket_options))
+
             pins = pins_of(host, port)
             for pin in pins[:-1]:
                 try:
-                    return wire.connect_tcp(pin.address, pin.port, timeout, local_address, socket_options)
+                    return connect(pin)
                 except (httpcore.ConnectError, httpcore.ConnectTimeout):
                     continue  # the next checked address; the last one's failure is the answer
-            return wire.connect_tcp(pins[-1].address, pins[-1].port, timeout, local_address, socket_options)
+            return connect(pins[-1])
 
     return Backend()
 
@@ -57,12 +102,15 @@ def _told(where: str) -> Iterator[None]:
         raise unreachable(fault, where) from fault
 
 
-def transport(pins_of: Pins, context: ssl.SSLContext) -> httpx.BaseTransport:
-    """Return what carries httpx's requests; ``pins_of`` gives the checked addresses of a host and port, or raises."""
+def transport(pins_of: Pins, context: ssl.SSLContext, until: float | None = None) -> httpx.BaseTransport:
+    """Return what carries httpx's requests; ``pins_of`` gives the checked addresses of a host and port, or raises.
+
+    ``until``: when all of it is over, by ``time.monotonic``.
+    """
     import httpcore
     import httpx
 
-    pool = httpcore.ConnectionPool(ssl_context=context, network_backend=_backend(pins_of), keepalive_expiry=5.0)
+    pool = httpcore.ConnectionPool(ssl_context=context, network_backend=_backend(pins_of, until), keepalive_expiry=5.0)
 
     class Body(httpx.SyncByteStream):
         def __init__(self, stream: Any, where: str) -> None:

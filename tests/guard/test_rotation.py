@@ -1,0 +1,123 @@
+"""Keys are replaced in the background: all that is due is done, also after a stop in the middle."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from sluicegate.base.errors import Corrupt, Unavailable
+from sluicegate.base.secret import Secret
+from sluicegate.crypto import envelope
+from sluicegate.guard import vault as vaults
+
+
+@pytest.fixture
+def rotation(fresh):
+    return fresh.app.services.rotation
+
+
+def fill(place, count=5):
+    vault = place.app.services.vault
+    for tenant in ("north", "south"):
+        for number in range(count):
+            vault.put(place.scope(tenant), f"s{number}", Secret(f"{tenant} {number}"))
+
+
+def whole(place, count=5):
+    vault = place.app.services.vault
+    return all(
+        vault.use(place.scope(tenant), f"s{number}", purpose="a test").reveal() == f"{tenant} {number}"
+        for tenant in ("north", "south")
+        for number in range(count)
+    )
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V05")
+def test_a_tenants_key_is_replaced_and_no_other_tenants(fresh, rotation):
+    fill(fresh)
+    assert rotation.renew_tenant(fresh.scope("north")) == 2
+    rotation.sweep()
+    versions = {each: [key.version for key in fresh.scope(each).secrets().tenant_keys()] for each in ("north", "south")}
+    assert versions == {"north": [2], "south": [1]}
+    assert whole(fresh)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V05")
+def test_the_key_above_all_is_replaced_and_destroyed(fresh, rotation):
+    fill(fresh)
+    ring, scope = fresh.app.services.vault._ring, fresh.scope("north")
+    old, before = ring.vault(1), scope.secrets().tenant_keys()[0]
+    assert rotation.renew_installation() == 2
+    rotation.sweep()
+    after = scope.secrets().tenant_keys()[0]
+    assert (ring.versions, after.above, after.version) == ((2,), 2, before.version)
+    with pytest.raises(Corrupt):
+        envelope.unwrap(old, after.wrapped, vaults.Vault._key_aad(scope, 1, 2))
+    assert whole(fresh)
+    assert [each["about"] for each in fresh.records(None) if each["action"] == "vault.retire"] == [{"vault_key": 1}]
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V05")
+def test_what_was_cut_off_in_the_middle_goes_on(fresh, rotation, monkeypatch):
+    fill(fresh)
+    monkeypatch.setattr(vaults, "BATCH", 2)
+    scope, calls = fresh.scope("north"), []
+    real = vaults.Vault.rewrap
+
+    def cut(self, scope, most=2):
+        calls.append(1)
+        if len(calls) == 2:
+            raise Unavailable("cut off")
+        return real(self, scope, 2)
+
+    rotation.renew_tenant(scope)
+    rotation.renew_installation()
+    with monkeypatch.context() as patch:
+        patch.setattr(vaults.Vault, "rewrap", cut)
+        with pytest.raises(Unavailable):
+            rotation.sweep()
+    assert scope.secrets().under() == {1: 3, 2: 2}
+    assert whole(fresh)
+    rotation.sweep()
+    assert scope.secrets().under() == {2: 5}
+    assert [each.above for each in scope.secrets().tenant_keys()] == [2]
+    assert whole(fresh)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V05")
+def test_it_happens_by_itself_once_it_is_asked_for(fresh, rotation):
+    fill(fresh)
+    rotation.open()
+    try:
+        rotation.renew_tenant(fresh.scope("south"))
+        end = time.monotonic() + 30
+        while [each.version for each in fresh.scope("south").secrets().tenant_keys()] != [2]:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+    finally:
+        rotation.close()
+    assert whole(fresh)
+    assert "rotation" not in {each.name for each in threading.enumerate()}
+
+
+def test_a_store_that_does_not_answer_is_asked_again(fresh, rotation, monkeypatch, caplog):
+    told = []
+
+    def fail():
+        told.append(1)
+        raise Unavailable("the store does not answer")
+
+    monkeypatch.setattr(rotation, "sweep", fail)
+    rotation.open()
+    end = time.monotonic() + 30
+    while not told and time.monotonic() < end:
+        time.sleep(0.01)
+    rotation.close()
+    assert told
+    assert "the store does not answer" in caplog.text
