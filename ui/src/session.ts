@@ -1,8 +1,8 @@
 import { tellProof } from "./elsewhere";
 import { type Identity, type Journey, type Keep, keepInBrowser, keepInMemory } from "./keep";
-import { Problem, readProblem } from "./problem";
-import { newPair, prove } from "./proof";
-import { address, read } from "./wire";
+import { Problem } from "./problem";
+import { newPair } from "./proof";
+import { type Call, Wire } from "./wire";
 
 /** What sign-in, refresh and the first administrator's form answer with. `expires_in` is in seconds. */
 export interface Grant {
@@ -56,26 +56,12 @@ export interface Snapshot {
   place: number;
 }
 
-export interface Call {
-  body?: unknown;
-  query?: Record<string, string | number | undefined>;
-  signal?: AbortSignal;
-}
-
 /** Seconds before its end at which an access token is replaced. */
 const MARGIN = 30;
-/** Milliseconds after which a question counts as unanswered; three times the longest poll. */
-const PATIENCE = 60_000;
-/** Milliseconds by which this machine's clock may be wrong before proofs are made by the server's. */
-const SKEW = 5_000;
 const CHANNEL = "sluicegate-session";
 /** What tabs tell each other. */
 type Word = "out" | "moved";
-const LOST = {
-  code: "unauthenticated",
-  status: 401,
-  title: "Single sign-on did not finish. Begin again.",
-};
+const LOST = { code: "unauthenticated", status: 401, title: "Single sign-on did not finish. Begin again." };
 const ENDED = "Your session has ended. Sign in again.";
 
 /**
@@ -84,14 +70,12 @@ const ENDED = "Your session has ended. Sign in again.";
  * cannot be exported, so neither is of use elsewhere.
  */
 export class Session {
-  #base: string;
+  #wire: Wire;
   #keep: Keep;
   #pair: CryptoKeyPair | undefined;
   #access = "";
   #refresh = "";
   #deadline = 0;
-  /** Milliseconds that the server's clock is ahead of ours. */
-  #skew = 0;
   /** Who signed in here; without the password. */
   #identity: Identity | undefined;
   #renewing: Promise<void> | undefined;
@@ -103,7 +87,7 @@ export class Session {
 
   /** `base` is the server's origin, by default the page's own. */
   constructor(base = globalThis.location?.origin ?? "", keep: Keep = keepInMemory()) {
-    this.#base = base;
+    this.#wire = new Wire(base);
     this.#keep = keep;
   }
 
@@ -327,7 +311,7 @@ export class Session {
 
   /** Do something whose proof lies in `body`: a link's token. */
   async openly(path: string, body: unknown): Promise<void> {
-    await this.#send("POST", path, { body }, "", undefined);
+    await this.#wire.send("POST", path, { body }, "", undefined);
   }
 
   #renew(): Promise<void> {
@@ -398,56 +382,8 @@ export class Session {
     for (const watcher of this.#watchers) watcher();
   }
 
-  async #send(method: string, path: string, call: Call, access = "", pair = this.#pair): Promise<unknown> {
-    const before = this.#skew;
-    const answer = await this.#ask(method, path, call, access, pair);
-    // A wrong clock makes proofs that are refused: tell the time by the server's clock, and ask once more.
-    if (answer.status === 401 && pair && Math.abs(this.#skew - before) > SKEW)
-      return this.#finish(await this.#ask(method, path, call, access, pair));
-    return this.#finish(answer);
-  }
-
-  async #finish(answer: Response): Promise<unknown> {
-    const body = await read(answer);
-    if (!answer.ok) throw readProblem(answer.status, body);
-    return body;
-  }
-
-  async #ask(
-    method: string,
-    path: string,
-    call: Call,
-    access: string,
-    pair: CryptoKeyPair | undefined,
-  ): Promise<Response> {
-    const url = address(this.#base, path, call.query);
-    const headers: Record<string, string> = { accept: "application/json" };
-    if (call.body !== undefined) headers["content-type"] = "application/json";
-    if (pair) headers.dpop = await prove(pair, method, url, access, Date.now() + this.#skew);
-    if (access) headers.authorization = `DPoP ${access}`;
-    try {
-      const answer = await fetch(url, {
-        method,
-        headers,
-        credentials: "omit",
-        cache: "no-store",
-        referrerPolicy: "no-referrer",
-        redirect: "error",
-        ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
-        signal: AbortSignal.any([AbortSignal.timeout(PATIENCE), ...(call.signal ? [call.signal] : [])]),
-      });
-      const told = Date.parse(answer.headers.get("date") ?? "");
-      if (!Number.isNaN(told) && Math.abs(told - Date.now() - this.#skew) > SKEW) this.#skew = told - Date.now();
-      return answer;
-    } catch (fault) {
-      if (call.signal?.aborted) throw fault;
-      throw new Problem({
-        code: "unreachable",
-        status: 0,
-        title: "The server does not answer.",
-        hint: "Check that it runs and that this machine can reach it.",
-      });
-    }
+  #send(method: string, path: string, call: Call, access = "", pair = this.#pair): Promise<unknown> {
+    return this.#wire.send(method, path, call, access, pair);
   }
 }
 
