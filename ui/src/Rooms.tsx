@@ -1,20 +1,24 @@
-import { type ReactNode, useState } from "react";
+import type { ReactNode } from "react";
 import { Link, Redirect, Route, Switch, useLocation } from "wouter";
 import type { Permission, Shelf, Who } from "./api";
 import { useWho } from "./may";
+import { Account } from "./pages/Account";
 import { Audit } from "./pages/Audit";
-import { ChangePassword } from "./pages/ChangePassword";
 import { DefinitionPage, NewDefinition } from "./pages/Definition";
 import { Definitions } from "./pages/Definitions";
-import { Factors } from "./pages/Factors";
+import { Keys } from "./pages/Keys";
+import { Policy } from "./pages/Policy";
 import { RunPage } from "./pages/Run";
 import { Runs } from "./pages/Runs";
 import { Secrets } from "./pages/Secrets";
 import { SingleSignOn } from "./pages/SingleSignOn";
+import { Support } from "./pages/Support";
 import { Tenants } from "./pages/Tenants";
+import { UserPage } from "./pages/User";
 import { Users } from "./pages/Users";
 import { Icon, type IconName, Mark } from "./parts/Icon";
 import { Empty, Page } from "./parts/Page";
+import { Place } from "./parts/Place";
 import { roleWords } from "./roles";
 import { session } from "./session";
 
@@ -41,7 +45,10 @@ const ROOMS: readonly (readonly Room[])[] = [
   ],
   [
     { path: "/users", title: "Users", icon: "users", needs: "user:manage", tenant: true },
+    { path: "/keys", title: "API keys", icon: "keys", needs: "self:use", tenant: true },
     { path: "/sso", title: "Single sign-on", icon: "sso", needs: "user:manage", tenant: true },
+    { path: "/policy", title: "Policy", icon: "policy", needs: "user:manage", tenant: true },
+    { path: "/support", title: "Support access", icon: "support", needs: "user:manage", tenant: true },
     { path: "/tenants", title: "Tenants", icon: "tenants", needs: "tenant:manage", tenant: false },
     { path: "/audit", title: "Audit trail", icon: "audit", needs: "audit:read", tenant: true },
   ],
@@ -57,56 +64,51 @@ function roomsOf(who: Who): Room[][] {
 export default function Rooms(): ReactNode {
   const who = useWho();
   const groups = roomsOf(who);
-  const home = groups[0]?.[0]?.path;
+  const home = groups[0]?.[0]?.path ?? "/account";
   const has = (path: string) => groups.some((group) => group.some((room) => room.path === path));
-  const [own, setOwn] = useState<"password" | "factors">();
-  if (own === "password") return <ChangePassword onDone={() => setOwn(undefined)} />;
-  if (own === "factors") return <Factors onDone={() => setOwn(undefined)} />;
   return (
     <div className="shell">
       <a className="skip" href="#main">
         Skip to the content
       </a>
-      <Nav who={who} groups={groups} home={home ?? "/"} onOwn={setOwn} />
-      <Switch>
-        {SHELVED.filter((shelf) => has(`/${shelf}`)).flatMap((shelf) => [
-          <Route key={shelf} path={`/${shelf}`} children={() => <Definitions key={shelf} shelf={shelf} />} />,
-          <Route
-            key={`${shelf}/`}
-            path={`/${shelf}/:name`}
-            children={({ name }) => <DefinitionPage key={`${shelf}/${name}`} shelf={shelf} name={name ?? ""} />}
-          />,
-        ])}
-        {has("/flows") && who.permissions.includes("definition:write") ? (
-          <Route path="/new/:shelf" children={({ shelf }) => <NewDefinition key={shelf} shelf={shelf} />} />
-        ) : null}
-        {has("/runs") ? <Route path="/runs" component={Runs} /> : null}
-        {has("/runs") ? <Route path="/runs/:id" children={({ id }) => <RunPage key={id} id={id} />} /> : null}
-        {has("/secrets") ? <Route path="/secrets" component={Secrets} /> : null}
-        {has("/users") ? <Route path="/users" component={Users} /> : null}
-        {has("/sso") ? <Route path="/sso" component={SingleSignOn} /> : null}
-        {has("/tenants") ? <Route path="/tenants" component={Tenants} /> : null}
-        {has("/audit") ? <Route path="/audit" component={Audit} /> : null}
-        <Route path="/" children={() => (home ? <Redirect to={home} replace /> : <Nothing />)} />
-        <Route>
-          <Page title="Nothing is here">
-            <Empty title="There is no such page, or your role does not see it.">
-              {home ? <Link href={home}>Go to the start</Link> : null}
-            </Empty>
-          </Page>
-        </Route>
-      </Switch>
+      <Nav who={who} groups={groups} home={home} />
+      <div className="room">
+        <Place />
+        <Switch>
+          {SHELVED.filter((shelf) => has(`/${shelf}`)).flatMap((shelf) => [
+            <Route key={shelf} path={`/${shelf}`} children={() => <Definitions key={shelf} shelf={shelf} />} />,
+            <Route
+              key={`${shelf}/`}
+              path={`/${shelf}/:name`}
+              children={({ name }) => <DefinitionPage key={`${shelf}/${name}`} shelf={shelf} name={name ?? ""} />}
+            />,
+          ])}
+          {has("/flows") && who.permissions.includes("definition:write") ? (
+            <Route path="/new/:shelf" children={({ shelf }) => <NewDefinition key={shelf} shelf={shelf} />} />
+          ) : null}
+          {has("/runs") ? <Route path="/runs" component={Runs} /> : null}
+          {has("/runs") ? <Route path="/runs/:id" children={({ id }) => <RunPage key={id} id={id} />} /> : null}
+          {has("/secrets") ? <Route path="/secrets" component={Secrets} /> : null}
+          {has("/users") ? <Route path="/users" component={Users} /> : null}
+          {has("/users") ? <Route path="/users/:id" children={({ id }) => <UserPage key={id} id={id} />} /> : null}
+          {has("/keys") ? <Route path="/keys" component={Keys} /> : null}
+          {has("/sso") ? <Route path="/sso" component={SingleSignOn} /> : null}
+          {has("/policy") ? <Route path="/policy" component={Policy} /> : null}
+          {has("/support") ? <Route path="/support" component={Support} /> : null}
+          <Route path="/account" component={Account} />
+          {has("/tenants") ? <Route path="/tenants" component={Tenants} /> : null}
+          {has("/audit") ? <Route path="/audit" component={Audit} /> : null}
+          <Route path="/" children={() => <Redirect to={home} replace />} />
+          <Route>
+            <Page title="Nothing is here">
+              <Empty title="There is no such page, or your role does not see it.">
+                <Link href={home}>Go to the start</Link>
+              </Empty>
+            </Page>
+          </Route>
+        </Switch>
+      </div>
     </div>
-  );
-}
-
-function Nothing(): ReactNode {
-  return (
-    <Page title="Signed in">
-      <Empty title="Your role has no pages here.">
-        It is made for programs that call the API. An administrator of your tenant can give you another role.
-      </Empty>
-    </Page>
   );
 }
 
@@ -114,10 +116,9 @@ interface NavShown {
   who: Who;
   groups: Room[][];
   home: string;
-  onOwn: (page: "password" | "factors") => void;
 }
 
-function Nav({ who, groups, home, onOwn }: NavShown): ReactNode {
+function Nav({ who, groups, home }: NavShown): ReactNode {
   const [location, move] = useLocation();
   const leave = () => {
     // Signed out here even if the server cannot be told. The next person starts at the start, not on this one's page.
@@ -154,14 +155,9 @@ function Nav({ who, groups, home, onOwn }: NavShown): ReactNode {
         <strong>{who.name || who.email}</strong>
         <span>{roleWords(who.role)}</span>
         <div className="nav-foot-acts">
-          {session.bySso ? null : (
-            <button type="button" className="link" onClick={() => onOwn("password")}>
-              Password
-            </button>
-          )}
-          <button type="button" className="link" onClick={() => onOwn("factors")}>
-            Second factor
-          </button>
+          <Link href="/account" className="link" {...(here("/account") ? { "aria-current": "page" as const } : {})}>
+            Your account
+          </Link>
           <button type="button" className="link" onClick={leave}>
             Sign out
           </button>

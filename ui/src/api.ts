@@ -6,18 +6,7 @@ import { ask, type Narrow, type Schema } from "./ask";
 import { Problem } from "./problem";
 import { session } from "./session";
 
-export type Permission =
-  | "audit:read"
-  | "connection:read"
-  | "data:read"
-  | "definition:write"
-  | "flow:read"
-  | "run:control"
-  | "run:read"
-  | "secret:write"
-  | "self:use"
-  | "tenant:manage"
-  | "user:manage";
+export type Permission = Schema["Permission"];
 export type RunState = "queued" | "running" | "succeeded" | "finished_with_rejects" | "failed" | "cancelled";
 /** The part of the address under which each kind of definition is listed. */
 export type Shelf = "flows" | "connections" | "recipients";
@@ -35,6 +24,12 @@ export type ProblemBody = Schema["Problem"];
 export type SecretRow = Schema["Kept"];
 export type UserRow = Schema["User"];
 export type TenantRow = Schema["Tenant"];
+export type KeyRow = Schema["Key"];
+export type SuperadminRow = Schema["Superadmin"];
+export type LinkSent = Schema["LinkSent"];
+export type SupportRow = Schema["Access"];
+export type Setting = Schema["Setting"];
+export type KeyForm = Schema["KeyAsk"];
 export type Provider = Schema["ProviderShown"];
 export type ProviderForm = Schema["ProviderAsk"];
 export type AuditRow = Schema["AuditRecord"];
@@ -133,11 +128,74 @@ export const api = {
   deactivateUser: async (id: string) => {
     await ask("post", "/api/v1/users/{id}/deactivate", { places: { id } });
   },
+  /** Ask somebody to come. The answer holds the link when no mail is set up. */
+  invite: (form: { email: string; name: string; role: Role }) => ask("post", "/api/v1/invitations", { body: form }),
+  resendInvitation: (id: string) => ask("post", "/api/v1/invitations/{id}/resend", { places: { id } }),
+  cancelInvitation: async (id: string) => {
+    await ask("delete", "/api/v1/invitations/{id}", { places: { id } });
+  },
+  /** Send somebody a link for a new password. The answer holds it when no mail is set up. */
+  offerReset: (id: string) => ask("post", "/api/v1/users/{id}/reset", { places: { id } }),
+  reactivateUser: async (id: string) => {
+    await ask("post", "/api/v1/users/{id}/reactivate", { places: { id } });
+  },
+  setAddresses: async (id: string, addresses: string[]) => {
+    await ask("put", "/api/v1/users/{id}/addresses", { places: { id }, body: { addresses } });
+  },
+  createService: (form: { name: string; role: Role }) => ask("post", "/api/v1/services", { body: form }),
+
+  policy: () => ask("get", "/api/v1/policy", {}),
+  /** Replace the whole policy: what is left out is as the installation has it. */
+  setPolicy: (policy: Schema["Policy"]) => ask("put", "/api/v1/policy", { body: policy }),
+  setRole: (id: string, role: Role) => ask("put", "/api/v1/users/{id}/role", { places: { id }, body: { role } }),
+
+  /** One's own keys; for an administrator, those of the whole tenant. */
+  keys: async () => (await ask("get", "/api/v1/keys", {})).items,
+  createKey: (form: KeyForm) => ask("post", "/api/v1/keys", { body: form }),
+  revokeKey: async (id: string) => {
+    await ask("delete", "/api/v1/keys/{id}", { places: { id } });
+  },
+
   tenants: async () => (await ask("get", "/api/v1/tenants", {})).items,
   createTenant: async (name: string) => {
     await ask("post", "/api/v1/tenants", { body: { name } });
   },
+  suspendTenant: async (id: string) => {
+    await ask("post", "/api/v1/tenants/{id}/suspend", { places: { id } });
+  },
+  resumeTenant: async (id: string) => {
+    await ask("post", "/api/v1/tenants/{id}/resume", { places: { id } });
+  },
+  superadmins: async () => (await ask("get", "/api/v1/superadmins", {})).items,
+  createSuperadmin: (form: { email: string; name: string }) => ask("post", "/api/v1/superadmins", { body: form }),
+  setSuperadmin: async (id: string, act: "activate" | "deactivate") => {
+    await ask("post", `/api/v1/superadmins/{id}/${act}`, { places: { id } });
+  },
+
+  /** Which support accesses the tenant has given: a SuperAdmin sees its rows by them. */
+  support: async () => (await ask("get", "/api/v1/support", {})).items,
+  grantSupport: (form: Schema["GrantAsk"]) => ask("post", "/api/v1/support", { body: form }),
+  revokeSupport: async (id: string) => {
+    await ask("delete", "/api/v1/support/{id}", { places: { id } });
+  },
   audit: async (limit = 200) => (await ask("get", "/api/v1/audit", { query: { limit } })).items,
+
+  profile: () => ask("get", "/api/v1/profile", {}),
+  setProfile: (form: { name: string; language: string; zone: string }) => ask("put", "/api/v1/profile", { body: form }),
+  changeEmail: async (email: string) => {
+    await ask("post", "/api/v1/profile/email", { body: { email } });
+  },
+  signIns: async () => (await ask("get", "/api/v1/grants", {})).items,
+  endSignIn: async (id: string) => {
+    await ask("delete", "/api/v1/grants/{id}", { places: { id } });
+  },
+  endOtherSignIns: () => ask("post", "/api/v1/grants/others/end", {}),
+  notices: async () => (await ask("get", "/api/v1/notices", {})).items,
+
+  /** What needs no sign-in: its proof is the token of a link, or nothing is told. */
+  forgotPassword: async (form: Schema["ForgotAsk"]) => session.openly("/password/forgot", form),
+  resetPassword: async (form: Schema["ResetAsk"]) => session.openly("/password/reset", form),
+  confirmEmail: async (form: Schema["ConfirmAsk"]) => session.openly("/profile/confirm", form),
 
   /** The tenant's provider of single sign-on; `null` when there is none. */
   provider: async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ago, bytes, count, elapsed, inline, NONE, rate, span } from "./format";
+import { ago, bytes, count, elapsed, inline, NONE, rate, span, until } from "./format";
 
 describe("numbers", () => {
   it("groups counts and never shows a missing one as zero", () => {
@@ -61,4 +61,23 @@ describe("times", () => {
 
 it("shows any value on one line", () => {
   expect([inline("a"), inline({ a: [1] }), inline(null), inline(false)]).toEqual(["a", '{"a":[1]}', NONE, "false"]);
+});
+
+describe("what is ahead", () => {
+  const now = Date.parse("2026-11-23T12:00:00Z");
+  it.each([
+    ["2026-11-23T12:00:20Z", "in 1 min"],
+    ["2026-11-23T12:50:00Z", "in 50 min"],
+    ["2026-11-23T15:00:00Z", "in 3 h"],
+    ["2026-11-24T13:00:00Z", "in 1 day"],
+    ["2026-12-22T12:00:00Z", "in 29 days"],
+    ["2026-11-23T11:00:00Z", "1 h ago"],
+  ])("%s is %s", (iso, words) => {
+    expect(until(iso, now)).toBe(words);
+  });
+
+  it("is a date when it is far, and a dash when there is none", () => {
+    expect(until("2027-11-23T12:00:00Z", now)).toBe("2027-11-23");
+    expect(until(null, now)).toBe(NONE);
+  });
 });

@@ -75,6 +75,18 @@ export function ago(iso: string | null | undefined, now: number): string {
   return moment(iso).slice(0, 10);
 }
 
+/** Return how far ahead a moment is: "in 5 min", "in 3 h", "in 29 days", then the date; `ago` once it is past. */
+export function until(iso: string | null | undefined, now: number): string {
+  if (!iso) return NONE;
+  const ahead = Date.parse(iso) - now;
+  if (Number.isNaN(ahead)) return iso;
+  if (ahead <= 0) return ago(iso, now);
+  if (ahead < 3_570_000) return `in ${Math.max(1, Math.round(ahead / 60_000))} min`;
+  if (ahead < 86_400_000) return `in ${Math.round(ahead / 3_600_000)} h`;
+  const days = Math.round(ahead / 86_400_000);
+  return days === 1 ? "in 1 day" : days < 100 ? `in ${days} days` : moment(iso).slice(0, 10);
+}
+
 /** Return any JSON value as one short line of text. */
 export function inline(value: unknown): string {
   if (value === null || value === undefined) return NONE;

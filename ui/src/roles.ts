@@ -1,4 +1,4 @@
-import type { Role } from "./api";
+import type { Permission, Role } from "./api";
 
 /** The six roles, lowest first, as the server ranks them: nobody may give one above their own. */
 const RANKED = [
@@ -37,4 +37,48 @@ export function rolesToGive(role: string): Role[] {
   const own = (RANKED as readonly string[]).indexOf(role);
   const give = RANKED.filter((each, rank) => rank <= own && each !== "superadmin");
   return [...give].reverse();
+}
+
+const VIEW: readonly Permission[] = ["self:use", "flow:read", "run:read"];
+const OPERATE: readonly Permission[] = [...VIEW, "connection:read", "data:read", "run:control"];
+const EDIT: readonly Permission[] = [...OPERATE, "definition:write", "secret:write"];
+const ADMINISTER: readonly Permission[] = [...EDIT, "user:manage", "audit:read", "support:grant"];
+
+/** What each role within a tenant may do, as the server's table has it (a test compares the two). */
+export const GRANTS: Readonly<Record<Exclude<Role, "superadmin">, readonly Permission[]>> = {
+  api_user: ["self:use"],
+  viewer: VIEW,
+  operator: OPERATE,
+  editor: EDIT,
+  administrator: ADMINISTER,
+};
+
+/** What a permission lets somebody do, in plain words. */
+export const PERMISSION_NOTES: Readonly<Record<Permission, string>> = {
+  "self:use": "Say who it is, see and end its own keys.",
+  "flow:read": "See flows and their versions.",
+  "run:read": "See runs, their progress and logs.",
+  "connection:read": "See connections, recipients and the names of secrets.",
+  "data:read": "See rows: previews, items, rejected rows.",
+  "run:control": "Start and cancel runs.",
+  "definition:write": "Write flows, connections and recipients.",
+  "secret:write": "Set and delete secrets.",
+  "user:manage": "Manage users, keys and the policy of the tenant.",
+  "audit:read": "Read the audit trail.",
+  "support:grant": "Let a SuperAdmin see rows for a while.",
+  "tenant:manage": "Manage tenants.",
+};
+
+/** Return the roles that a service user made by a person of `role` may have: those below, highest first. */
+export function rolesOfServices(role: string): Role[] {
+  return rolesToGive(role).filter((each) => each !== role);
+}
+
+/** What only a person may do, so that no key gets it. */
+const OF_PEOPLE: readonly Permission[] = ["support:grant", "tenant:manage"];
+
+/** Return the scopes a key may have: what its owner's role and its maker both may do. */
+export function scopesOf(role: string, permissions: readonly Permission[]): Permission[] {
+  const granted = GRANTS[role as keyof typeof GRANTS] ?? [];
+  return granted.filter((each) => permissions.includes(each) && !OF_PEOPLE.includes(each));
 }

@@ -1,8 +1,8 @@
 import { tellProof } from "./elsewhere";
 import { type Identity, type Journey, type Keep, keepInBrowser, keepInMemory } from "./keep";
-import { Problem, readProblem } from "./problem";
-import { newPair, prove } from "./proof";
-import { address, read } from "./wire";
+import { Problem } from "./problem";
+import { newPair } from "./proof";
+import { type Call, Wire } from "./wire";
 
 /** What sign-in, refresh and the first administrator's form answer with. `expires_in` is in seconds. */
 export interface Grant {
@@ -13,6 +13,12 @@ export interface Grant {
   must_change: boolean;
   /** How far the person has come: what `access` is good for. */
   standing?: string;
+}
+
+/** What a SuperAdmin's going into another tenant answers with; the refresh token stays. */
+interface Switched {
+  access: string;
+  expires_in: number;
 }
 
 /** Asks the person to prove once more that it is them; rejects when they would rather not. */
@@ -46,26 +52,16 @@ export interface Snapshot {
   phase: Phase;
   /** Why the person is signed out, when they did not ask for it. */
   notice: string;
-}
-
-export interface Call {
-  body?: unknown;
-  query?: Record<string, string | number | undefined>;
-  signal?: AbortSignal;
+  /** Counts the times that the tenant was switched, here or in another tab: what was known of the one before is void. */
+  place: number;
 }
 
 /** Seconds before its end at which an access token is replaced. */
 const MARGIN = 30;
-/** Milliseconds after which a question counts as unanswered; three times the longest poll. */
-const PATIENCE = 60_000;
-/** Milliseconds by which this machine's clock may be wrong before proofs are made by the server's. */
-const SKEW = 5_000;
 const CHANNEL = "sluicegate-session";
-const LOST = {
-  code: "unauthenticated",
-  status: 401,
-  title: "Single sign-on did not finish. Begin again.",
-};
+/** What tabs tell each other. */
+type Word = "out" | "moved";
+const LOST = { code: "unauthenticated", status: 401, title: "Single sign-on did not finish. Begin again." };
 const ENDED = "Your session has ended. Sign in again.";
 
 /**
@@ -74,26 +70,24 @@ const ENDED = "Your session has ended. Sign in again.";
  * cannot be exported, so neither is of use elsewhere.
  */
 export class Session {
-  #base: string;
+  #wire: Wire;
   #keep: Keep;
   #pair: CryptoKeyPair | undefined;
   #access = "";
   #refresh = "";
   #deadline = 0;
-  /** Milliseconds that the server's clock is ahead of ours. */
-  #skew = 0;
   /** Who signed in here; without the password. */
   #identity: Identity | undefined;
   #renewing: Promise<void> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #snapshot: Snapshot = { phase: "out", notice: "" };
+  #snapshot: Snapshot = { phase: "out", notice: "", place: 0 };
   #watchers = new Set<() => void>();
   #others: BroadcastChannel | undefined;
   #prover: Prover | undefined;
 
   /** `base` is the server's origin, by default the page's own. */
   constructor(base = globalThis.location?.origin ?? "", keep: Keep = keepInMemory()) {
-    this.#base = base;
+    this.#wire = new Wire(base);
     this.#keep = keep;
   }
 
@@ -117,8 +111,12 @@ export class Session {
 
   #listen(): BroadcastChannel {
     const others = new BroadcastChannel(CHANNEL);
-    others.onmessage = () => {
-      if (this.#refresh) this.#forget("You signed out in another tab.");
+    others.onmessage = ({ data }: MessageEvent<Word>) => {
+      if (!this.#refresh) return;
+      if (data === "moved") {
+        this.#deadline = 0; // the token of the place before is void
+        this.#arrived();
+      } else this.#forget("You signed out in another tab.");
     };
     return others;
   }
@@ -199,6 +197,29 @@ export class Session {
     this.#move(phaseOf(grant));
   }
 
+  /** Work in `tenant`, or in none: for SuperAdmins. The token of the place before is void. */
+  async switchTo(tenant: string | undefined): Promise<void> {
+    const told = (await this.request("POST", "/session/switch", { body: tenant ? { tenant } : {} })) as Switched;
+    const { tenant: _left, ...whom } = this.#identity ?? { email: "" };
+    const identity = { ...whom, ...(tenant ? { tenant } : {}) };
+    this.#identity = identity;
+    this.#access = told.access;
+    this.#deadline = performance.now() + told.expires_in * 1000;
+    // The refresh token that is kept may be a younger one than ours, of another tab: it stays as it is.
+    await alone(async () => {
+      const kept = await this.#keep.load();
+      if (kept) await this.#keep.save({ ...kept, identity });
+    }).catch(() => undefined);
+    this.#tell("moved");
+    this.#arrived();
+  }
+
+  /** Whatever was known of the tenant before is void. */
+  #arrived(): void {
+    this.#snapshot = { ...this.#snapshot, place: this.#snapshot.place + 1 };
+    for (const watcher of this.#watchers) watcher();
+  }
+
   /** Look again how far the person has come: after a second factor has been set up. */
   async settle(): Promise<void> {
     await this.#renew();
@@ -230,10 +251,25 @@ export class Session {
 
   /** Change the password, which makes every token void, this page's too; so sign in again with the new one. */
   async changePassword(old: string, fresh: string): Promise<void> {
-    const identity = this.#identity;
+    // The address may have changed since the sign-in; who must choose a password first cannot ask.
+    const identity = this.#snapshot.phase === "in" ? await this.#whom() : this.#identity;
     if (!identity) throw new Problem({ code: "unauthenticated", status: 401, title: ENDED });
     await this.request("POST", "/session/password", { body: { old, new: fresh } });
     await this.login({ ...identity, password: fresh });
+  }
+
+  /** Accept an invitation with the token of its link, and be signed in. */
+  async acceptInvitation(form: { token: string; name: string; password: string }): Promise<void> {
+    await this.#begin();
+    const grant = (await this.#send("POST", "/invitations/accept", { body: form })) as Grant;
+    this.#identity = { email: "" }; // the link does not tell it; the server does when it is needed
+    await this.#accept(grant);
+    this.#move(phaseOf(grant));
+  }
+
+  async #whom(): Promise<Identity> {
+    const who = (await this.request("GET", "/session/whoami")) as { email: string; tenant_name: string | null };
+    return { email: who.email, ...(who.tenant_name ? { tenant: who.tenant_name } : {}) };
   }
 
   /** Forget the tokens at once and tell the server; the person is signed out here even if the server is unreachable. */
@@ -242,7 +278,7 @@ export class Session {
     const access = this.#access;
     const pair = this.#pair;
     this.#forget("");
-    this.#others?.postMessage("out");
+    this.#tell("out");
     if (refresh && pair) await this.#send("POST", "/session/logout", { body: { refresh } }, access, pair);
   }
 
@@ -273,6 +309,11 @@ export class Session {
     return this.#send("GET", path, signal ? { signal } : {});
   }
 
+  /** Do something whose proof lies in `body`: a link's token. */
+  async openly(path: string, body: unknown): Promise<void> {
+    await this.#wire.send("POST", path, { body }, "", undefined);
+  }
+
   #renew(): Promise<void> {
     this.#renewing ??= alone(() => this.#exchange()).finally(() => {
       this.#renewing = undefined;
@@ -283,7 +324,10 @@ export class Session {
   async #exchange(): Promise<void> {
     // Another tab may have traded the token meanwhile: its child is kept.
     const kept = await this.#keep.load().catch(() => undefined);
-    if (kept && this.#refresh) this.#refresh = kept.refresh;
+    if (kept && this.#refresh) {
+      this.#refresh = kept.refresh;
+      this.#identity = kept.identity;
+    }
     const spent = this.#refresh;
     let grant: Grant;
     try {
@@ -329,61 +373,17 @@ export class Session {
     this.#move("out", notice);
   }
 
+  #tell(word: Word): void {
+    this.#others?.postMessage(word);
+  }
+
   #move(phase: Phase, notice = ""): void {
-    this.#snapshot = { phase, notice };
+    this.#snapshot = { ...this.#snapshot, phase, notice };
     for (const watcher of this.#watchers) watcher();
   }
 
-  async #send(method: string, path: string, call: Call, access = "", pair = this.#pair): Promise<unknown> {
-    const before = this.#skew;
-    const answer = await this.#ask(method, path, call, access, pair);
-    // A wrong clock makes proofs that are refused: tell the time by the server's clock, and ask once more.
-    if (answer.status === 401 && pair && Math.abs(this.#skew - before) > SKEW)
-      return this.#finish(await this.#ask(method, path, call, access, pair));
-    return this.#finish(answer);
-  }
-
-  async #finish(answer: Response): Promise<unknown> {
-    const body = await read(answer);
-    if (!answer.ok) throw readProblem(answer.status, body);
-    return body;
-  }
-
-  async #ask(
-    method: string,
-    path: string,
-    call: Call,
-    access: string,
-    pair: CryptoKeyPair | undefined,
-  ): Promise<Response> {
-    const url = address(this.#base, path, call.query);
-    const headers: Record<string, string> = { accept: "application/json" };
-    if (call.body !== undefined) headers["content-type"] = "application/json";
-    if (pair) headers.dpop = await prove(pair, method, url, access, Date.now() + this.#skew);
-    if (access) headers.authorization = `DPoP ${access}`;
-    try {
-      const answer = await fetch(url, {
-        method,
-        headers,
-        credentials: "omit",
-        cache: "no-store",
-        referrerPolicy: "no-referrer",
-        redirect: "error",
-        ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
-        signal: AbortSignal.any([AbortSignal.timeout(PATIENCE), ...(call.signal ? [call.signal] : [])]),
-      });
-      const told = Date.parse(answer.headers.get("date") ?? "");
-      if (!Number.isNaN(told) && Math.abs(told - Date.now() - this.#skew) > SKEW) this.#skew = told - Date.now();
-      return answer;
-    } catch (fault) {
-      if (call.signal?.aborted) throw fault;
-      throw new Problem({
-        code: "unreachable",
-        status: 0,
-        title: "The server does not answer.",
-        hint: "Check that it runs and that this machine can reach it.",
-      });
-    }
+  #send(method: string, path: string, call: Call, access = "", pair = this.#pair): Promise<unknown> {
+    return this.#wire.send(method, path, call, access, pair);
   }
 }
 

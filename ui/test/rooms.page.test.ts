@@ -4,9 +4,9 @@ import { go, heading, main, open, page, sign, stub } from "./browser.js";
 
 describe("roles", () => {
   it.each([
-    ["viewer", "vi@example.org", ["Flows", "Runs"]],
-    ["operator", "oz@example.org", ["Flows", "Runs", "Connections", "Recipients", "Secrets"]],
-    ["editor", "ed@example.org", ["Flows", "Runs", "Connections", "Recipients", "Secrets"]],
+    ["viewer", "vi@example.org", ["Flows", "Runs", "API keys"]],
+    ["operator", "oz@example.org", ["Flows", "Runs", "Connections", "Recipients", "Secrets", "API keys"]],
+    ["editor", "ed@example.org", ["Flows", "Runs", "Connections", "Recipients", "Secrets", "API keys"]],
   ])("a %s sees what the role may do", async (_role, email, rooms) => {
     await open();
     await sign(email);
@@ -31,10 +31,13 @@ describe("roles", () => {
     expect(stub.seen.requests.some(({ path }) => path.endsWith("/audit"))).toBe(false);
   });
 
-  it("an API user is told that there are no pages", async () => {
+  it("an API user has keys, an account and nothing else", async () => {
     await open();
     await sign("bot@example.org");
-    await page.getByText("Your role has no pages here.").waitFor();
+    await heading("API keys");
+    expect(await main().getByRole("link").allTextContents()).toEqual(["API keys"]);
+    await page.getByRole("link", { name: "Your account" }).click();
+    await heading("Your account");
   });
 });
 

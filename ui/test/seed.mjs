@@ -4,14 +4,28 @@ import { createHash, randomUUID } from "node:crypto";
 const VIEW = ["flow:read", "run:read", "self:use"];
 const OPERATE = [...VIEW, "connection:read", "data:read", "run:control"];
 const EDIT = [...OPERATE, "definition:write", "secret:write"];
-const ADMINISTER = [...EDIT, "audit:read", "user:manage"];
+const ADMINISTER = [...EDIT, "audit:read", "support:grant", "user:manage"];
 export const GRANTS = {
-  superadmin: [...ADMINISTER.filter((each) => each !== "data:read"), "tenant:manage"],
+  superadmin: [...ADMINISTER.filter((each) => each !== "data:read" && each !== "support:grant"), "tenant:manage"],
   administrator: ADMINISTER,
   editor: EDIT,
   operator: OPERATE,
   viewer: VIEW,
   api_user: ["self:use"],
+};
+
+/** What the installation has, and what tenants may set. */
+export const BASE = {
+  factor_required: [false, "stricter"],
+  password_length: [15, "stricter"],
+  session_minutes: [720, "stricter"],
+  idle_minutes: [240, "stricter"],
+  addresses: [[], "stricter"],
+  key_days: [365, "stricter"],
+  invitation_hours: [72, "stricter"],
+  key_proof: [false, "free"],
+  support_hours: [4, "fixed"],
+  requests: ["500/second", "stricter"],
 };
 
 export const PASSWORD = "correct horse battery staple";
@@ -69,18 +83,35 @@ export function seed(options) {
     password: PASSWORD,
     must: false,
     tenant: "acme",
+    factor: false,
+    kind: "person",
+    addresses: [],
+    link_expires: null,
+    mail: "",
     ...more,
   });
   const users = options.bootstrap
     ? []
     : [
         user("ada@example.org", "Ada Marsh", "administrator", { last_sign_in: before(3600) }),
-        user("ed@example.org", "Ed Fenn", "editor", { last_sign_in: before(90_000) }),
+        user("ed@example.org", "Ed Fenn", "editor", { last_sign_in: before(90_000), factor: true }),
         user("oz@example.org", "Oz Leat", "operator"),
         user("vi@example.org", "Vi Brook", "viewer"),
         user("bot@example.org", "Order feed", "api_user"),
         user("new@example.org", "Nell Weir", "viewer", { must: true, password: "given-once-by-the-admin" }),
+        user("nightly", "nightly", "operator", { kind: "service", password: null }),
+        user("ivy@example.org", "Ivy Rill", "editor", {
+          state: "invited",
+          link_expires: before(-170_000),
+          mail: "sent",
+          password: null,
+        }),
         user("root@example.org", "Root", "superadmin", { tenant: null }),
+        user("ruth@example.org", "Ruth Ford", "superadmin", {
+          tenant: null,
+          factor: true,
+          last_sign_in: before(9_000),
+        }),
       ];
   const shelves = { flow: new Map(), connection: new Map(), recipient: new Map() };
   const put = (kind, name, source, body, versions = 1) => {
@@ -111,12 +142,70 @@ export function seed(options) {
     runs: [],
     secrets: new Map(),
     audit: [],
-    tenants: [{ id: randomUUID(), name: "acme", state: "active", created: before(9_000_000) }],
+    tenants: [
+      { id: randomUUID(), name: "acme", state: "active", created: before(9_000_000) },
+      { id: randomUUID(), name: "globex", state: "suspended", created: before(4_000_000) },
+    ],
+    /** @type {Record<string, any>[]} */
+    support: [],
+    /** Links that are good: what they carry, and for whom. */
+    links: new Map(),
+    /** Whether a relay is set up. */
+    mail: options.mail ?? true,
+    /** @type {string[]} whom a link for a new password was asked for */
+    forgot: [],
+    signIns: [
+      ["one", "Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0 Safari/537.36", "198.51.100.4", 3600, true],
+      ["two", "Mozilla/5.0 (Windows NT 10.0) Chrome/140 Safari/537.36 Edg/140.0", "192.0.2.17", 190_000, false],
+      ["three", "sluice/0.1.0", "192.0.2.18", 600_000, false],
+    ].map(([id, client, address, age, current]) => ({
+      id,
+      client,
+      address,
+      created: before(age),
+      used: before(age / 90),
+      expires: before(-30_000),
+      current,
+    })),
     refresh: new Map(),
     access: new Map(),
+    /** @type {Record<string, any>[]} */
+    keys: [],
+    factors: new Map(),
+    /** Whether a fresh proof of the person is wanted, as five minutes after sign-in. */
+    stale: false,
+    /** What the tenant sets itself. */
+    policy: {},
     put,
   };
+  if (options.bootstrap) state.tenants = [];
   if (options.bootstrap || options.empty) return state;
+  const key = (name, at, scopes, more = {}) =>
+    state.keys.push({
+      id: randomUUID(),
+      name,
+      user: users[at].id,
+      owner: users[at].email,
+      state: "active",
+      scopes,
+      addresses: [],
+      created: before(2_000_000),
+      expires: before(-2_500_000),
+      last_used: null,
+      last_address: "",
+      uses: 0,
+      ...more,
+    });
+  key("nightly-run", 6, ["flow:read", "run:control", "run:read"], {
+    addresses: ["192.0.2.0/24", "2001:db8:40::/48"],
+    last_used: before(5_400),
+    last_address: "192.0.2.17",
+    uses: 1_284,
+  });
+  key("dashboard", 0, ["run:read"], { last_used: before(70), last_address: "198.51.100.4", uses: 22_017 });
+  key("laptop", 1, ["definition:write", "flow:read"], { expires: before(-200_000) });
+  key("old-laptop", 0, ["flow:read"], { state: "revoked", expires: before(-900_000) });
+  key("trial", 0, ["run:read"], { state: "expired", expires: before(400_000) });
   put(
     "flow",
     "flights-to-warehouse",

@@ -142,7 +142,7 @@ describe("doors", () => {
     await page.getByRole("button", { name: "New tenant" }).click();
     await page.getByRole("dialog").getByLabel("Name").fill("globex");
     await page.getByRole("button", { name: "Create tenant" }).click();
-    await page.getByRole("cell", { name: "globex" }).waitFor();
+    await page.getByRole("cell", { name: "globex", exact: true }).waitFor();
   });
 
   it("asks for an own password before anything else", async () => {

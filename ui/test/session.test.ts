@@ -24,7 +24,7 @@ it("signs in, asks, and signs out so that the refresh token is dead on the serve
   expect(session.snapshot().phase).toBe("in");
   expect(await session.request("GET", "/session/whoami")).toMatchObject({ email: "ada@example.org" });
   await session.logout();
-  expect(session.snapshot()).toEqual({ phase: "out", notice: "" });
+  expect(session.snapshot()).toMatchObject({ phase: "out", notice: "" });
   expect(stub.state.refresh.size).toBe(0);
   await expect(session.request("GET", "/flows")).rejects.toMatchObject({ status: 401 });
 });
@@ -57,7 +57,7 @@ it("ends the session, with a reason, when it cannot be renewed", async () => {
   stub.state.access.clear();
   stub.state.refresh.clear();
   await expect(session.request("GET", "/flows")).rejects.toMatchObject({ status: 401 });
-  expect(session.snapshot()).toEqual({ phase: "out", notice: "Your session has ended. Sign in again." });
+  expect(session.snapshot()).toMatchObject({ phase: "out", notice: "Your session has ended. Sign in again." });
 });
 
 it("stays signed in while the server is away", async () => {
@@ -160,6 +160,24 @@ it("makes proofs that the key's public half verifies, for one request each", asy
   expect(await crypto.subtle.verify(algorithm, pair.publicKey, bytes, signed)).toBe(true);
 });
 
+it("goes into another tenant with the refresh token that is kept, which another tab may have traded since", async () => {
+  await open();
+  const keep = keepInMemory();
+  const first = new Session(stub.url, keep);
+  await first.login({ email: "root@example.org", password: PASSWORD });
+  const second = new Session(stub.url, keep);
+  await second.resume();
+  await first.switchTo("acme");
+  expect(first.snapshot().place).toBe(1);
+  expect(await first.request("GET", "/session/whoami")).toMatchObject({ tenant_name: "acme" });
+  expect((await keep.load())?.identity).toEqual({ email: "root@example.org", tenant: "acme" });
+  stub.state.access.clear();
+  expect(await second.request("GET", "/session/whoami")).toMatchObject({ tenant_name: "acme" });
+  await first.switchTo(undefined);
+  expect((await keep.load())?.identity).toEqual({ email: "root@example.org" });
+  await Promise.all([first.logout(), second.logout().catch(() => undefined)]);
+});
+
 const away = async (session: Session) => {
   const state = new URL(await session.depart("acme")).searchParams.get("state") ?? "";
   return { at: "acme", code: state.slice("st_".length), state };
@@ -171,7 +189,7 @@ it("comes back from a provider with the key it left with, in a page that is load
   const back = await away(new Session(stub.url, keep));
   const session = new Session(stub.url, keep);
   await session.arrive(back);
-  expect(session.snapshot()).toEqual({ phase: "in", notice: "" });
+  expect(session.snapshot()).toMatchObject({ phase: "in", notice: "" });
   expect(session.bySso).toBe(true);
   const again = new Session(stub.url, keep);
   await again.resume();

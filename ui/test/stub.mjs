@@ -8,7 +8,7 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { dirname, extname, join, normalize } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { before, CODE, GRANTS, PASSWORD, seed, sha } from "./seed.mjs";
+import { BASE, before, CODE, GRANTS, PASSWORD, seed, sha } from "./seed.mjs";
 
 const STATIC = join(dirname(fileURLToPath(import.meta.url)), "../../src/sluicegate/web/static");
 
@@ -33,6 +33,11 @@ const TYPES = {
   ".woff2": "font/woff2",
   ".woff": "font/woff",
 };
+
+/** What the server shows once. */
+export const KEY = "slg_6nVdXkP2sYqT8wZr4mBcLe_Qm7tXw9KfPz3hVn6JdRb2sLy8cGq5eTk1aWu4iMo0xE_0Zk3Lp";
+export const SEED = "JBSWY3DPEHPK3PXPMFRGGZDFMZTWQ2LK";
+export const CODES = "k7qf-2mzx";
 
 class Fault extends Error {
   constructor(status, code, title, more = {}) {
@@ -163,6 +168,241 @@ export async function start(options = {}) {
     }
   }
 
+  /** Networks as the server takes them: anything with a prefix whose last bits are not 0 is refused, and words are. */
+  function networksOf(texts) {
+    for (const each of texts)
+      if (!/^[0-9a-f:.]+(\/\d+)?$/.test(each))
+        throw new Fault(422, "invalid", "this is no address and no network such as 10.0.0.0/8", {
+          where: "addresses[0]",
+        });
+    return texts;
+  }
+
+  /** A one-time link for somebody: by mail, or in the answer where there is none. */
+  function link(page, user) {
+    const token = `${page}-${randomUUID()}`;
+    state.links.set(token, user);
+    Object.assign(user, { mail: state.mail ? "waiting" : "", link_expires: before(-259_200) });
+    return {
+      id: user.id,
+      email: user.email,
+      role: user.role,
+      expires: user.link_expires,
+      link: state.mail ? null : `https://sluice.example.org/#/${page}/${token}`,
+    };
+  }
+
+  /** Invitations, and oneself. */
+  function people(first, second, method, body, who, needs, fresh) {
+    if (first === "invitations") {
+      needs("user:manage");
+      fresh();
+      const found = state.users.find((each) => each.id === second);
+      if (method === "DELETE") {
+        found.state = "disabled";
+        return {};
+      }
+      if (found) return link("invitation", found);
+      if (state.users.some((each) => each.email === body.email))
+        throw new Fault(409, "conflict", "Somebody has this address already.");
+      const made = {
+        ...state.users[0],
+        ...body,
+        id: randomUUID(),
+        state: "invited",
+        created: before(0),
+        last_sign_in: null,
+        factor: false,
+        addresses: [],
+        password: null,
+        must: false,
+        tenant: who.tenant,
+      };
+      state.users.push(made);
+      return link("invitation", made);
+    }
+    if (first === "profile") {
+      if (second === "email") {
+        fresh();
+        who.wanted = body.email;
+        link("email", who);
+        return {};
+      }
+      if (method === "PUT") Object.assign(who, body);
+      return { ...who, language: who.language ?? "", zone: who.zone ?? "", mail: state.mail };
+    }
+    if (first === "grants") {
+      if (method === "GET") return { items: state.signIns };
+      const before = state.signIns.length;
+      state.signIns = state.signIns.filter((each) => (second === "others" ? each.current : each.id !== second));
+      return { count: before - state.signIns.length };
+    }
+    if (first === "notices")
+      return {
+        items: [
+          {
+            kind: "key_made",
+            subject: "An API key was made",
+            at: before(70_000),
+            address: "198.51.100.4",
+            client: "Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0 Safari/537.36",
+            about: "dashboard",
+          },
+          {
+            kind: "device_new",
+            subject: "A new device signed in",
+            at: before(190_000),
+            address: "192.0.2.17",
+            client: "Mozilla/5.0 (Windows NT 10.0) Chrome/140 Safari/537.36 Edg/140.0",
+            about: "",
+          },
+        ],
+      };
+    return undefined;
+  }
+
+  /** Keys, second factors and the policy. */
+  function access(first, second, third, method, body, who, needs, fresh) {
+    if (first === "keys" && method === "GET") {
+      const all = GRANTS[who.role].includes("user:manage");
+      return { items: state.keys.filter((each) => all || each.user === who.id) };
+    }
+    if (first === "keys" && method === "DELETE") {
+      state.keys.find((each) => each.id === second).state = "revoked";
+      return {};
+    }
+    if (first === "keys") {
+      fresh();
+      const owner = state.users.find((each) => each.id === (body.user ?? who.id));
+      if (state.keys.some((each) => each.name === body.name && each.state === "active"))
+        throw new Fault(409, "conflict", `There is a key called “${body.name}” already.`);
+      const made = {
+        id: randomUUID(),
+        name: body.name,
+        scopes: [...body.scopes].sort(),
+        addresses: networksOf(body.addresses ?? []),
+        expires: before(-86_400 * (body.days ?? 90)),
+      };
+      state.keys.unshift({
+        ...made,
+        user: owner.id,
+        owner: owner.email,
+        state: "active",
+        created: before(0),
+        last_used: null,
+        last_address: "",
+        uses: 0,
+      });
+      return { ...made, key: KEY };
+    }
+    if (first === "services") {
+      needs("user:manage");
+      fresh();
+      const made = {
+        ...state.users[0],
+        id: randomUUID(),
+        email: body.name,
+        name: body.name,
+        role: body.role,
+        kind: "service",
+        state: "active",
+        created: before(0),
+        last_sign_in: null,
+        factor: false,
+        addresses: [],
+        password: null,
+        tenant: who.tenant,
+      };
+      state.users.push(made);
+      return { id: made.id, name: made.name, role: made.role };
+    }
+    if (first === "policy") {
+      if (method === "PUT") {
+        needs("user:manage");
+        fresh();
+        if (body.password_length < BASE.password_length[0])
+          throw new Fault(403, "denied", "This may only be stricter here: 15 or more.", { where: "password_length" });
+        state.policy = { ...body, addresses: networksOf(body.addresses ?? []) };
+      }
+      const items = Object.entries(BASE).map(([name, [installation, may]]) => {
+        const own = state.policy[name];
+        const said = own !== undefined && own?.length !== 0;
+        return { name, value: said ? own : installation, origin: said ? "tenant" : "installation", installation, may };
+      });
+      return { ...Object.fromEntries(items.map(({ name, value }) => [name, value])), items };
+    }
+    if (first === "support") {
+      needs(method === "POST" ? "support:grant" : "user:manage");
+      if (method === "GET") return { items: state.support };
+      if (method === "DELETE") {
+        const found = state.support.find((each) => each.id === second);
+        Object.assign(found, { state: "revoked", ended: before(0) });
+        return {};
+      }
+      fresh();
+      const made = {
+        id: randomUUID(),
+        email: body.email ?? "",
+        state: "active",
+        reason: body.reason,
+        scopes: ["data:read"],
+        created: before(0),
+        created_by: who.id,
+        expires: before(-3600 * (body.hours ?? 4)),
+        ended: null,
+      };
+      state.support.unshift(made);
+      return made;
+    }
+    if (first === "superadmins") {
+      needs("tenant:manage");
+      const all = state.users.filter((each) => each.role === "superadmin");
+      if (method === "GET")
+        return { items: all.map(({ password: _p, must: _m, tenant: _t, kind: _k, addresses: _a, ...user }) => user) };
+      fresh();
+      if (second) {
+        if (all.filter((each) => each.state === "active").length < 2 && third === "deactivate")
+          throw new Fault(409, "conflict", "This is the last SuperAdmin who can sign in.");
+        all.find((each) => each.id === second).state = third === "deactivate" ? "disabled" : "active";
+        return {};
+      }
+      const made = { ...all[0], ...body, id: randomUUID(), created: before(0), last_sign_in: null, factor: false };
+      state.users.push(made);
+      return { id: made.id, email: made.email, password: "plank-otter-dune-9-violet" };
+    }
+    if (first !== "factors") return undefined;
+    const own = state.factors.get(who.id) ?? { items: [], codes: 0 };
+    state.factors.set(who.id, own);
+    const codes = () => {
+      own.codes = 10;
+      return Array.from({ length: 10 }, (_, at) => `${CODES}-${at}`);
+    };
+    if (method === "GET")
+      return { items: own.items.filter((each) => each.done).map(({ done: _, ...row }) => row), codes_left: own.codes };
+    if (second === "codes") {
+      fresh();
+      return { codes: codes() };
+    }
+    if (method === "DELETE") {
+      fresh();
+      own.items = own.items.filter((each) => each.id !== second);
+      who.factor = own.items.length > 0;
+      return {};
+    }
+    if (third === "confirm") {
+      if (body.code !== "123456")
+        throw new Fault(422, "invalid", "The code is wrong or has been used.", { hint: "Wait for the next one." });
+      own.items.find((each) => each.id === second).done = true;
+      who.factor = true;
+      return { codes: own.codes > 0 ? [] : codes() };
+    }
+    fresh();
+    const id = randomUUID();
+    own.items.push({ id, kind: "totp", name: body.name, created: before(0), used: null, done: false });
+    const uri = `otpauth://totp/Sluicegate%20acme:${encodeURIComponent(who.email)}?secret=${SEED}&issuer=Sluicegate%20acme`;
+    return { id, seed: SEED, uri };
+  }
+
   const SHELF = {
     flows: ["flow", "flow:read"],
     connections: ["connection", "connection:read"],
@@ -171,7 +411,8 @@ export async function start(options = {}) {
 
   async function answer(method, path, query, body, request) {
     const at = `${method} ${path}`;
-    if (at === "GET /health") return { status: "ok", bootstrap: state.users.length === 0 };
+    if (at === "GET /health")
+      return { status: "ok", bootstrap: state.users.length === 0, mail: state.mail ? "ok" : "off" };
     if (at === "POST /session/login") {
       const user = state.users.find(
         (each) => each.email === body.email && each.password === body.password && each.tenant === (body.tenant ?? null),
@@ -217,12 +458,42 @@ export async function start(options = {}) {
       if (!user) throw new Fault(401, "unauthenticated", "Sign in again.");
       return grant(user);
     }
+    if (at === "POST /password/forgot") {
+      state.forgot.push(`${body.tenant ?? ""}/${body.email}`);
+      return {};
+    }
+    if (["/invitations/accept", "/password/reset", "/profile/confirm"].includes(path)) {
+      const user = state.links.get(body.token);
+      if (!user)
+        throw new Fault(401, "unauthenticated", "The link is wrong, has been used, or is over.", {
+          hint: "Ask for a new one.",
+        });
+      if (body.password?.length < 15)
+        throw new Fault(422, "invalid", "a password has 15 to 256 characters", { where: "password" });
+      state.links.delete(body.token);
+      if (body.password) user.password = body.password;
+      if (path === "/profile/confirm") user.email = user.wanted;
+      if (path !== "/invitations/accept") return {};
+      Object.assign(user, { name: body.name, state: "active", link_expires: null });
+      return grant(user);
+    }
     const token = state.access.get((request.headers.authorization ?? "").replace("DPoP ", ""));
     if (!token || token.until < Date.now()) throw new Fault(401, "unauthenticated", "Sign in first.");
-    const who = token.user;
+    const held = state.support.find((each) => each.state === "active");
+    const lent = token.user.place && held ? ["data:read"] : [];
+    // A SuperAdmin works where they switched to.
+    const who = token.user.place ? { ...token.user, tenant: token.user.place } : token.user;
     const needs = (permission) => {
       if (!GRANTS[who.role].includes(permission)) throw new Fault(403, "denied", "Your role may not do this.");
     };
+    const fresh = () => {
+      if (state.stale) throw new Fault(401, "step_up", "This needs a fresh proof that it is you.");
+    };
+    if (at === "POST /session/prove") {
+      if (body.password !== who.password) throw new Fault(401, "unauthenticated", "This is not right.");
+      state.stale = false;
+      return {};
+    }
     if (at === "POST /session/logout") {
       state.refresh.delete(body.refresh);
       return {};
@@ -247,10 +518,21 @@ export async function start(options = {}) {
         email: who.email,
         name: who.name,
         role: who.role,
-        tenant: who.tenant,
+        tenant: state.tenants.find((each) => each.name === who.tenant)?.id ?? null,
         tenant_name: who.tenant,
-        permissions: GRANTS[who.role],
+        permissions: [...GRANTS[who.role], ...lent],
+        support: lent.length > 0 ? held.id : null,
       };
+    if (at === "POST /session/switch") {
+      needs("tenant:manage");
+      if (body.tenant && state.tenants.find((each) => each.name === body.tenant)?.state !== "active")
+        throw new Fault(403, "denied", "The tenant is suspended: nobody works in it.");
+      token.user.place = body.tenant ?? null;
+      // What was given out for the place before is void.
+      for (const [key, given] of state.access) if (given.user === token.user) state.access.delete(key);
+      const { access: fresh, expires_in } = grant(token.user);
+      return { access: fresh, expires_in, tenant: body.tenant ?? null };
+    }
     const [, first, second, third] = path.split("/").map(decodeURIComponent);
     if (first === "connections" && third === "test") {
       needs("data:read");
@@ -388,8 +670,28 @@ export async function start(options = {}) {
             .filter((each) => each.tenant === who.tenant)
             .map(({ password: _p, must: _m, tenant: _t, ...user }) => user),
         };
+      const found = state.users.find((each) => each.id === second);
+      if (second) fresh();
       if (third === "deactivate") {
-        state.users.find((each) => each.id === second).state = "disabled";
+        found.state = "disabled";
+        return {};
+      }
+      if (third === "reactivate") {
+        found.state = "active";
+        return {};
+      }
+      if (third === "reset") return link("reset", found);
+      if (third === "factors") {
+        found.factor = false;
+        return {};
+      }
+      if (third === "role") {
+        const before = found.role;
+        found.role = body.role;
+        return { id: found.id, email: found.email, before, role: body.role };
+      }
+      if (third === "addresses") {
+        found.addresses = networksOf(body.addresses);
         return {};
       }
       if (state.users.some((each) => each.email === body.email))
@@ -403,13 +705,25 @@ export async function start(options = {}) {
         password: "plank-otter-dune-9-violet",
         must: true,
         tenant: who.tenant,
+        factor: false,
+        kind: "person",
+        addresses: [],
       };
       state.users.push(made);
       return { id: made.id, password: made.password };
     }
+    const found =
+      access(first, second, third, method, body, who, needs, fresh) ??
+      people(first, second, method, body, who, needs, fresh);
+    if (found) return found;
     if (first === "tenants") {
       needs("tenant:manage");
       if (method === "GET") return { items: state.tenants };
+      if (second) {
+        fresh();
+        state.tenants.find((each) => each.id === second).state = third === "suspend" ? "suspended" : "active";
+        return {};
+      }
       state.tenants.push({ id: randomUUID(), name: body.name, state: "active", created: before(0) });
       return {};
     }

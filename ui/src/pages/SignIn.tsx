@@ -4,9 +4,11 @@ import { type ReactNode, useState } from "react";
 import { Trouble } from "../parts/Trouble";
 import { session } from "../session";
 import { Door } from "./Door";
+import { Forgot } from "./Forgot";
 
 /** Sign in with tenant (where there is one), e-mail address and password. */
-export function SignIn({ notice }: { notice: string }): ReactNode {
+export function SignIn({ notice, mail }: { notice: string; mail: boolean }): ReactNode {
+  const [forgot, setForgot] = useState(false);
   const [tenant, setTenant] = useState("");
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
@@ -24,6 +26,7 @@ export function SignIn({ notice }: { notice: string }): ReactNode {
     setLacking(tenant.trim() ? "" : "Say first which tenant you belong to.");
     if (tenant.trim()) leave.mutate();
   };
+  if (forgot) return <Forgot mail={mail} onBack={() => setForgot(false)} />;
   return (
     <Door title="Sign in">
       {notice && !login.error ? (
@@ -75,6 +78,9 @@ export function SignIn({ notice }: { notice: string }): ReactNode {
         <Button variant="default" size="sm" loading={leave.isPending || leave.isSuccess} onClick={depart}>
           Continue with single sign-on
         </Button>
+        <button type="button" className="link" onClick={() => setForgot(true)}>
+          Password forgotten?
+        </button>
       </form>
     </Door>
   );

@@ -1,101 +1,107 @@
-import { Button, Modal, NativeSelect, TextInput } from "@mantine/core";
+import { Button, NativeSelect, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type ReactNode, useMemo, useState } from "react";
+import { type ReactNode, useState } from "react";
+import { Link } from "wouter";
 import { api, type Role, type UserRow } from "../api";
 import { useWho } from "../may";
-import { Confirm } from "../parts/Confirm";
 import { Copy } from "../parts/Copy";
+import { Dialog } from "../parts/Dialog";
 import { columnsOf } from "../parts/Grid";
 import { Listing } from "../parts/Listing";
 import { Empty, Page } from "../parts/Page";
 import { Trouble } from "../parts/Trouble";
 import { When } from "../parts/When";
 import { ROLE_NOTES, rolesToGive, roleWords } from "../roles";
+import { Invite } from "./Invite";
+import { NewKey } from "./NewKey";
+import { NewService } from "./NewService";
+import { isService, nameOf, UserState } from "./User";
 
 const COLUMNS = columnsOf<UserRow>([
-  { id: "name", title: "Name", look: "main", value: (row) => row.name },
-  { id: "email", title: "Email", value: (row) => row.email },
+  {
+    id: "name",
+    title: "Name",
+    look: "main",
+    value: (row) => nameOf(row),
+    cell: (row) => <Link href={`/users/${row.id}`}>{nameOf(row)}</Link>,
+  },
+  {
+    id: "email",
+    title: "Email",
+    value: (row) => (isService(row) ? "" : row.email),
+    cell: (row) => (isService(row) ? <span className="dim">service user</span> : row.email),
+  },
   { id: "role", title: "Role", value: (row) => roleWords(row.role) },
-  { id: "state", title: "State", value: (row) => row.state },
+  { id: "state", title: "State", value: (row) => row.state, cell: (row) => <UserState row={row} /> },
   {
     id: "factor",
     title: "Second factor",
     value: (row) => (row.factor ? "yes" : "no"),
-    cell: (row) => (row.factor ? "yes" : <span className="dim">no</span>),
+    cell: (row) =>
+      isService(row) ? <span className="dim">–</span> : row.factor ? "yes" : <span className="dim">no</span>,
   },
   {
     id: "seen",
     title: "Last sign-in",
     value: (row) => row.last_sign_in ?? "",
-    cell: (row) => (row.last_sign_in ? <When at={row.last_sign_in} /> : <span className="dim">never</span>),
+    cell: (row) =>
+      row.last_sign_in ? (
+        <When at={row.last_sign_in} />
+      ) : (
+        <span className="dim">{isService(row) ? "by key" : "never"}</span>
+      ),
   },
   { id: "created", title: "Created", value: (row) => row.created, cell: (row) => <When at={row.created} /> },
 ]);
 
 const rowId = (row: UserRow) => row.id;
-const text = (row: UserRow) => `${row.name} ${row.email} ${roleWords(row.role)}`;
+const text = (row: UserRow) => `${row.name} ${row.email} ${roleWords(row.role)} ${row.state} ${row.kind}`;
 const SORT = [{ id: "name", desc: false }];
+const faded = (row: UserRow) => row.state === "disabled";
 
-/** The people of the tenant. */
+/** The people and programs of the tenant. */
 export function Users(): ReactNode {
-  const who = useWho();
-  const [adding, setAdding] = useState(false);
-  const [ending, setEnding] = useState<UserRow | undefined>();
+  const [adding, setAdding] = useState<"person" | "invited" | "service">();
+  const [keyed, setKeyed] = useState<string>();
   const query = useQuery({ queryKey: ["users"], queryFn: api.users });
-  const columns = useMemo(() => {
-    const below = rolesToGive(who.role);
-    const acts = columnsOf<UserRow>([
-      {
-        id: "acts",
-        title: "Actions",
-        look: "slim",
-        cell: (row) =>
-          row.state === "active" && row.id !== who.id && below.includes(row.role as Role) ? (
-            <button type="button" className="link" aria-label={`Deactivate ${row.name}`} onClick={() => setEnding(row)}>
-              Deactivate
-            </button>
-          ) : null,
-      },
-    ]);
-    return [...COLUMNS, ...acts];
-  }, [who]);
   return (
-    <Page title="Users" actions={<Button onClick={() => setAdding(true)}>New user</Button>}>
+    <Page
+      title="Users"
+      actions={
+        <>
+          <Button variant="default" onClick={() => setAdding("service")}>
+            New service user
+          </Button>
+          <Button variant="default" onClick={() => setAdding("person")}>
+            New user
+          </Button>
+          <Button onClick={() => setAdding("invited")}>Invite</Button>
+        </>
+      }
+    >
       <Listing
         label="Users"
         query={query}
-        columns={columns}
+        columns={COLUMNS}
         rowId={rowId}
         text={text}
         sort={SORT}
+        faded={faded}
         empty={<Empty title="There are no users yet." />}
       />
-      {adding ? <NewUser onClose={() => setAdding(false)} /> : null}
-      {ending ? <Deactivate row={ending} onClose={() => setEnding(undefined)} /> : null}
+      {adding === "person" ? <NewUser onClose={() => setAdding(undefined)} /> : null}
+      {adding === "invited" ? <Invite onClose={() => setAdding(undefined)} /> : null}
+      {adding === "service" ? (
+        <NewService
+          onClose={() => setAdding(undefined)}
+          onKey={(user) => {
+            setAdding(undefined);
+            setKeyed(user);
+          }}
+        />
+      ) : null}
+      {keyed ? <NewKey user={keyed} onClose={() => setKeyed(undefined)} /> : null}
     </Page>
-  );
-}
-
-function Deactivate({ row, onClose }: { row: UserRow; onClose: () => void }): ReactNode {
-  const cache = useQueryClient();
-  const end = useMutation({
-    mutationFn: () => api.deactivateUser(row.id),
-    onSuccess: () => {
-      void cache.invalidateQueries({ queryKey: ["users"] });
-      onClose();
-    },
-  });
-  return (
-    <Confirm
-      title={`Deactivate ${row.name}?`}
-      act="Deactivate"
-      busy={end.isPending}
-      fault={end.error}
-      onAct={() => end.mutate()}
-      onClose={onClose}
-    >
-      <p>They are signed out everywhere and cannot sign in again. What they made stays.</p>
-    </Confirm>
   );
 }
 
@@ -114,14 +120,7 @@ function NewUser({ onClose }: { onClose: () => void }): ReactNode {
   });
   if (create.data)
     return (
-      <Modal
-        opened
-        onClose={onClose}
-        title={`${name.trim()} can sign in`}
-        closeOnClickOutside={false}
-        closeOnEscape={false}
-        closeButtonProps={{ "aria-label": "Close" }}
-      >
+      <Dialog title={`${name.trim()} can sign in`} once onClose={onClose}>
         <div className="form">
           <p>
             Give them this one-time password over a safe way. It is shown only now; they choose their own when they
@@ -132,10 +131,10 @@ function NewUser({ onClose }: { onClose: () => void }): ReactNode {
             <Button onClick={onClose}>I have it</Button>
           </div>
         </div>
-      </Modal>
+      </Dialog>
     );
   return (
-    <Modal opened onClose={onClose} title="New user" closeButtonProps={{ "aria-label": "Close" }}>
+    <Dialog title="New user" busy={create.isPending} onClose={onClose}>
       <form
         className="form"
         onSubmit={(event) => {
@@ -179,6 +178,6 @@ function NewUser({ onClose }: { onClose: () => void }): ReactNode {
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,5 +1,6 @@
-import { Button, Modal } from "@mantine/core";
+import { Button } from "@mantine/core";
 import type { ReactNode } from "react";
+import { Dialog } from "./Dialog";
 import { Trouble } from "./Trouble";
 
 interface Shown {
@@ -16,7 +17,7 @@ interface Shown {
 /** Ask once before something that cannot be undone. */
 export function Confirm({ title, act, busy, fault, onAct, onClose, children }: Shown): ReactNode {
   return (
-    <Modal opened onClose={onClose} title={title} closeButtonProps={{ "aria-label": "Close" }}>
+    <Dialog title={title} busy={busy} onClose={onClose}>
       <div className="form">
         <div className="prose">{children}</div>
         {fault ? <Trouble fault={fault} /> : null}
@@ -29,6 +30,6 @@ export function Confirm({ title, act, busy, fault, onAct, onClose, children }: S
           </Button>
         </div>
       </div>
-    </Modal>
+    </Dialog>
   );
 }

@@ -60,12 +60,15 @@ interface Shown<T extends RowData> {
   rowId: (row: T) => string;
   sort?: SortingState;
   marked?: (row: T) => boolean;
+  /** Rows of what is over. */
+  faded?: (row: T) => boolean;
 }
 
 const UNSORTED: SortingState = [];
 
 /** A dense table that sorts by its headings. */
-export function Grid<T extends RowData>({ label, columns, rows, rowId, sort = UNSORTED, marked }: Shown<T>): ReactNode {
+export function Grid<T extends RowData>(shown: Shown<T>): ReactNode {
+  const { label, columns, rows, rowId, sort = UNSORTED, marked, faded } = shown;
   const table = useTable({
     features,
     columns,
@@ -111,7 +114,11 @@ export function Grid<T extends RowData>({ label, columns, rows, rowId, sort = UN
         </thead>
         <tbody>
           {table.getRowModel().rows.map((row) => (
-            <tr key={row.id} {...(marked?.(row.original) ? { className: "marked" } : {})}>
+            <tr
+              key={row.id}
+              {...(marked?.(row.original) ? { className: "marked" } : {})}
+              {...(faded?.(row.original) ? { className: "faded" } : {})}
+            >
               {row.getAllCells().map((cell) => (
                 <td key={cell.id} className={looks(cell.column.columnDef.meta)}>
                   <table.FlexRender cell={cell} />

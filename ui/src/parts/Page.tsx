@@ -64,3 +64,23 @@ export function Empty({
     </div>
   );
 }
+
+interface Paneled {
+  title: string;
+  /** What can be done, beside the heading. */
+  acts?: ReactNode;
+  children: ReactNode;
+}
+
+/** One part of a page, with a heading of its own. */
+export function Panel({ title, acts, children }: Paneled): ReactNode {
+  return (
+    <section className="panel" aria-label={title}>
+      <div className="panel-head">
+        <h2>{title}</h2>
+        {acts}
+      </div>
+      <div className="panel-body stack">{children}</div>
+    </section>
+  );
+}

@@ -1,5 +1,5 @@
 import { type ReactNode, useSyncExternalStore } from "react";
-import { ago, moment } from "../format";
+import { ago, moment, until } from "../format";
 
 let now = Date.now();
 const watchers = new Set<() => void>();
@@ -33,6 +33,16 @@ export function When({ at }: { at: string | null | undefined }): ReactNode {
   return (
     <time dateTime={at} title={moment(at)}>
       {ago(at, current)}
+    </time>
+  );
+}
+
+/** A moment ahead as "in 29 days", with the full time behind it. */
+export function Until({ at }: { at: string }): ReactNode {
+  const current = useNow();
+  return (
+    <time dateTime={at} title={moment(at)}>
+      {until(at, current)}
     </time>
   );
 }
