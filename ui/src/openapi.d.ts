@@ -1367,7 +1367,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Download the audit trail of the tenant, from its first record on: one a line. */
+        /** Download the audit trail of the tenant; a SuperAdmin in none, the installation's own. */
         get: operations["audit.export"];
         put?: never;
         post?: never;

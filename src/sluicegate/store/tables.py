@@ -36,6 +36,14 @@ metadata = MetaData(
 )
 
 
+def _strings(*names: str) -> list[Column[str]]:
+    return [Column(name, String, nullable=False) for name in names]
+
+
+def _moments(*names: str) -> list[Column[float]]:
+    return [Column(name, Double, nullable=False) for name in names]
+
+
 def _tenant(*, key: bool = False) -> Column[str]:
     return Column("tenant_id", String, ForeignKey("tenants.id"), primary_key=key, nullable=False)
 
@@ -65,10 +73,7 @@ users = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("tenant_id", String, ForeignKey("tenants.id")),
-    Column("email", String, nullable=False),
-    Column("name", String, nullable=False),
-    Column("role", String, nullable=False),
-    Column("password", String, nullable=False),
+    *_strings("email", "name", "role", "password"),
     Column("must_change", Boolean, nullable=False),
     Column("state", String, nullable=False),
     Column("epoch", BigInteger, nullable=False),
@@ -91,8 +96,7 @@ api_keys = Table(
     metadata,
     Column("id", String, primary_key=True),
     _owned(),
-    Column("user_id", String, nullable=False),
-    Column("name", String, nullable=False),
+    *_strings("user_id", "name"),
     Column("digest", LargeBinary, nullable=False, unique=True),
     Column("scopes", Text, nullable=False),
     Column("addresses", Text, nullable=False),
@@ -118,13 +122,10 @@ grants = Table(
     Column("tenant_id", String, ForeignKey("tenants.id")),
     Column("digest", LargeBinary, nullable=False, unique=True),
     Column("thumbprint", String, nullable=False),
-    Column("issued", Double, nullable=False),
-    Column("expires", Double, nullable=False),
-    Column("absolute", Double, nullable=False),
+    *_moments("issued", "expires", "absolute"),
     Column("consumed_at", Double),
     Column("killed_at", Double),
-    Column("client", String, nullable=False),
-    Column("address", String, nullable=False),
+    *_strings("client", "address"),
     Column("proved", Double, nullable=False, server_default="0"),
     Column("factors", String, nullable=False, server_default="password"),
 )
@@ -135,8 +136,7 @@ factors = Table(
     Column("id", String, primary_key=True),
     Column("tenant_id", String, ForeignKey("tenants.id")),
     Column("user_id", String, ForeignKey("users.id"), nullable=False, index=True),
-    Column("kind", String, nullable=False),
-    Column("name", String, nullable=False),
+    *_strings("kind", "name"),
     Column("sealed", LargeBinary, nullable=False),
     Column("active", Boolean, nullable=False),
     Column("last_step", BigInteger, nullable=False),
@@ -180,12 +180,9 @@ sso_requests = Table(
     metadata,
     Column("digest", LargeBinary, primary_key=True),
     _tenant(),
-    Column("thumbprint", String, nullable=False),
-    Column("address", String, nullable=False),
-    Column("family", String, nullable=False),
+    *_strings("thumbprint", "address", "family"),
     Column("sealed", LargeBinary, nullable=False),
-    Column("created", Double, nullable=False),
-    Column("expires", Double, nullable=False),
+    *_moments("created", "expires"),
     Index("ix_sso_requests_address_created", "address", "created"),
     Index("ix_sso_requests_expires", "expires"),
 )
@@ -216,8 +213,7 @@ links = Table(
     Column("digest", LargeBinary, nullable=False, unique=True),
     Column("email", String, nullable=False),
     Column("epoch", BigInteger, nullable=False),
-    Column("created", Double, nullable=False),
-    Column("expires", Double, nullable=False),
+    *_moments("created", "expires"),
     Column("ended", Double),
 )
 
@@ -227,14 +223,11 @@ outbox = Table(
     Column("id", String, primary_key=True),
     Column("tenant_id", String, ForeignKey("tenants.id")),
     Column("user_id", String, ForeignKey("users.id")),
-    Column("kind", String, nullable=False),
-    Column("recipient", String, nullable=False),
+    *_strings("kind", "recipient"),
     Column("sealed", LargeBinary, nullable=False),
     Column("state", String, nullable=False),
     Column("tries", Integer, nullable=False),
-    Column("created", Double, nullable=False),
-    Column("due", Double, nullable=False),
-    Column("until", Double, nullable=False),
+    *_moments("created", "due", "until"),
     Column("ended", Double),
     Column("why", String, nullable=False),
     Index("ix_outbox_state_due", "state", "due"),
@@ -269,10 +262,8 @@ marks = Table(
     "marks",
     metadata,
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
-    Column("kind", String, nullable=False),
-    Column("subject", String, nullable=False),
-    Column("value", Double, nullable=False),
-    Column("at", Double, nullable=False),
+    *_strings("kind", "subject"),
+    *_moments("value", "at"),
     Index("ix_marks_kind_subject", "kind", "subject"),
 )
 
@@ -301,8 +292,7 @@ secrets = Table(
     Column("key", Integer, nullable=False, server_default="1"),
     Column("wrapped", LargeBinary, nullable=False),
     Column("ciphertext", LargeBinary, nullable=False),
-    Column("fingerprint", String, nullable=False),
-    Column("set_by", String, nullable=False),
+    *_strings("fingerprint", "set_by"),
     Column("set_at", Double, nullable=False),
     Column("deleted", Boolean, nullable=False),
 )
@@ -344,9 +334,7 @@ runs = Table(
     Column("version", Integer, nullable=False),
     Column("digest", String, nullable=False),
     Column("params", Text, nullable=False),
-    Column("state", String, nullable=False),
-    Column("by_user", String, nullable=False),
-    Column("via", String, nullable=False),
+    *_strings("state", "by_user", "via"),
     Column("created", Double, nullable=False),
     Column("started", Double),
     Column("finished", Double),
@@ -399,8 +387,7 @@ audit = Table(
     Column("tenant_id", String, primary_key=True),  # '' is the system's own ledger
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("at", Double, nullable=False),
-    Column("action", String, nullable=False),
-    Column("who", String, nullable=False),
+    *_strings("action", "who"),
     Column("body", Text, nullable=False),
     Column("link", LargeBinary, nullable=False),
     Index("ix_audit_tenant_id_action_seq", "tenant_id", "action", "seq"),
