@@ -54,6 +54,19 @@ TARGETS: dict[str, tuple[str, tuple[str, ...]]] = {
             "tests/guard/test_factors.py",
             "tests/security/test_guessing.py",
             "tests/guard/test_apikeys.py",
+            "tests/guard/test_sso_only.py",
+            "tests/guard/test_switch.py",
+            "tests/guard/test_invitations.py",
+        ),
+    ),
+    "grants": (
+        "sluicegate.guard.grants",
+        (
+            "tests/guard/test_grants.py",
+            "tests/guard/test_login.py",
+            "tests/security/test_tokens_http.py",
+            "tests/guard/test_sso_only.py",
+            "tests/guard/test_switch.py",
         ),
     ),
 }
