@@ -45,9 +45,12 @@ def sample(model, name, field):
         "fallback": "true",
         "weakest": "require",
     }.get(name)
-    text = {("Mail", "tls"): "tls", ("Server", "url"): "https://a.example", ("Links", "reset"): "50"}.get(
-        (model.__name__, name), text
-    )
+    text = {
+        ("Mail", "tls"): "tls",
+        ("Server", "url"): "https://a.example",
+        ("Links", "reset"): "50",
+        ("Vault", "suite"): "S2",
+    }.get((model.__name__, name), text)
     if text is None:
         kind = field.annotation
         if kind is bool:

@@ -146,13 +146,13 @@ def test_a_token_made_while_its_owner_is_disabled_is_void(fresh, monkeypatch):
     """The mark is newer than what the token was made from, whatever the order in which the two are seen."""
     who = fresh.people["north", Role.OPERATOR]
     login = fresh.app.services.login
-    grant = login._begin
+    grant = login.grants.begin
 
     def slow(*words, **more):
         fresh.scope("north").people().set_state(who.id, "disabled")
         return grant(*words, **more)
 
-    monkeypatch.setattr(login, "_begin", slow)
+    monkeypatch.setattr(login.grants, "begin", slow)
     access = fresh.sign_in(who)["access"]
     assert fresh.request("GET", "/api/v1/flows", access).status_code == 401
 

@@ -137,7 +137,7 @@ def test_a_tenant_that_asks_for_a_second_factor_is_not_entered_without(fresh, ro
     assert where(fresh, switch(fresh, root["access"], "south").access) == "south"
     again = fresh.sign_in(fresh.people[None, Role.SUPERADMIN])
     who = fresh.app.services.login.authenticate(fresh.credentials(again["access"]))
-    fresh.app.services.login.has_factor(who)  # as a code that was right does
+    fresh.app.services.login.proved(who, factor=True)  # as a code that was right does
     assert where(fresh, switch(fresh, again["access"], "north").access) == "north"
 
 

@@ -23,7 +23,9 @@ STRICTER = {
     "idle_minutes": 30,
     "addresses": ("10.0.0.0/8",),
     "key_days": 10,
+    "invitation_hours": 24,
     "key_proof": True,
+    "sso_required": True,
     "support_hours": 1,
     "requests": "600/minute",
 }
@@ -32,6 +34,7 @@ LOOSER = {
     "session_minutes": 43200,
     "idle_minutes": 43200,
     "key_days": 3650,
+    "invitation_hours": 720,
     "support_hours": 24,
     "requests": "101/second",
 }
@@ -70,7 +73,12 @@ def test_a_policy_is_set_as_it_is_meant(fresh, value):
 def test_every_setting_has_its_rule_its_value_and_its_direction():
     assert set(Policy.model_fields) == set(Effective.model_fields) == set(DIRECTIONS) == set(Overrides.model_fields)
     assert set(STRICTER) == set(DIRECTIONS)
-    assert set(LOOSER) == set(DIRECTIONS) - {"factor_required", "key_proof", "addresses"}  # these have no looser
+    assert set(LOOSER) == set(DIRECTIONS) - {
+        "factor_required",
+        "key_proof",
+        "sso_required",
+        "addresses",
+    }  # these have no looser
 
 
 @pytest.mark.security

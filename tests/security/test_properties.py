@@ -325,7 +325,8 @@ def test_a_body_that_cannot_be_read_is_not_repeated(place, body):
 @pytest.mark.security
 @pytest.mark.req("SEC-L02", "SEC-Z06")
 def test_who_may_not_ask_is_told_that_and_not_how_to_ask(place):
+    token = place.token(Role.VIEWER)
     before = place.head()
     with pytest.raises(Denied):
-        place.call("secret.set", {"name": "Not A Name", "other": 1}, place.token(Role.VIEWER))
+        place.call("secret.set", {"name": "Not A Name", "other": 1}, token)
     assert [(each["action"], each["result"]) for each in place.records(after=before)] == [("secret.set", "denied")]

@@ -22,7 +22,7 @@ FIRST = {"email": "first@example.org", "name": "First", "password": "a password 
 def _parent(place, token):
     """Return the id of a refresh token in the store."""
     login = place.app.services.login
-    found = place.app.services.system.grants().find(opaque.digest(login._refresh, token))
+    found = place.app.services.system.grants().find(opaque.digest(login.grants._refresh, token))
     assert found is not None
     return found.id
 

@@ -324,7 +324,7 @@ def test_a_tenants_key_does_not_open_for_another_tenant(fresh):
             "select wrapped from tenant_keys where tenant_id = ?", (place.tenants["south"],)
         ).fetchone()
         connection.execute("update tenant_keys set wrapped = ? where tenant_id = ?", (*key, place.tenants["north"]))
-    place.app.services.vault._tenants.clear()
+    place.app.services.vault._held.clear()
     with pytest.raises(Corrupt):
         use(place, "a")
     assert use(place, "a", "south") == "south"
