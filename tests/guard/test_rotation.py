@@ -10,7 +10,9 @@ import pytest
 from sluicegate.base.errors import Corrupt, Unavailable
 from sluicegate.base.secret import Secret
 from sluicegate.crypto import envelope
+from sluicegate.crypto.keys import load_key_file
 from sluicegate.guard import vault as vaults
+from sluicegate.guard.keyring import Keyring
 
 
 @pytest.fixture
@@ -65,15 +67,14 @@ def test_the_key_above_all_is_replaced_and_destroyed(fresh, rotation):
 @pytest.mark.req("SEC-V05")
 def test_what_was_cut_off_in_the_middle_goes_on(fresh, rotation, monkeypatch):
     fill(fresh)
-    monkeypatch.setattr(vaults, "BATCH", 2)
     scope, calls = fresh.scope("north"), []
     real = vaults.Vault.rewrap
 
-    def cut(self, scope, most=2):
+    def cut(self, scope, most=2, after=""):
         calls.append(1)
         if len(calls) == 2:
             raise Unavailable("cut off")
-        return real(self, scope, 2)
+        return real(self, scope, 2, after)
 
     rotation.renew_tenant(scope)
     rotation.renew_installation()
@@ -121,3 +122,55 @@ def test_a_store_that_does_not_answer_is_asked_again(fresh, rotation, monkeypatc
     rotation.close()
     assert told
     assert "the store does not answer" in caplog.text
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V05")
+def test_a_secret_that_does_not_verify_holds_up_nothing_but_the_key_it_is_under(fresh, rotation):
+    fill(fresh)
+    scope, south = fresh.scope("north"), fresh.scope("south")
+    scope.secrets().put("s1", b"broken", b"broken", "")
+    rotation.renew_tenant(scope)
+    rotation.renew_tenant(south)
+    rotation.renew_installation()
+    rotation.sweep()
+    assert scope.secrets().under() == {1: 1, 2: 4}
+    assert [each.version for each in scope.secrets().tenant_keys()] == [1, 2]
+    assert [(each.version, each.above) for each in south.secrets().tenant_keys()] == [(2, 2)]
+    told = [each["about"] for each in fresh.records() if each["action"] == "vault.rewrap"]
+    assert told == [{"name": "s1", "version": 2, "key": 1}]
+    rotation.sweep()
+    assert len([each for each in fresh.records() if each["action"] == "vault.rewrap"]) == 1, "it is told once"
+    scope.secrets().delete("s1")
+    rotation.sweep()
+    assert [each.version for each in scope.secrets().tenant_keys()] == [2]
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V05")
+def test_one_tenants_trouble_holds_up_no_other(fresh, rotation):
+    fill(fresh)
+    fresh.scope("north").secrets().rewrap_tenant_key(1, b"broken", 1)
+    fresh.app.services.vault._held.clear()
+    rotation.renew_tenant(fresh.scope("south"))
+    ring = fresh.app.services.vault._ring
+    rotation.renew_installation()
+    with pytest.raises(Corrupt):
+        rotation.sweep()
+    assert [each.version for each in fresh.scope("south").secrets().tenant_keys()] == [2]
+    assert ring.versions == (1, 2), "north's key says that it is under the first"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V05")
+def test_a_node_that_has_not_heard_of_a_new_key_puts_nothing_under_one_that_is_gone(fresh, rotation):
+    services = fresh.app.services
+    root = load_key_file(fresh.home / "root.key")
+    late = vaults.Vault(Keyring(root, services.system), services.audit)
+    rotation.renew_installation()
+    rotation.sweep()
+    assert services.vault._ring.versions == (2,)
+    late.put(fresh.scope("north"), "s", Secret("of a node that was late"))
+    assert fresh.scope("north").secrets().tenant_keys()[0].above == 2
+    anew = vaults.Vault(Keyring(root, services.system), services.audit)
+    assert anew.use(fresh.scope("north"), "s", purpose="a test").reveal() == "of a node that was late"

@@ -258,7 +258,7 @@ def test_a_new_key_takes_all_secrets_over_and_the_old_one_opens_nothing(fresh):
     vault.put(scope, "s0", Secret("set meanwhile"))
     words["s0"] = "set meanwhile"
     assert read(scope, vault, words) == words  # from both keys
-    assert (vault.rewrap(scope, 4), vault.rewrap(scope, 4), vault.rewrap(scope, 4)) == (4, 2, 0)
+    assert (vault.rewrap(scope, 4), vault.rewrap(scope, 4, "s4"), vault.rewrap(scope, 4, "s6")) == ("s4", "s6", None)
     assert [each["key"] for each in vault.retire(scope)] == [1]
     assert read(scope, vault, words) == read(scope, Vault(vault._ring, vault._audit), words) == words
     assert scope.secrets().under() == {2: 7}
@@ -292,8 +292,7 @@ def test_a_rotation_that_is_not_over_lets_no_second_begin_and_destroys_nothing(f
     vault.renew(scope)
     with pytest.raises(Conflict, match="on their way"):
         vault.renew(scope)
-    with pytest.raises(Conflict):
-        vault.retire(scope)
+    assert vault.retire(scope) == []
     assert read(scope, vault, ["s"]) == {"s": "x"}
     assert [each.version for each in scope.secrets().tenant_keys()] == [1, 2]
 
@@ -336,7 +335,7 @@ def test_secrets_set_while_keys_are_replaced_are_never_lost(fresh):
     for _ in range(5):
         vault.renew(scope)
         while vault.rewrap(scope, 2):
-            pass
+            pass  # from the start again: there may be new ones
         vault.retire(scope)
     done.set()
     for each in threads:

@@ -18,7 +18,7 @@ from sluicegate.crypto import envelope
 from sluicegate.crypto.keys import Key, derive, new_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from sluicegate.store.scope import System
 
@@ -72,13 +72,30 @@ class Keyring:
         self.reload()
         return version
 
-    def drop(self, version: int) -> None:
-        """Destroy a vault key that nothing is under any more; the newest one stays."""
+    def drop(self, used: Callable[[], frozenset[int]]) -> tuple[int, ...]:
+        """Destroy the vault keys that nothing is under, and return their versions; the newest one stays.
+
+        ``used`` tells what is under which; it is asked while nobody puts anything under a vault key (``held``).
+        """
         with self._changing():
             main, vault = self._read()
-            kept = {each: key for each, key in vault.items() if each != version or each == max(vault)}
-            self._system.blobs().put(_BLOB, self._sealed(main, kept))
+            stays = used() | {max(vault)}
+            gone = tuple(sorted(vault.keys() - stays))
+            if gone:
+                kept = {version: key for version, key in vault.items() if version in stays}
+                self._system.blobs().put(_BLOB, self._sealed(main, kept))
         self.reload()
+        return gone
+
+    @contextmanager
+    def held(self) -> Iterator[int]:
+        """Give the newest version, as the store has it: no vault key comes or goes until this transaction ends.
+
+        Another node may have replaced the keys: what is put under one must find it there later.
+        """
+        with self._changing():
+            self.reload()
+            yield self.newest
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

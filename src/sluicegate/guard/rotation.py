@@ -56,28 +56,36 @@ class Rotation:
             self._thread.join(10)
 
     def sweep(self) -> None:
-        """Do all that is due now."""
+        """Do all that is due now. Raises what went wrong last; one tenant's trouble holds up no other's."""
+        trouble: SluiceError | None = None
         for tenant in self._system.tenants().list():
-            scope = self._scope(tenant.id)
-            while not self._stop.is_set() and self._vault.rewrap(scope):
-                pass
+            try:
+                self._tend(self._scope(tenant.id))
+            except SluiceError as fault:
+                trouble = fault
             if self._stop.is_set():
                 return
+        if len(self._ring.versions) > 1:
+            for version in self._ring.drop(self._used):
+                self._audit.event("vault.retire", None, None, "ok", {"vault_key": version})
+        if trouble is not None:
+            raise trouble
+
+    def _tend(self, scope: Scope) -> None:
+        last: str | None = ""
+        while last is not None and not self._stop.is_set():
+            last = self._vault.rewrap(scope, after=last)
+        if not self._stop.is_set():
             self._vault.retire(scope)
             self._vault.raise_up(scope)
-        self._drop()
 
-    def _drop(self) -> None:
-        """Destroy the vault keys that no tenant's key is under."""
-        used = {
+    def _used(self) -> frozenset[int]:
+        """Return the versions of the vault keys that a tenant's key is under."""
+        return frozenset(
             each.above
             for tenant in self._system.tenants().list()
             for each in self._scope(tenant.id).secrets().tenant_keys()
-        }
-        for version in self._ring.versions:
-            if version != self._ring.newest and version not in used:
-                self._ring.drop(version)
-                self._audit.event("vault.retire", None, None, "ok", {"vault_key": version})
+        )
 
     def _follow(self) -> None:
         while not self._stop.is_set():

@@ -53,6 +53,7 @@ class Vault:
         self._prints = derive(ring.main, "vault-fingerprint")
         self._signer = Signer(derive(ring.main, "vault-certificate"))
         self._held: dict[tuple[str, int], Key] = {}
+        self._told: set[tuple[str, Rewrapped]] = set()
         self._lock = threading.Lock()
 
     def put(self, scope: Scope, name: str, value: Secret) -> int:
@@ -114,30 +115,44 @@ class Vault:
             secrets.hold()
             version, _ = self._newest(scope)
             if len(secrets.tenant_keys()) > 1:
-                raise Conflict("Secrets are still on their way from the key before.", hint="Wait until they are there.")
+                raise Conflict(
+                    "Secrets are still on their way from the key before.",
+                    hint="Wait; one that does not verify must be set anew (audit trail: vault.rewrap).",
+                )
             self._add(scope, version + 1)
         return version + 1
 
-    def rewrap(self, scope: Scope, most: int = BATCH) -> int:
-        """Put up to ``most`` secrets under the tenant's newest key and return how many; none when all of them are.
+    def rewrap(self, scope: Scope, most: int = BATCH, after: str = "") -> str | None:
+        """Put up to ``most`` secrets, by name from ``after`` on, under the tenant's newest key.
 
-        Record keys are unwrapped and wrapped; no secret is opened. It may be cut off anywhere and begun again.
+        Return the last name that was looked at, ``None`` when there is no more. Record keys are unwrapped and wrapped;
+        no secret is opened. It may be cut off anywhere and begun again. A secret that does not verify stays as it is,
+        on record, and so does the key that it says it is under.
         """
         secrets = scope.secrets()
         keys = secrets.tenant_keys()
         if len(keys) < 2:  # noqa: PLR2004 - one key: there is nothing to leave
-            return 0
+            return None
         newest = keys[-1].version
         above = {each.version: self._key(scope, each) for each in keys}
-        found = secrets.elsewhere(newest, most)
-        if found:
-            secrets.rewrap([self._under(scope, each, above, newest) for each in found], newest)
-        return len(found)
+        found, made = secrets.elsewhere(newest, most, after), []
+        for each in found:
+            try:
+                made.append(self._under(scope, each, above, newest))
+            except Corrupt:
+                if (scope.tenant, each) not in self._told:
+                    self._told.add((scope.tenant, each))
+                    told = {"name": each.name, "version": each.version, "key": each.key}
+                    self._audit.event("vault.rewrap", scope.who, None, "corrupt", told, tenant=scope.tenant)
+        if made:
+            secrets.rewrap(made, newest)
+        return found[-1].name if found else None
 
     def retire(self, scope: Scope) -> list[dict[str, Any]]:
         """Destroy the tenant's keys that nothing is under any more, and return a signed certificate of each."""
         secrets, made = scope.secrets(), []
-        for each in secrets.tenant_keys()[:-1]:
+        under = secrets.under()
+        for each in [key for key in secrets.tenant_keys()[:-1] if key.version not in under]:
             told = {
                 "kind": "key-destruction", "tenant": scope.tenant, "key": each.version, "made": clock.iso(each.made),
                 "destroyed": clock.iso(clock.system()), "print": opaque.digest(self._prints, each.wrapped.hex()).hex(),
@@ -154,13 +169,13 @@ class Vault:
 
     def raise_up(self, scope: Scope) -> None:
         """Put the tenant's keys under the newest vault key."""
-        newest = self._ring.newest
-        for each in scope.secrets().tenant_keys():
-            if each.above != newest:
-                key = self._key(scope, each)
-                scope.secrets().rewrap_tenant_key(
-                    each.version, self._wrapped(scope, each.version, key, newest), above=newest
-                )
+        if all(each.above == self._ring.newest for each in scope.secrets().tenant_keys()):
+            return
+        with scope.transaction(), self._ring.held() as newest:
+            for each in scope.secrets().tenant_keys():
+                if each.above != newest:
+                    wrapped = self._wrapped(scope, each.version, self._key(scope, each), newest)
+                    scope.secrets().rewrap_tenant_key(each.version, wrapped, above=newest)
 
     def _under(self, scope: Scope, secret: Rewrapped, above: dict[int, Key], newest: int) -> Rewrapped:
         aad = self._aad(scope, secret.name, secret.version)
@@ -192,8 +207,8 @@ class Vault:
         return keys[-1].version, self._key(scope, keys[-1])
 
     def _add(self, scope: Scope, version: int) -> None:
-        above = self._ring.newest
-        scope.secrets().put_tenant_key(version, self._wrapped(scope, version, new_key(), above), above=above)
+        with self._ring.held() as above:
+            scope.secrets().put_tenant_key(version, self._wrapped(scope, version, new_key(), above), above=above)
 
     def _wrapped(self, scope: Scope, version: int, key: Key, above: int) -> bytes:
         return envelope.wrap(self._ring.vault(above), key, self._key_aad(scope, version, above), self._suite)

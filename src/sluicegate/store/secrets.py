@@ -80,7 +80,13 @@ _KEYS = (
 )
 _ELSEWHERE = (
     select(s.c.name, s.c.version, s.c.key, s.c.wrapped)
-    .where(s.c.tenant_id == bindparam("tenant"), s.c.deleted.is_(False), s.c.key != bindparam("newest"))
+    .where(
+        s.c.tenant_id == bindparam("tenant"),
+        s.c.deleted.is_(False),
+        s.c.key != bindparam("newest"),
+        s.c.name > bindparam("after"),
+    )
+    .order_by(s.c.name)
     .limit(bindparam("most"))
 )
 _UNDER = (
@@ -208,10 +214,10 @@ class Secrets:
         with self._scope.reading() as connection:
             return self._count(connection)
 
-    def elsewhere(self, newest: int, most: int) -> tuple[Rewrapped, ...]:
-        """Return up to ``most`` secrets that are under another key than ``newest``, as they are wrapped now."""
+    def elsewhere(self, newest: int, most: int, after: str = "") -> tuple[Rewrapped, ...]:
+        """Return up to ``most`` secrets under another key than ``newest``, by name from past ``after`` on."""
         with self._scope.reading() as connection:
-            told = {"tenant": self._scope.tenant, "newest": newest, "most": most}
+            told = {"tenant": self._scope.tenant, "newest": newest, "most": most, "after": after}
             return tuple(Rewrapped(*row) for row in connection.execute(_ELSEWHERE, told))
 
     def rewrap(self, made: Sequence[Rewrapped], newest: int) -> None:
