@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from sluicegate.base.errors import Corrupt, Invalid
-from sluicegate.crypto.keys import derive, load_key_file, new_key
+from sluicegate.crypto.keys import load_key_file, new_key
 from sluicegate.guard.keyring import Keyring
 
 
@@ -67,11 +67,14 @@ def test_two_that_add_at_once_make_two(root, system):
     assert Keyring(root, system).versions == (1, 2, 3, 4, 5)
 
 
-def test_an_installation_from_before_the_ring_keeps_its_keys(root, system):
+@pytest.mark.security
+@pytest.mark.req("SEC-V01")
+def test_no_ring_is_made_over_a_store_that_holds_something(root, system):
     system.blobs().take("keyring")
-    ring = Keyring(root, system)
-    assert ring.main.raw == root.raw
-    assert ring.vault(1).raw == derive(root, "vault").raw
+    for key in (root, new_key()):
+        with pytest.raises(Invalid, match="holds data and no keyring"):
+            Keyring(key, system)
+    assert system.blobs().get("keyring") is None
 
 
 @pytest.mark.security

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sluicegate.base.errors import Unauthenticated
+from sluicegate.base.errors import Conflict, StepUp, Unauthenticated
 from sluicegate.base.principal import Credentials, Peer, Role
 from sluicegate.base.secret import Secret
 from sluicegate.base.settings import Passwords, Settings, Tokens
@@ -155,3 +155,56 @@ def test_a_one_time_password_is_long_and_opens(place, hand):
     assert len(made.reveal()) >= 15
     assert stored.startswith("$argon2id$")
     assert made.reveal() not in stored
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A08", "SEC-T09")
+def test_a_password_that_was_replaced_while_it_was_checked_opens_nothing_and_does_not_come_back(fresh, hand):
+    login = make(fresh, hand, passwords=Passwords(memory=20480, rounds=2))  # the stored hash is of another cost: stale
+    who, system = fresh.people["north", Role.EDITOR], fresh.app.services.system
+    real, chosen = login.passwords.verify, login.passwords.hash(Secret("four new words instead"))
+
+    def slow(stored, given):
+        fits = real(stored, given)
+        system.accounts().set_password(who.id, chosen)
+        system.grants().kill_user(who.id)
+        return fits
+
+    login.passwords.verify = slow
+    with pytest.raises(Unauthenticated):
+        enter(login, fresh)
+    assert system.accounts().account(who.id).password == chosen
+    assert system.grants().of(who.id) == []
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A08")
+def test_a_change_that_a_reset_has_overtaken_changes_nothing(fresh, hand):
+    login, who = make(fresh, hand), fresh.people["north", Role.EDITOR]
+    system = fresh.app.services.system
+    me = login.authenticate(proven(login, enter(login, fresh).access))
+    real, chosen = login.passwords.hash, login.passwords.hash(Secret("four new words instead"))
+
+    def slow(given):
+        system.accounts().set_password(who.id, chosen)
+        return real(given)
+
+    login.passwords.hash = slow
+    with pytest.raises(Conflict, match="by somebody else meanwhile"):
+        login.change_password(me, Secret(PASSWORD), Secret("what a thief would like it to be"), Peer(address()))
+    assert system.accounts().account(who.id).password == chosen
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A12", "SEC-A13")
+def test_whom_a_provider_has_not_asked_just_now_proves_it_before_something_dangerous(fresh, hand):
+    login = make(fresh, hand)
+    user = fresh.app.services.system.accounts().account(fresh.people["north", Role.EDITOR].id)
+    for fresh_, fault in ((True, None), (False, StepUp)):
+        made = login.admit(user, Peer(address()), KEY, factor=False, fresh=fresh_)
+        who = login.authenticate(proven(login, made.access))
+        if fault is None:
+            login.require_fresh(who)
+            continue
+        with pytest.raises(fault):
+            login.require_fresh(who)

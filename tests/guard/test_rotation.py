@@ -121,7 +121,7 @@ def test_a_store_that_does_not_answer_is_asked_again(fresh, rotation, monkeypatc
         time.sleep(0.01)
     rotation.close()
     assert told
-    assert "the store does not answer" in caplog.text
+    assert "tried again: Unavailable" in caplog.text
 
 
 @pytest.mark.security

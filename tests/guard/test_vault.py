@@ -342,3 +342,16 @@ def test_secrets_set_while_keys_are_replaced_are_never_lost(fresh):
         each.join()
     assert faults == []
     assert scope.secrets().under() == {scope.secrets().tenant_keys()[-1].version: 3}
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V05")
+def test_a_first_key_that_was_taken_back_is_not_kept(fresh):
+    """Had it been, all that is set until the next start would be sealed under a key that nobody has."""
+    vault, scope = fresh.app.services.vault, fresh.scope("north")
+    with pytest.raises(ZeroDivisionError), scope.transaction():
+        vault.put(scope, "a", Secret("never there"))
+        raise ZeroDivisionError
+    vault.put(scope, "a", Secret("there"))
+    anew = Vault(vault._ring, vault._audit)
+    assert read(scope, anew, ["a"]) == read(scope, vault, ["a"]) == {"a": "there"}

@@ -130,3 +130,17 @@ def test_what_does_not_fit_gives_nothing(place, more):
         place.call("support.grant", {"reason": "ticket 7", **more}, token)
     assert told.value.code == "invalid"
     assert len(place.call("support.list", {}, token).items) == before
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-K01", "SEC-Z02")
+def test_what_is_lent_for_a_while_makes_no_key_that_lasts(fresh):
+    root = fresh.token(Role.SUPERADMIN)
+    give(fresh, hours=1)
+    service = fresh.call("service.create", {"name": "helper", "role": "editor"}, root).id
+    for scope in ("data:read", "definition:write", "run:control"):
+        with pytest.raises(Denied, match="is more"):
+            fresh.call("key.create", {"name": "k", "user": service, "scopes": [scope]}, root)
+    assert fresh.call("key.create", {"name": "k", "user": service, "scopes": ["flow:read"]}, root).scopes == (
+        "flow:read",
+    )

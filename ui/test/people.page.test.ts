@@ -52,12 +52,14 @@ describe("an invitation", () => {
     await page.keyboard.press("Escape");
     expect(await faults()).toEqual([]);
     await dialog().getByRole("button", { name: "I have it" }).click();
+    await dialog().waitFor({ state: "detached" });
     await page.getByRole("row", { name: "lea@example.org" }).getByText("invited").waitFor();
     expect(await markup()).not.toContain("#/invitation/");
     await page.getByRole("link", { name: "Ed Fenn" }).click();
     await page.getByRole("button", { name: "Send a reset link" }).click();
     await dialog().getByText("#/reset/").waitFor();
     await dialog().getByRole("button", { name: "I have it" }).click();
+    await dialog().waitFor({ state: "detached" });
     expect(await markup()).not.toContain("#/reset/");
   });
 

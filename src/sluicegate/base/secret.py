@@ -60,7 +60,7 @@ class Secret:
 
 
 _TOKEN = re.compile(
-    r"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2}|\b(?:rt|tk)_[A-Za-z0-9_-]{16,}|\bslg_[0-9A-Za-z_]{22,}", re.ASCII
+    r"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2}|\b(?:rt|tk|lt)_[A-Za-z0-9_-]{16,}|\bslg_[0-9A-Za-z_]{22,}", re.ASCII
 )
 
 

@@ -65,6 +65,8 @@ class Builder:
         flow = read_flow(body)
         for name in flow.connections():
             require_tenants(scope, "connection", scope.definitions().get("connection", name))
+        for name in _named(flow):
+            require_tenants(scope, "recipient", scope.definitions().get("recipient", name))
         self._walled(flow, [segment.source for segment in plan(flow)])
         return self._flow_job(scope, "run", run, body, params, {})
 
@@ -153,10 +155,13 @@ class Builder:
 
 def _recipients(scope: Scope, flow: Flow) -> dict[str, str]:
     """Return the keys of the recipients that the flow seals for by name."""
-    named = (to for step in flow.steps if (seal := getattr(step, "seal", None)) for to in seal.to)
-    return {
-        to: str(scope.definitions().get("recipient", to).body["recipient"]) for to in named if not to.startswith("age1")
-    }
+    return {name: str(scope.definitions().get("recipient", name).body["recipient"]) for name in _named(flow)}
+
+
+def _named(flow: Flow) -> list[str]:
+    """Return the names of the recipients that the flow seals for."""
+    told = (to for step in flow.steps if (seal := getattr(step, "seal", None)) for to in seal.to)
+    return [to for to in told if not to.startswith("age1")]
 
 
 def _quarantines(flow: Flow) -> bool:

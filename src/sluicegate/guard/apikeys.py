@@ -11,6 +11,7 @@ from sluicegate.base import clock
 from sluicegate.base.errors import Conflict, Denied, Invalid, Missing, Unauthenticated
 from sluicegate.base.model import new_id
 from sluicegate.base.networks import Networks, networks
+from sluicegate.base.permission import Permission
 from sluicegate.base.principal import Peer, Principal, Role, Via
 from sluicegate.crypto import apikey, opaque
 from sluicegate.crypto.keys import Key, derive
@@ -18,7 +19,6 @@ from sluicegate.guard import policy
 from sluicegate.guard.tokens import ACCESS
 
 if TYPE_CHECKING:
-    from sluicegate.base.permission import Permission
     from sluicegate.base.secret import Secret
     from sluicegate.base.settings import Settings
     from sluicegate.guard.audit import Audit
@@ -57,6 +57,10 @@ class _Known:
     scopes: frozenset[Permission]
     networks: Networks
     expires: float
+
+
+_TENANTS_OWN: Final = frozenset({Permission.DATA_READ, Permission.DEFINITION_WRITE, Permission.RUN_CONTROL})
+"""What no key has that a SuperAdmin made: together, it would be a way to the tenant's rows."""
 
 
 class ApiKeys:
@@ -100,7 +104,10 @@ class ApiKeys:
             raise Denied("A key makes no keys.", hint="Sign in as a person.")
         if not policy.may_give(who, owner.role):
             raise Denied("Nobody makes a key for a role above their own.", where="user")
-        have = {each for each in policy.GRANTS[owner.role] if policy.allowed(who, each)}
+        own = replace(who, support="", lent=frozenset())  # what is lent for a while makes nothing that lasts
+        have = {each for each in policy.GRANTS[owner.role] if policy.allowed(own, each)}
+        if who.role is Role.SUPERADMIN:
+            have -= _TENANTS_OWN
         if lost := sorted(scopes - have):
             raise Denied(f"A key has no more than its owner and its maker: {', '.join(lost)} is more.", where="scopes")
         longest = self._rules.fresh(scope.tenant).key_days

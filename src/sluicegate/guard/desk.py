@@ -103,8 +103,8 @@ class Desk:
 
     @property
     def origin(self) -> str:
-        """How this server was called: ``https://`` and a host that it answers to (``web/headers.py``)."""
-        return "/".join(self.url.split("/", 3)[:3])
+        """Where people reach this server: as the settings say, else how it was called (``web/headers.py`` looks)."""
+        return self.services.settings.server.url or "/".join(self.url.split("/", 3)[:3])
 
     @property
     def who(self) -> Principal:

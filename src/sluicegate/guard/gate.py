@@ -166,7 +166,8 @@ class Gate:
         try:
             with closing(made), self._limits.sending(entry.who.id if entry.who else ""):
                 for piece in made:
-                    self._authorise(self.still(entry), {})  # a support access may have ended
+                    self._authorise(self.still(entry), {})
+                    self._still_lent(entry.who)  # a support access may have ended
                     if entry.operation.serves == "stream" and entry.who and entry.who.until <= clock.system():
                         raise Unauthenticated
                     yield piece

@@ -146,21 +146,38 @@ class Grants:
         raw = opaque.digest(self._children, parent)[:32]
         return Secret("rt_" + base64.urlsafe_b64encode(raw).rstrip(b"=").decode())
 
-    def begin(self, who: Principal, peer: Peer, epoch: int, standing: Standing, factors: str = "password") -> Grant:
-        """Open a family of refresh tokens for somebody who has come in by ``factors``, and give its first tokens."""
+    def begin(
+        self,
+        who: Principal,
+        peer: Peer,
+        epoch: int,
+        standing: Standing,
+        factors: str = "password",
+        *,
+        fresh: bool = True,
+    ) -> Grant:
+        """Open a family of refresh tokens for somebody who has come in by ``factors``, and give its first tokens.
+
+        ``fresh``: they have proved just now that it is them. Raises ``Unauthenticated`` when something has ended their
+        sign-ins since ``epoch``: a new password, a new role, the end of their tenant.
+        """
         token, now = opaque.new_refresh(), self._now()
         idle, longest = self._lifetimes(who.tenant)
-        made = self._system.grants().open(
-            who.id,
-            who.tenant,
-            opaque.digest(self._refresh, token),
-            who.key,
-            expires=now + idle,
-            absolute=now + longest,
-            client=peer.client,
-            address=peer.address,
-            factors=factors,
-        )
+        with self._system.transaction():
+            if self._system.marks().ended(who.id, who.tenant, epoch):
+                raise Unauthenticated("Sign in again.")
+            made = self._system.grants().open(
+                who.id,
+                who.tenant,
+                opaque.digest(self._refresh, token),
+                who.key,
+                expires=now + idle,
+                absolute=now + longest,
+                client=peer.client,
+                address=peer.address,
+                factors=factors,
+                fresh=fresh,
+            )
         return self._grant(replace(who, grant=made.family), token, epoch, standing)
 
     def _grant(self, who: Principal, refresh: Secret, epoch: int, standing: Standing) -> Grant:

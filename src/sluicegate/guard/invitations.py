@@ -109,6 +109,8 @@ class Invitations:
         tenant = self._system.tenants().get(link.tenant or "")
         if user.state != "invited" or tenant.state != "active":
             self._links.refuse(peer)
+        if self._rules.fresh(tenant.id).sso_required:  # the link stays good, should that change
+            raise Denied("Your tenant wants single sign-on: sign in by that, and you are in.")
         who = Principal(user.id, user.tenant, user.role, key=key)
         self._rules.require("invitation.accept", who, peer)
         passwords = self._login.passwords

@@ -33,10 +33,12 @@ class Keyring:
         self._seal, self._system = derive(root, "keyring"), system
         self._lock = threading.Lock()
         if system.blobs().get(_BLOB) is None:
-            made = (new_key(), {1: new_key()})
-            if system.tenants().list():  # made before there was a ring: all is derived from the root key itself
-                made = (root, {1: derive(root, "vault")})
-            system.blobs().put_if_absent(_BLOB, self._sealed(*made))
+            if system.tenants().list() or system.accounts().list() or system.ledger().head()[0]:
+                raise Invalid(
+                    "the store holds data and no keyring, so nothing in it can be opened",
+                    hint="Restore the store from its backup; none is made anew over what is there.",
+                )
+            system.blobs().put_if_absent(_BLOB, self._sealed(new_key(), {1: new_key()}))
         self.main, self._vault = self._read()
 
     @property

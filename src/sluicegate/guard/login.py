@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sluicegate.base import clock
-from sluicegate.base.errors import Denied, Invalid, Missing, StepUp, Unauthenticated
+from sluicegate.base.errors import Conflict, Denied, Invalid, Missing, StepUp, Unauthenticated
 from sluicegate.base.principal import Credentials, Peer, Principal, Role, Via
 from sluicegate.base.secret import Secret
 from sluicegate.crypto import opaque
@@ -178,7 +179,8 @@ class Login:
         who = Principal(user.id, tenant_id, Role(user.role), key=key)
         self._rules.require("session.login", who, peer)
         if self.passwords.is_stale(user.password):
-            self._system.accounts().rehash(user.id, self.passwords.hash(given))
+            with suppress(Missing):  # a new password was chosen meanwhile: that one stays
+                self._system.accounts().rehash(user.id, self.passwords.hash(given), user.password)
         if self._factors.of(user.id):
             self._audit.event("session.login", who, peer, "factor", {"email": email}, tenant=tenant_id)
             return self.grants.owe(who, epoch)
@@ -194,6 +196,8 @@ class Login:
         """Finish a sign-in with the second factor. Raises ``Invalid`` for a wrong code, ``Throttled``."""
         epoch = self._revocation.newest()
         user = self._system.accounts().account(who.id)
+        if who.grant == SSO and not self._shown_here(who):
+            raise Unauthenticated("Begin again: your tenant's provider has changed.")
         try:
             self._take_factor(who, user, code, peer)
         except Invalid:
@@ -208,8 +212,17 @@ class Login:
         standing = self.grants.standing(user, who.tenant, proved)
         return self.grants.begin(replace(who, token=""), peer, epoch, standing, factors=proved)
 
-    def admit(self, user: Account, peer: Peer, key: str, *, factor: bool) -> Grant:
-        """Let in somebody whom a provider of single sign-on has shown to be there; ``factor``: by a second one, too."""
+    def _shown_here(self, who: Principal) -> bool:
+        """Tell whether the provider that has shown somebody to be there is still the tenant's."""
+        stored = self._system.sso().provider(who.tenant or "")
+        issuer = str(stored.body.get("issuer")) if stored is not None else ""
+        return self._system.sso().has_identity(who.tenant or "", who.id, issuer)
+
+    def admit(self, user: Account, peer: Peer, key: str, *, factor: bool, fresh: bool) -> Grant:
+        """Let in somebody whom a provider of single sign-on has shown to be there; ``factor``: by a second one, too.
+
+        ``fresh``: it has asked them just now. Else this is no proof that it is them who sits there (step-up).
+        """
         epoch = self._revocation.newest()
         user = self._system.accounts().account(user.id)
         if user.tenant is None or user.state != "active" or self.grants.suspended(user.tenant):
@@ -222,14 +235,18 @@ class Login:
         self._arrive(user, peer, key)
         self._audit.event("sso.finish", who, peer, "ok", {"email": user.email})
         proved = f"{SSO} factor" if factor else SSO
-        return self.grants.begin(who, peer, epoch, self.grants.standing(user, user.tenant, proved), factors=proved)
+        standing = self.grants.standing(user, user.tenant, proved)
+        return self.grants.begin(who, peer, epoch, standing, factors=proved, fresh=fresh)
 
     def welcome(self, user: str, peer: Peer, key: str) -> Grant:
         """Sign somebody in who has just chosen a password by a link that only they have."""
         epoch = self._revocation.newest()
         found = self._system.accounts().account(user)
-        if found.state != "active" or (found.tenant and self._rules.fresh(found.tenant).sso_required):
+        shut = self.grants.suspended(found.tenant)
+        if found.state != "active" or shut or (found.tenant and self._rules.fresh(found.tenant).sso_required):
             raise Unauthenticated("Sign in.")
+        if self._factors.of(found.id):
+            return self.grants.owe(Principal(found.id, found.tenant, found.role, key=key), epoch)
         self._arrive(found, peer, key)
         who = Principal(found.id, found.tenant, found.role, key=key)
         return self.grants.begin(who, peer, epoch, self.grants.standing(found, found.tenant, "password"))
@@ -321,7 +338,10 @@ class Login:
         self.judge(user, who.tenant, new, old=old, where="new")
         hashed = self.passwords.hash(new)
         with self._system.transaction():
-            self._system.accounts().set_password(who.id, hashed, must_change=False)
+            try:
+                self._system.accounts().set_password(who.id, hashed, must_change=False, was=user.password)
+            except Missing:
+                raise Conflict("The password was changed by somebody else meanwhile.", hint="Sign in again.") from None
             self._system.grants().kill_user(who.id)
             self._notices.tell(user, "password_changed", peer)
 

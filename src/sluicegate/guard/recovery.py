@@ -129,7 +129,10 @@ class Recovery:
     def _has_password(self, user: Account) -> bool:
         if user.kind != "person" or user.state != "active" or not user.password:
             return False
-        return user.tenant is None or self._system.tenants().get(user.tenant).state == "active"
+        if user.tenant is None:
+            return True
+        shut = self._system.tenants().get(user.tenant).state != "active"
+        return not shut and not self._rules.fresh(user.tenant).sso_required
 
     def _send(self, user: User, why: str) -> Sent:
         token, made = self._links.make("reset", user, self._settings.links.reset * 60.0)

@@ -95,8 +95,8 @@ class Rotation:
             self._due.clear()
             try:
                 self.sweep()
-            except SluiceError as fault:
-                _log.error("keys of the vault could not be replaced; it is tried again: %s", fault)
+            except Exception as fault:  # noqa: BLE001 - a thread that ends would leave keys as they are, unnoticed
+                _log.error("keys of the vault could not be replaced; it is tried again: %s", type(fault).__name__)
                 self._stop.wait(5)
                 self._due.set()
 

@@ -120,13 +120,17 @@ class Sso:
         with scope.transaction():
             stored = sso.provider(scope.tenant)
             before = read(stored) if stored else None
-            moved = before is None or (before.issuer, before.ca) != (provider.issuer, provider.ca)
+            moved = before is None or (before.issuer, before.client_id, before.ca) != (
+                provider.issuer,
+                provider.client_id,
+                provider.ca,
+            )
+            if moved:
+                self._sign_out(scope.tenant)  # marks first, the trail last: as everywhere
             cleared = bool(moved and self._vault.clear(scope, frozenset({KEPT_AS})))
             sso.set_provider(scope.tenant, "oidc", provider.model_dump(mode="json"), scope.author)
             if secret is not None:
                 self._vault.put(scope, KEPT_AS, secret)
-            if moved:
-                self._sign_out(scope.tenant)
         self._adapter.forget(provider)
         return cleared and secret is None
 
@@ -134,8 +138,8 @@ class Sso:
         """Remove a tenant's provider and its secret; who came by it is signed out. Raises ``Missing``."""
         with scope.transaction():
             self._system.sso().remove_provider(scope.tenant)
-            self._vault.clear(scope, frozenset({KEPT_AS}))
             self._sign_out(scope.tenant)
+            self._vault.clear(scope, frozenset({KEPT_AS}))
 
     def test(self, scope: Scope, origin: str) -> tuple[Finding, ...]:
         """Say in plain words what is wrong with a tenant's provider. Raises ``Missing``, ``Throttled``."""
@@ -218,7 +222,8 @@ class Sso:
                 tenant = request.tenant
                 provider, found, _ = self._identify(request, state, back, at)
             user = self._know(tenant, provider, found, peer)
-            return self._login.admit(user, peer, key, factor=found.factor)
+            self._require_same(tenant, provider)
+            return self._login.admit(user, peer, key, factor=found.factor, fresh=found.fresh)
         except (Refused, Unauthenticated, Failed, Conflict) as fault:
             self._refuse("sso.finish", None, peer, tenant, fault)
             raise Unauthenticated(_FAILED, hint=_HINT) from None
@@ -241,6 +246,12 @@ class Sso:
                 self._refuse("sso.answer", who, peer, who.tenant, fault)
             raise Invalid("Single sign-on did not show that it is you.", hint=_HINT) from None
         self._login.proved(who, factor=shown)
+
+    def _require_same(self, tenant: str, provider: Provider) -> None:
+        """Refuse what a provider has said that is the tenant's no more: it may have been replaced meanwhile."""
+        stored = self._system.sso().provider(tenant)
+        if stored is None or read(stored) != provider:
+            raise Refused("the provider was changed meanwhile")
 
     def _refuse(self, action: str, who: Principal | None, peer: Peer, tenant: str | None, fault: SluiceError) -> None:
         self._limits.failed(peer)

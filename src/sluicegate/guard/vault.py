@@ -52,7 +52,7 @@ class Vault:
         self._ring, self._audit, self._suite = ring, audit, _SUITES[suite]
         self._prints = derive(ring.main, "vault-fingerprint")
         self._signer = Signer(derive(ring.main, "vault-certificate"))
-        self._held: dict[tuple[str, int], Key] = {}
+        self._held: dict[tuple[str, StoredKey], Key] = {}
         self._told: set[tuple[str, Rewrapped]] = set()
         self._lock = threading.Lock()
 
@@ -154,7 +154,8 @@ class Vault:
         under = secrets.under()
         for each in [key for key in secrets.tenant_keys()[:-1] if key.version not in under]:
             told = {
-                "kind": "key-destruction", "tenant": scope.tenant, "key": each.version, "made": clock.iso(each.made),
+                "kind": "key-destruction", "tenant": scope.tenant, "key": each.version,
+                "made": clock.iso(each.made) if each.made else None,
                 "destroyed": clock.iso(clock.system()), "print": opaque.digest(self._prints, each.wrapped.hex()).hex(),
             }  # fmt: skip
             with scope.transaction():
@@ -163,7 +164,7 @@ class Vault:
                 signed = {**told, "signature": self._signer.sign(canonical(told))}
                 self._audit.event("vault.retire", scope.who, None, "ok", signed, tenant=scope.tenant)
             with self._lock:
-                self._held.pop((scope.tenant, each.version), None)
+                self._held.pop((scope.tenant, each), None)
             made.append(signed)
         return made
 
@@ -173,7 +174,7 @@ class Vault:
             return
         with scope.transaction(), self._ring.held() as newest:
             for each in scope.secrets().tenant_keys():
-                if each.above != newest:
+                if each.above < newest:
                     wrapped = self._wrapped(scope, each.version, self._key(scope, each), newest)
                     scope.secrets().rewrap_tenant_key(each.version, wrapped, above=newest)
 
@@ -189,14 +190,11 @@ class Vault:
 
     def _record(self, scope: Scope, stored: StoredSecret) -> Key:
         """Return a secret's record key. Raises ``Missing`` when the key above it is no longer there."""
-        held = self._held.get((scope.tenant, stored.key))
-        if held is None:
-            found = next((each for each in scope.secrets().tenant_keys() if each.version == stored.key), None)
-            if found is None:
-                raise Missing("There is no such key.")
-            held = self._key(scope, found)
+        found = next((each for each in scope.secrets().tenant_keys() if each.version == stored.key), None)
+        if found is None:
+            raise Missing("There is no such key.")
         aad = self._aad(scope, stored.name, stored.version)
-        return envelope.unwrap(held, stored.wrapped, (*aad, str(stored.key)))
+        return envelope.unwrap(self._key(scope, found), stored.wrapped, (*aad, str(stored.key)))
 
     def _newest(self, scope: Scope) -> tuple[int, Key]:
         """Return the tenant's newest key; the first one is made when there is none. Only within a transaction."""
@@ -214,12 +212,17 @@ class Vault:
         return envelope.wrap(self._ring.vault(above), key, self._key_aad(scope, version, above), self._suite)
 
     def _key(self, scope: Scope, stored: StoredKey) -> Key:
-        held = self._held.get((scope.tenant, stored.version))
+        """Return a key of the tenant; it is kept by all that the store says of it, so that no other is taken for it."""
+        held = self._held.get((scope.tenant, stored))
         if held is None:
             aad = self._key_aad(scope, stored.version, stored.above)
             held = envelope.unwrap(self._ring.vault(stored.above), stored.wrapped, aad)
             with self._lock:
-                self._held[scope.tenant, stored.version] = held
+                for old in [
+                    each for each in self._held if each[0] == scope.tenant and each[1].version == stored.version
+                ]:
+                    del self._held[old]
+                self._held[scope.tenant, stored] = held
         return held
 
     def _fingerprint(self, scope: Scope, name: str, version: int, sealed: bytes) -> str:

@@ -214,6 +214,7 @@ OPERATIONS = (
         Nothing,
         reset,
         audited=True,
+        person=True,
         fresh=True,
     ),
 )

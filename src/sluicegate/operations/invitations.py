@@ -154,6 +154,7 @@ OPERATIONS = (
         LinkSent,
         invite,
         audited=True,
+        person=True,
         fresh=True,
     ),
     Operation(
@@ -164,6 +165,7 @@ OPERATIONS = (
         LinkSent,
         resend,
         audited=True,
+        person=True,
         fresh=True,
     ),
     Operation(
@@ -195,6 +197,7 @@ OPERATIONS = (
         LinkSent,
         offer,
         audited=True,
+        person=True,
         fresh=True,
     ),
     Operation(

@@ -252,6 +252,7 @@ OPERATIONS = (
         Service,
         create_service,
         audited=True,
+        person=True,
         fresh=True,
     ),
     Operation(

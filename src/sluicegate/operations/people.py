@@ -194,7 +194,7 @@ def reactivate_user(ask: UserOf, desk: Desk) -> Nothing:
     if not policy.may_give(desk.who, user.role):
         raise Denied("Nobody reactivates a role above their own.")
     if user.state is UserState.DISABLED:
-        came = bool(user.password) or user.kind == "service"
+        came = bool(user.password) or user.kind == "service" or user.last_sign_in is not None
         desk.scope.people().set_state(ask.id, UserState.ACTIVE if came else UserState.INVITED)
     return Nothing()
 
@@ -241,6 +241,7 @@ OPERATIONS = (
         UserMade,
         create_user,
         audited=True,
+        person=True,
         fresh=True,
         hashes=True,
     ),
@@ -263,6 +264,7 @@ OPERATIONS = (
         Nothing,
         reactivate_user,
         audited=True,
+        person=True,
         fresh=True,
     ),
     Operation(

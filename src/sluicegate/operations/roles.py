@@ -58,6 +58,7 @@ OPERATIONS = (
         RoleSet,
         set_role,
         audited=True,
+        person=True,
         fresh=True,
     ),
 )

@@ -63,6 +63,14 @@ def _check_sso(desk: Desk) -> None:
 OPERATIONS = (
     Operation("policy.get", Permission.SELF, Http("GET", "/policy"), Nothing, Told, show, audited=False),
     Operation(
-        "policy.set", Permission.USER_MANAGE, Http("PUT", "/policy"), Policy, Told, set_, audited=True, fresh=True
+        "policy.set",
+        Permission.USER_MANAGE,
+        Http("PUT", "/policy"),
+        Policy,
+        Told,
+        set_,
+        audited=True,
+        person=True,
+        fresh=True,
     ),
 )

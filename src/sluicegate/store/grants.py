@@ -108,11 +108,15 @@ class Grants:
         client: str = "",
         address: str = "",
         factors: str = "password",
+        fresh: bool = True,
     ) -> Grant:
-        """Add the first token of a new family, whose id is the ``sid`` of its access tokens."""
+        """Add the first token of a new family, whose id is the ``sid`` of its access tokens.
+
+        ``fresh``: its person has proved just now who they are.
+        """
         now = self._system.database.clock()
         made = Grant(new_id(), new_id(), None, user, tenant, thumbprint, now, min(expires, absolute), absolute, None,
-                     client, address, now, factors)  # fmt: skip
+                     client, address, now if fresh else 0.0, factors)  # fmt: skip
         with self._system.writing() as connection:
             _add(connection, made, digest)
         return made
@@ -340,6 +344,16 @@ class Marks:
         with self._system.reading() as connection:
             rows = connection.execute(_SINCE, {"after": seq, "limit": limit})
             return [Mark(row.seq, Kind(row.kind), row.subject, row.value, row.at) for row in rows]
+
+    def ended(self, user: str, tenant: str | None, since: int) -> bool:
+        """Tell whether a mark after ``since`` ends what a user may have begun by then.
+
+        Until the transaction around this call ends, none is added: what it begins is seen by the next one, and ended.
+        """
+        with self._system.writing() as connection:
+            self._system.database.lock(connection, "marks")
+            subjects = ((Kind.USER, user), (Kind.TENANT, tenant or ""), (Kind.ALL, ""))
+            return any((mark.kind, mark.subject) in subjects for mark in self.since(since))
 
     def last(self) -> int:
         """Return the ``seq`` of the newest mark; 0 when there is none."""

@@ -123,9 +123,10 @@ class People:
         _check(self._reach.tenant, role)
         self._change(user, {"role": Role(role)}, keys="role changed")
 
-    def set_password(self, user: str, password: str, *, must_change: bool = False) -> None:
-        """Set the password's hash, which makes all tokens void. Raises ``Missing``."""
-        self._change(user, {"password": password, "must_change": must_change})
+    def set_password(self, user: str, password: str, *, must_change: bool = False, was: str | None = None) -> None:
+        """Set the password's hash, which makes all tokens void. Raises ``Missing``, too when it is not ``was`` now."""
+        now = None if was is None else u.c.password == was
+        self._change(user, {"password": password, "must_change": must_change}, was=now)
 
     def set_addresses(self, user: str, addresses: tuple[str, ...]) -> None:
         """Set the networks a user may come from. Raises ``Missing``."""
@@ -243,9 +244,9 @@ class Accounts(People):
         except Conflict:
             raise Conflict("There is a user with this address already.") from None
 
-    def rehash(self, user: str, password: str) -> None:
-        """Store the same password's hash at today's cost; no token ends by that. Raises ``Missing``."""
-        self._change(user, {"password": password}, void=False)
+    def rehash(self, user: str, password: str, was: str) -> None:
+        """Store the hash of the same password at today's cost. Raises ``Missing`` when it is no longer ``was``."""
+        self._change(user, {"password": password}, void=False, was=u.c.password == was)
 
     def account(self, user: str) -> Account:
         """Return the user with this id, with what sign-in needs. Raises ``Missing``."""
