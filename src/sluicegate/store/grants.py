@@ -110,10 +110,7 @@ class Grants:
         factors: str = "password",
         fresh: bool = True,
     ) -> Grant:
-        """Add the first token of a new family, whose id is the ``sid`` of its access tokens.
-
-        ``fresh``: its person has proved just now who they are.
-        """
+        """Add the first token of a new family, whose id is the ``sid`` of its access tokens; ``fresh``: just proved."""
         now = self._system.database.clock()
         made = Grant(new_id(), new_id(), None, user, tenant, thumbprint, now, min(expires, absolute), absolute, None,
                      client, address, now if fresh else 0.0, factors)  # fmt: skip
@@ -225,13 +222,8 @@ class Grants:
     def _kill(self, which: ColumnElement[bool]) -> int:
         now = self._system.database.clock()
         with self._system.writing() as connection:
-            dead = (
-                update(g)
-                .where(which, g.c.killed_at.is_(None))
-                .values(killed_at=now)
-                .returning(g.c.family, g.c.absolute)
-            )
-            until = {row.family: row.absolute for row in connection.execute(dead)}
+            dead = update(g).where(which, g.c.killed_at.is_(None)).values(killed_at=now)
+            until = {row.family: row.absolute for row in connection.execute(dead.returning(g.c.family, g.c.absolute))}
             for family in sorted(until):
                 _mark(self._system.database, connection, Kind.FAMILY, family, until[family])
         return len(until)
@@ -346,10 +338,7 @@ class Marks:
             return [Mark(row.seq, Kind(row.kind), row.subject, row.value, row.at) for row in rows]
 
     def ended(self, user: str, tenant: str | None, since: int) -> bool:
-        """Tell whether a mark after ``since`` ends what a user may have begun by then.
-
-        Until the transaction around this call ends, none is added: what it begins is seen by the next one, and ended.
-        """
+        """Tell whether a mark after ``since`` ends what a user has begun; none is added until this transaction ends."""
         with self._system.writing() as connection:
             self._system.database.lock(connection, "marks")
             subjects = ((Kind.USER, user), (Kind.TENANT, tenant or ""), (Kind.ALL, ""))
