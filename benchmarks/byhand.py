@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from sluicegate.app import root_key
 from sluicegate.crypto.dpop import ProofCheck
+from sluicegate.guard.keyring import Keyring
 from sluicegate.guard.revocation import Revocation
 from sluicegate.guard.tokens import ACCESS, Tokens
 from sluicegate.store.database import Database
@@ -38,7 +39,8 @@ KEYS = ("name", "version", "digest", "author", "created")
 
 def build(home: Path) -> Starlette:
     """Return the app."""
-    root, system = root_key(home), System(Database(f"sqlite:///{home / 'store.db'}"))
+    system = System(Database(f"sqlite:///{home / 'store.db'}"))
+    root = Keyring(root_key(home), system).main
     revocation = Revocation(system)
     revocation.open()
     tokens, proofs = Tokens(root, 300, system, revocation), ProofCheck()
