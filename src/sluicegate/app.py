@@ -93,12 +93,12 @@ def build(settings: Settings) -> App:
     from sluicegate.store.scope import System as StoreSystem
 
     gates.check(OPERATIONS)
-    root_key(settings.home)  # no store where there is no installation
+    opener = root_key(settings.home)  # first: no store is made where there is no installation
     database = Database(settings.store_url, settings.store.owner_url.reveal() or None)
     try:
         database.migrate()
         system: System = StoreSystem(database)
-        ring = Keyring(root_key(settings.home), system)
+        ring = Keyring(opener, system)
         root = ring.main
         audit = Audit(system, Chain(keys.derive(root, "audit-chain")))
         audit.check()

@@ -39,8 +39,7 @@ def lines(pieces):
     return [json.loads(line) for line in drain(pieces).splitlines()]
 
 
-def test_the_log_of_a_run_is_whole_and_in_order(place, monkeypatch):
-    monkeypatch.setattr("sluicegate.operations.downloads.PAGE_MAX", 500)
+def test_the_log_of_a_run_is_whole_and_in_order(place):
     run = place.a_run("north")
     place.scope("north").runs().events_many(run, [("log", {"message": f"line {n}"}) for n in range(1203)])
     pieces = enter(place, "run.log", {"id": run})

@@ -20,6 +20,7 @@ MATRIX: dict[str, str] = tomllib.loads((HERE / "matrix.toml").read_text())
 TOLD = tomllib.loads((HERE / "scopes.toml").read_text())
 UNFINISHED, SCOPES = frozenset(TOLD["unfinished"]), TOLD["scopes"]
 NEVER = frozenset(TOLD["never"])
+CONFLICTS = {"vault.rotate": {"conflict"}}  # the rotation before this one is not over yet
 LETTERS = {
     Role.ADMINISTRATOR: "A", Role.EDITOR: "E", Role.OPERATOR: "O", Role.VIEWER: "V", Role.API_USER: "U",
 }  # fmt: skip
@@ -78,7 +79,7 @@ def test_a_key_without_the_scope_is_denied_and_one_with_nothing_else_is_let_in(p
     needed = SCOPES[operation]
     others = tuple(sorted(policy.GRANTS[role] - {needed}))
     assert outcome(place, operation, token(role, others)) == "denied"
-    expected = {"denied"} if operation in NEVER else {"ok", "missing", "invalid", "conflict"}
+    expected = {"denied"} if operation in NEVER else {"ok", "missing", "invalid"} | CONFLICTS.get(operation, set())
     got = outcome(place, operation, token(role, (needed,)))
     assert got in expected or (operation == "session.password" and got == "invalid")
 

@@ -15,7 +15,6 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sluicegate.base.errors import SluiceError, Unauthenticated
 from sluicegate.base.secret import Secret
 from sluicegate.crypto.opaque import same
 
@@ -38,12 +37,17 @@ _SUBJECT = 255
 _WHOLE = 2**53
 
 
-class UnknownKey(SluiceError):
-    """The token names a key that is not among those known: perhaps the provider has new ones."""
-
-
-class Unfit(Unauthenticated):
+class Unfit(Exception):
     """An ID token that is refused. The message says why, for the audit trail; who signs in is not told."""
+
+    def __init__(self, message: str) -> None:
+        """Say why."""
+        super().__init__(message)
+        self.message = message
+
+
+class UnknownKey(Unfit):
+    """The token names a key that is not among those known: perhaps the provider has new ones."""
 
 
 class Wanted(NamedTuple):

@@ -87,7 +87,7 @@ class Oidc:
     def __init__(self, net: Net, now: clock.Clock = clock.system) -> None:
         """Reach providers through ``net``."""
         self._net, self._now = net, now
-        self._known: OrderedDict[tuple[str, str | None], tuple[Endpoints | SluiceError, float]] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str | None], tuple[Endpoints | SluiceError | Unfit, float]] = OrderedDict()
         self._keys: OrderedDict[tuple[str, str | None], tuple[KeySet, float]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -144,10 +144,10 @@ class Oidc:
                 told = f"Keys that it shows for signatures that are taken: {len(keys)}."
                 done.append(_good("keys", told) if len(keys) else _bad("keys", told))
                 done.append(self._knock(client, provider, found, secret, redirect))
-            except SluiceError as fault:
+            except (SluiceError, Unfit) as fault:
                 seen = {each.what for each in done}
                 what = "client" if "keys" in seen else "keys" if "discovery" in seen else "discovery"
-                done.append(_bad(what, f"{fault.message} {fault.hint}".strip()))
+                done.append(_bad(what, " ".join(filter(None, (fault.message, getattr(fault, "hint", ""))))))
         return tuple(done)
 
     # -- the wire ------------------------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ class Oidc:
             known, until = self._known.get((provider.issuer, provider.ca), (None, 0.0))
         if known is None or until <= self._now():
             return None
-        if isinstance(known, SluiceError):
+        if not isinstance(known, Endpoints):
             raise Unfit(known.message)
         return known
 
@@ -187,13 +187,13 @@ class Oidc:
             return found
         try:
             found = self._read_discovery(client, provider)
-        except SluiceError as fault:
+        except (SluiceError, Unfit) as fault:
             self._remember(provider, fault, AGAIN)
             raise
         self._remember(provider, found, KEPT)
         return found
 
-    def _remember(self, provider: Provider, known: Endpoints | SluiceError, seconds: float) -> None:
+    def _remember(self, provider: Provider, known: Endpoints | SluiceError | Unfit, seconds: float) -> None:
         with self._lock:
             self._known[provider.issuer, provider.ca] = known, self._now() + seconds
             if len(self._known) > KEPT_MAX:
@@ -244,13 +244,10 @@ class Oidc:
         if keys is not None and now - at < KEPT:
             try:
                 return oidc.verify(token, keys, wanted, now, access)
-            except UnknownKey as fault:
+            except UnknownKey:
                 if now - at < AGAIN:
-                    raise Unfit(fault.message) from None
-        try:
-            return oidc.verify(token, self._fetch_keys(client, provider, found), wanted, now, access)
-        except UnknownKey as fault:
-            raise Unfit(fault.message) from None
+                    raise
+        return oidc.verify(token, self._fetch_keys(client, provider, found), wanted, now, access)
 
     def _trade(
         self,

@@ -23,7 +23,7 @@ from sluicegate.base.principal import Principal, Role, Via
 from sluicegate.base.secret import Secret
 from sluicegate.crypto import envelope, opaque
 from sluicegate.crypto.keys import Key, derive
-from sluicegate.crypto.oidc import new_text
+from sluicegate.crypto.oidc import Unfit, new_text
 from sluicegate.guard.oidc import Back, Finding, Journey
 from sluicegate.guard.provider import KEPT_AS, Identity, Provider, read
 from sluicegate.store.people import UserState
@@ -51,12 +51,21 @@ _FAILED = "Single sign-on did not let you in."
 _HINT = "Begin again, or ask an administrator of your tenant: the audit trail says why."
 
 
-class Refused(SluiceError):
-    """Somebody is not let in. The message says why, for the audit trail."""
+class Refused(Exception):
+    """Somebody is not let in. The message says why, for the audit trail; it never leaves this file."""
+
+    def __init__(self, message: str) -> None:
+        """Say why."""
+        super().__init__(message)
+        self.message = message
 
 
 class Stranger(Refused):
     """Nothing is on its way that this could be the answer to."""
+
+
+_REASONS = (Refused, Unfit, Unauthenticated, Failed, Conflict)
+"""Why somebody is not let in: for the trail, and not for them."""
 
 
 class Adapter(Protocol):
@@ -66,7 +75,7 @@ class Adapter(Protocol):
         """Return where to send the browser."""
 
     def finish(self, provider: Provider, secret: Secret | None, journey: Journey, back: Back, since: float) -> Identity:
-        """Return whom the provider has shown to be there. Raises ``Unauthenticated`` or ``Failed`` with the reason."""
+        """Return whom the provider has shown to be there. Raises ``Unfit`` or ``Failed`` with the reason."""
 
     def test(self, provider: Provider, secret: Secret | None, redirect: str) -> tuple[Finding, ...]:
         """Say in plain words what is wrong."""
@@ -199,7 +208,7 @@ class Sso:
         with self._turn(stored.tenant):
             try:
                 url = self._adapter.begin(provider, journey)
-            except (Unauthenticated, Failed) as fault:
+            except (Unfit, Failed) as fault:
                 self._audit.event(action, None, peer, "failed", {"reason": fault.message}, tenant=stored.tenant)
                 raise Missing(_NONE) from None
         digest = opaque.digest(self._states, journey.state)
@@ -221,10 +230,10 @@ class Sso:
                 request = self._take(state, key)
                 tenant = request.tenant
                 provider, found, _ = self._identify(request, state, back, at)
-            user = self._know(tenant, provider, found, peer)
             self._require_same(tenant, provider)
+            user = self._know(tenant, provider, found, peer)
             return self._login.admit(user, peer, key, factor=found.factor, fresh=found.fresh)
-        except (Refused, Unauthenticated, Failed, Conflict) as fault:
+        except _REASONS as fault:
             self._refuse("sso.finish", None, peer, tenant, fault)
             raise Unauthenticated(_FAILED, hint=_HINT) from None
 
@@ -241,7 +250,7 @@ class Sso:
             shown = found.factor or factor
             if self._factors.of(who.id) and not shown:
                 raise Refused("no second factor was shown")
-        except (Refused, Unauthenticated, Failed) as fault:
+        except _REASONS as fault:
             if not isinstance(fault, Stranger):  # that this was asked and refused is on record; there is no more to say
                 self._refuse("sso.answer", who, peer, who.tenant, fault)
             raise Invalid("Single sign-on did not show that it is you.", hint=_HINT) from None
@@ -253,7 +262,9 @@ class Sso:
         if stored is None or read(stored) != provider:
             raise Refused("the provider was changed meanwhile")
 
-    def _refuse(self, action: str, who: Principal | None, peer: Peer, tenant: str | None, fault: SluiceError) -> None:
+    def _refuse(
+        self, action: str, who: Principal | None, peer: Peer, tenant: str | None, fault: Refused | Unfit | SluiceError
+    ) -> None:
         self._limits.failed(peer)
         self._audit.event(action, who, peer, "denied", {"reason": fault.message}, tenant=tenant)
 

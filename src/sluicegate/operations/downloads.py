@@ -16,13 +16,15 @@ from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Operation
 from sluicegate.guard.pieces import Pieces, packed
 from sluicegate.operations import runs
-from sluicegate.operations.runs import PAGE_MAX, EventsAsk, RunOf
+from sluicegate.operations.runs import EventsAsk, RunOf
 from sluicegate.operations.system import trail_of
 
 if TYPE_CHECKING:
     from sluicegate.base.secret import Secret
 
 NDJSON = "application/x-ndjson"
+_PAGE = 50
+"""Events that are held at once: what nobody fetches takes little, however long the run's log is."""
 
 
 class WatchAsk(Model):
@@ -71,11 +73,11 @@ def log(ask: RunOf, desk: Desk) -> Pieces:
 
     def lines() -> Generator[bytes]:
         after = 0
-        while found := runs.events(EventsAsk(id=ask.id, after=after), desk).items:
+        while found := runs.events(EventsAsk(id=ask.id, after=after, limit=_PAGE), desk).items:
             for each in found:
                 yield _line(each.model_dump())
             after = found[-1].seq
-            if len(found) < PAGE_MAX:
+            if len(found) < _PAGE:
                 return
 
     return Pieces.of(f"{run.flow}-{ask.id}.ndjson", NDJSON, packed(lines()))
@@ -88,7 +90,7 @@ def watch(ask: WatchAsk, desk: Desk) -> Pieces:
     def events() -> Generator[bytes]:
         after = ask.after
         while True:
-            found = runs.events(EventsAsk(id=ask.id, after=after), desk)
+            found = runs.events(EventsAsk(id=ask.id, after=after, limit=_PAGE), desk)
             for each in found.items:
                 yield b"id: %d\ndata: %s\n\n" % (each.seq, orjson.dumps(each.model_dump()))
                 after = each.seq
