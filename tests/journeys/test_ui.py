@@ -12,7 +12,7 @@ from tests.fixtures.home import PASSWORD, Served, sluice
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_group("chromium")]
 
-ROWS = 300_000
+ROWS = 1_000_000  # enough to be seen running
 FLOW = """kind: connection
 name: here
 type: files

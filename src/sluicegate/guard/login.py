@@ -267,8 +267,13 @@ class Login:
         grants.prove(who.grant, by if by.startswith(SSO) or factor else "password")
 
     def require_fresh(self, who: Principal) -> None:
-        """Raise ``StepUp`` when a person has not proved who they are for a while."""
-        if who.via is Via.PASSWORD and self._now() - self._system.grants().proved(who.grant) > FRESH:
+        """Raise ``StepUp`` when a person has not proved who they are for a while, ``Unauthenticated`` when it is over."""
+        if who.via is not Via.PASSWORD:
+            return
+        proved = self._system.grants().proved(who.grant)
+        if proved is None:  # ended since the request came in
+            raise Unauthenticated
+        if self._now() - proved > FRESH:
             raise StepUp(
                 "Prove once more that it is you: this needs a sign-in of the last 5 minutes.",
                 hint="Run: sluice prove",

@@ -184,11 +184,11 @@ class Grants:
                     return
             raise Missing("This sign-in is over.")
 
-    def proved(self, family: str) -> float:
-        """Return when the person of this family last proved who they are; 0 when it is over."""
+    def proved(self, family: str) -> float | None:
+        """Return when the person of this family last proved who they are; None when it is over."""
         asked = select(func.max(g.c.proved)).where(g.c.family == family, g.c.killed_at.is_(None))
         with self._system.reading() as connection:
-            return connection.scalar(asked) or 0.0
+            return connection.scalar(asked)
 
     def factors(self, family: str) -> str:
         """Return by what the person of this family has proved who they are; empty when it is over."""

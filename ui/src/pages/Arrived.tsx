@@ -1,9 +1,9 @@
-import { Button, PasswordInput, TextInput } from "@mantine/core";
+import { Button, TextInput } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { api } from "../api";
 import { type Arrival, arrival } from "../arrival";
-import { PASSWORD_NOTE } from "../parts/PasswordForm";
+import { useNewPassword } from "../parts/NewPassword";
 import { Trouble } from "../parts/Trouble";
 import { queries } from "../queries";
 import { session } from "../session";
@@ -31,41 +31,9 @@ function Taken(): ReactNode {
   );
 }
 
-function usePassword() {
-  const [password, setPassword] = useState("");
-  const [again, setAgain] = useState("");
-  const differs = again !== "" && again !== password;
-  const fields = (
-    <>
-      <PasswordInput
-        label="Password"
-        name="new"
-        description={PASSWORD_NOTE}
-        autoComplete="new-password"
-        minLength={12}
-        required
-        withAsterisk={false}
-        value={password}
-        onChange={(event) => setPassword(event.currentTarget.value)}
-      />
-      <PasswordInput
-        label="Once more"
-        name="again"
-        autoComplete="new-password"
-        required
-        withAsterisk={false}
-        error={differs ? "This is not the same." : undefined}
-        value={again}
-        onChange={(event) => setAgain(event.currentTarget.value)}
-      />
-    </>
-  );
-  return { password, same: password === again, differs, fields };
-}
-
 function Invitation({ token }: { token: string }): ReactNode {
   const [name, setName] = useState("");
-  const { password, same, differs, fields } = usePassword();
+  const { password, same, differs, fields } = useNewPassword("Password", "Once more");
   const accept = useMutation({
     mutationFn: () => session.acceptInvitation({ token, name: name.trim(), password }),
     onSuccess: arrival.done,
@@ -106,7 +74,7 @@ function Invitation({ token }: { token: string }): ReactNode {
 }
 
 function NewPassword({ token }: { token: string }): ReactNode {
-  const { password, same, differs, fields } = usePassword();
+  const { password, same, differs, fields } = useNewPassword("Password", "Once more");
   const reset = useMutation({ mutationFn: () => api.resetPassword({ token, password }) });
   if (reset.isSuccess)
     return (

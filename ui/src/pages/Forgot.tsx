@@ -1,17 +1,15 @@
-import { Button, TextInput } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
-import { type ReactNode, useState } from "react";
+import type { ReactNode } from "react";
 import { api } from "../api";
+import { useAccount } from "../parts/Account";
 import { Trouble } from "../parts/Trouble";
 import { Door } from "./Door";
 
 /** Ask for a link for a new password. `mail`: whether this server can send one. */
 export function Forgot({ mail, onBack }: { mail: boolean; onBack: () => void }): ReactNode {
-  const [tenant, setTenant] = useState("");
-  const [email, setEmail] = useState("");
-  const forgot = useMutation({
-    mutationFn: () => api.forgotPassword({ email: email.trim(), ...(tenant.trim() ? { tenant: tenant.trim() } : {}) }),
-  });
+  const { email, account, fields } = useAccount();
+  const forgot = useMutation({ mutationFn: () => api.forgotPassword(account) });
   const back = (
     <Button variant="default" onClick={onBack}>
       Back
@@ -30,7 +28,7 @@ export function Forgot({ mail, onBack }: { mail: boolean; onBack: () => void }):
     return (
       <Door title="Look into your mail">
         <p role="status">
-          If there is such an account, a link is on its way to <strong>{email.trim()}</strong>. It works once.
+          If there is such an account, a link is on its way to <strong>{email}</strong>. It works once.
         </p>
         <div className="form-actions">{back}</div>
       </Door>
@@ -45,25 +43,7 @@ export function Forgot({ mail, onBack }: { mail: boolean; onBack: () => void }):
           forgot.mutate();
         }}
       >
-        <TextInput
-          label="Tenant"
-          description="Leave it empty if you belong to none."
-          name="tenant"
-          autoComplete="organization"
-          spellCheck={false}
-          value={tenant}
-          onChange={(event) => setTenant(event.currentTarget.value)}
-        />
-        <TextInput
-          label="Email"
-          name="email"
-          type="email"
-          autoComplete="username"
-          required
-          withAsterisk={false}
-          value={email}
-          onChange={(event) => setEmail(event.currentTarget.value)}
-        />
+        {fields()}
         {forgot.error ? <Trouble fault={forgot.error} /> : null}
         <div className="form-actions">
           {back}

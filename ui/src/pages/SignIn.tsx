@@ -1,6 +1,7 @@
-import { Button, PasswordInput, TextInput } from "@mantine/core";
+import { Button, PasswordInput } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
+import { useAccount } from "../parts/Account";
 import { Trouble } from "../parts/Trouble";
 import { session } from "../session";
 import { Door } from "./Door";
@@ -9,22 +10,20 @@ import { Forgot } from "./Forgot";
 /** Sign in with tenant (where there is one), e-mail address and password. */
 export function SignIn({ notice, mail }: { notice: string; mail: boolean }): ReactNode {
   const [forgot, setForgot] = useState(false);
-  const [tenant, setTenant] = useState("");
-  const [email, setEmail] = useState("");
+  const { tenant, account, fields } = useAccount();
   const [password, setPassword] = useState("");
   const [lacking, setLacking] = useState("");
   const login = useMutation({
-    mutationFn: () =>
-      session.login({ email: email.trim(), password, ...(tenant.trim() ? { tenant: tenant.trim() } : {}) }),
+    mutationFn: () => session.login({ ...account, password }),
     onError: () => setPassword(""),
   });
   const leave = useMutation({
-    mutationFn: () => session.depart(tenant.trim()),
+    mutationFn: () => session.depart(tenant),
     onSuccess: (url) => globalThis.location.assign(url),
   });
   const depart = () => {
-    setLacking(tenant.trim() ? "" : "Say first which tenant you belong to.");
-    if (tenant.trim()) leave.mutate();
+    setLacking(tenant ? "" : "Say first which tenant you belong to.");
+    if (tenant) leave.mutate();
   };
   if (forgot) return <Forgot mail={mail} onBack={() => setForgot(false)} />;
   return (
@@ -41,26 +40,7 @@ export function SignIn({ notice, mail }: { notice: string; mail: boolean }): Rea
           login.mutate();
         }}
       >
-        <TextInput
-          label="Tenant"
-          description="Leave it empty if you belong to none."
-          name="tenant"
-          autoComplete="organization"
-          spellCheck={false}
-          error={lacking}
-          value={tenant}
-          onChange={(event) => setTenant(event.currentTarget.value)}
-        />
-        <TextInput
-          label="Email"
-          name="email"
-          type="email"
-          autoComplete="username"
-          required
-          withAsterisk={false}
-          value={email}
-          onChange={(event) => setEmail(event.currentTarget.value)}
-        />
+        {fields(lacking)}
         <PasswordInput
           label="Password"
           name="password"

@@ -1,12 +1,11 @@
-import { Button, TextInput } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { api, type SuperadminRow } from "../api";
 import { useWho } from "../may";
 import { Confirm } from "../parts/Confirm";
-import { Copy } from "../parts/Copy";
-import { Dialog } from "../parts/Dialog";
 import { Panel } from "../parts/Page";
+import { FirstPassword, PersonForm } from "../parts/PersonForm";
 import { Pill } from "../parts/Pill";
 import { Trouble } from "../parts/Trouble";
 import { When } from "../parts/When";
@@ -96,65 +95,32 @@ function Turn({ row, onClose }: { row: SuperadminRow; onClose: () => void }): Re
 }
 
 function NewSuperadmin({ onClose }: { onClose: () => void }): ReactNode {
-  const [email, setEmail] = useState("");
-  const [name, setName] = useState("");
   const cache = useQueryClient();
   const create = useMutation({
-    mutationFn: () => api.createSuperadmin({ email: email.trim(), name: name.trim() }),
+    mutationFn: api.createSuperadmin,
     // The answer holds a password: it goes when this form goes.
     gcTime: 0,
     onSuccess: () => void cache.invalidateQueries({ queryKey: KEY }),
   });
   if (create.data)
     return (
-      <Dialog title={`${name.trim() || email.trim()} can sign in`} once onClose={onClose}>
-        <div className="form">
-          <p>
-            Give them this one-time password over a safe way. It is shown only now; they choose their own when they
-            first sign in, without a tenant.
-          </p>
-          <Copy value={create.data.password} label="Copy the password" />
-          <div className="form-actions">
-            <Button onClick={onClose}>I have it</Button>
-          </div>
-        </div>
-      </Dialog>
+      <FirstPassword
+        name={create.variables.name || create.variables.email}
+        password={create.data.password}
+        where=", without a tenant"
+        onClose={onClose}
+      />
     );
   return (
-    <Dialog title="New SuperAdmin" busy={create.isPending} onClose={onClose}>
-      <form
-        className="form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          create.mutate();
-        }}
-      >
-        <TextInput
-          label="Email"
-          type="email"
-          autoComplete="off"
-          required
-          withAsterisk={false}
-          value={email}
-          onChange={(event) => setEmail(event.currentTarget.value)}
-          data-autofocus
-        />
-        <TextInput
-          label="Name"
-          autoComplete="off"
-          value={name}
-          onChange={(event) => setName(event.currentTarget.value)}
-        />
-        {create.error ? <Trouble fault={create.error} what="Not created" /> : null}
-        <div className="form-actions">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={create.isPending}>
-            Create SuperAdmin
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+    <PersonForm
+      title="New SuperAdmin"
+      act="Create SuperAdmin"
+      failed="Not created"
+      nameless={{}}
+      busy={create.isPending}
+      fault={create.error}
+      onSend={({ email, name }) => create.mutate({ email, name })}
+      onClose={onClose}
+    />
   );
 }

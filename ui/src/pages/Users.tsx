@@ -1,17 +1,15 @@
-import { Button, NativeSelect, TextInput } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { Link } from "wouter";
-import { api, type Role, type UserRow } from "../api";
+import { api, type UserRow } from "../api";
 import { useWho } from "../may";
-import { Copy } from "../parts/Copy";
-import { Dialog } from "../parts/Dialog";
 import { columnsOf } from "../parts/Grid";
 import { Listing } from "../parts/Listing";
 import { Empty, Page } from "../parts/Page";
-import { Trouble } from "../parts/Trouble";
+import { FirstPassword, PersonForm } from "../parts/PersonForm";
 import { When } from "../parts/When";
-import { ROLE_NOTES, rolesToGive, roleWords } from "../roles";
+import { rolesToGive, roleWords } from "../roles";
 import { Invite } from "./Invite";
 import { NewKey } from "./NewKey";
 import { NewService } from "./NewService";
@@ -106,78 +104,26 @@ export function Users(): ReactNode {
 }
 
 function NewUser({ onClose }: { onClose: () => void }): ReactNode {
-  const who = useWho();
-  const roles = rolesToGive(who.role);
-  const [email, setEmail] = useState("");
-  const [name, setName] = useState("");
-  const [role, setRole] = useState<Role>(roles.includes("viewer") ? "viewer" : (roles[0] ?? "viewer"));
+  const roles = rolesToGive(useWho().role);
   const cache = useQueryClient();
   const create = useMutation({
-    mutationFn: () => api.createUser({ email: email.trim(), name: name.trim(), role }),
+    mutationFn: api.createUser,
     // The answer holds a password: it goes when this form goes.
     gcTime: 0,
     onSuccess: () => void cache.invalidateQueries({ queryKey: ["users"] }),
   });
   if (create.data)
-    return (
-      <Dialog title={`${name.trim()} can sign in`} once onClose={onClose}>
-        <div className="form">
-          <p>
-            Give them this one-time password over a safe way. It is shown only now; they choose their own when they
-            first sign in.
-          </p>
-          <Copy value={create.data.password} label="Copy the password" />
-          <div className="form-actions">
-            <Button onClick={onClose}>I have it</Button>
-          </div>
-        </div>
-      </Dialog>
-    );
+    return <FirstPassword name={create.variables.name} password={create.data.password} onClose={onClose} />;
   return (
-    <Dialog title="New user" busy={create.isPending} onClose={onClose}>
-      <form
-        className="form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          create.mutate();
-        }}
-      >
-        <TextInput
-          label="Email"
-          type="email"
-          autoComplete="off"
-          required
-          withAsterisk={false}
-          value={email}
-          onChange={(event) => setEmail(event.currentTarget.value)}
-          data-autofocus
-        />
-        <TextInput
-          label="Name"
-          autoComplete="off"
-          required
-          withAsterisk={false}
-          value={name}
-          onChange={(event) => setName(event.currentTarget.value)}
-        />
-        <NativeSelect
-          label="Role"
-          description={ROLE_NOTES[role]}
-          inputWrapperOrder={["label", "input", "description", "error"]}
-          data={roles.map((each) => ({ value: each, label: roleWords(each) }))}
-          value={role}
-          onChange={(event) => setRole(event.currentTarget.value as Role)}
-        />
-        {create.error ? <Trouble fault={create.error} what="Not created" /> : null}
-        <div className="form-actions">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={create.isPending}>
-            Create user
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+    <PersonForm
+      title="New user"
+      act="Create user"
+      failed="Not created"
+      roles={{ all: roles, first: roles.includes("viewer") ? "viewer" : (roles[0] ?? "viewer") }}
+      busy={create.isPending}
+      fault={create.error}
+      onSend={create.mutate}
+      onClose={onClose}
+    />
   );
 }
