@@ -267,7 +267,7 @@ class Login:
         grants.prove(who.grant, by if by.startswith(SSO) or factor else "password")
 
     def require_fresh(self, who: Principal) -> None:
-        """Raise ``StepUp`` when a person has not proved who they are for a while, ``Unauthenticated`` when it is over."""
+        """Raise ``StepUp`` when a person has not proved who they are lately; ``Unauthenticated`` when it is over."""
         if who.via is not Via.PASSWORD:
             return
         proved = self._system.grants().proved(who.grant)
