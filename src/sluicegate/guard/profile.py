@@ -73,7 +73,7 @@ class Profile:
             token, made = self._links.make("email", user, self._settings.links.email * 60.0, email=email)
             link = self._mail.link("email", token)
             text = _TEXT.format(old=user.email, until=clock.iso(made.expires), link=link)
-            self._mail.put("email", user, "Sluicegate: Confirm your address", text, to=email, until=made.expires)
+            self._mail.put("email", user, "Sluicegate: Confirm your address", text, to=email, link=made)
 
     def confirm(self, token: Secret, peer: Peer) -> None:
         """Change an address by the link that was sent there, and tell the old one.

@@ -98,7 +98,7 @@ class User(Model):
     link_expires: str | None
     """Until when somebody who is invited may come."""
     mail: str
-    """What became of the newest link sent to them: ``waiting``, ``sent``, or why it failed; empty without one."""
+    """What became of the newest link sent to them: ``waiting``, ``sent``, or why it was not; empty without one."""
 
 
 class Users(Model):

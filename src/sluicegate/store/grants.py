@@ -265,10 +265,15 @@ class Kind(StrEnum):
     """``subject`` is a refresh family (``sid``); void until ``value``, in seconds since 1970."""
     TOKEN = "token"  # noqa: S105 - a kind, not a password
     """``subject`` is a ``jti``; void until ``value``, in seconds since 1970."""
+    SWITCH = "switch"
+    """Every token of the family ``subject`` given out before: it has another tenant now. Matters until ``value``."""
     KEYS = "keys"
     """The keys that sign tokens have changed: read them again."""
     RULES = "rules"
     """From where the tenant or user ``subject`` may come has changed: read it again. Makes nothing void."""
+
+
+_TIMED = (Kind.TOKEN, Kind.FAMILY, Kind.SWITCH)
 
 
 class Mark(NamedTuple):
@@ -325,6 +330,11 @@ class Marks:
         with self._system.writing() as connection:
             _mark(self._system.database, connection, Kind.TOKEN, jti, until)
 
+    def switch(self, family: str, until: float) -> int:
+        """Make every access token of a family void that was given out before; return the number of the mark."""
+        with self._system.writing() as connection:
+            return _mark(self._system.database, connection, Kind.SWITCH, family, until)
+
     def revoked(self, subject: str, kind: Kind = Kind.TOKEN) -> bool:
         """Tell whether this ``jti`` (or family) is void now."""
         asked = {"what": kind, "which": subject, "now": self._system.database.clock()}
@@ -357,8 +367,8 @@ class Marks:
         now = self._system.database.clock()
         with self._system.writing() as connection:
             self._system.database.lock(connection, "marks")
-            ended = m.c.kind.in_((Kind.TOKEN, Kind.FAMILY)) & (m.c.value <= now)
-            aged = m.c.kind.not_in((Kind.TOKEN, Kind.FAMILY)) & (m.c.at <= now - older)
+            ended = m.c.kind.in_(_TIMED) & (m.c.value <= now)
+            aged = m.c.kind.not_in(_TIMED) & (m.c.at <= now - older)
             over = delete(m).where(ended | aged, m.c.seq < _LAST.scalar_subquery())
             return connection.execute(over).rowcount
 
