@@ -30,6 +30,8 @@ def test_who_comes_for_the_first_time_is_made_in_this_tenant_alone_with_the_role
     assert people(home, "south") == south
     again = enter(home)
     assert home.call("session.whoami", {}, again.access).id == me.id
+    listed = home.call("user.list", {}, home.token(Role.ADMINISTRATOR)).items
+    assert {each.id for each in listed if each.sso} == {me.id}
     assert home.call("session.refresh", {"refresh": again.refresh}).access
     assert [each["about"].get("role") for each in home.records() if each["action"] == "sso.create"] == ["editor"]
 

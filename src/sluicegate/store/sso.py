@@ -107,6 +107,11 @@ class Sso:
         with self._system.reading() as connection:
             return connection.execute(asked).first() is not None
 
+    def known(self, tenant: str) -> frozenset[str]:
+        """Return the users of a tenant whom a provider has shown to be there, this one or one before it."""
+        with self._system.reading() as connection:
+            return frozenset(connection.scalars(select(i.c.user_id).where(i.c.tenant_id == tenant)))
+
     def link(self, tenant: str, issuer: str, subject: str, user: str) -> None:
         """Know a user by a provider's subject from now on. Raises ``Conflict`` when somebody is known by it."""
         row = {"tenant_id": tenant, "issuer": issuer, "subject": subject, "user_id": user}
@@ -133,7 +138,7 @@ class Sso:
             if older:
                 connection.execute(delete(r).where(r.c.digest.in_(older)))
             asked = select(r.c.tenant_id, func.count()).group_by(r.c.tenant_id)
-            there: dict[str, int] = dict(connection.execute(asked).tuples().all())
+            there: dict[str, int] = {row[0]: row[1] for row in connection.execute(asked)}
             if there.get(tenant, 0) >= TENANT_MAX:
                 _push_out(connection, tenant)
             elif sum(there.values()) >= ALL_MAX:
