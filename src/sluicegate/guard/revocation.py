@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sluicegate.crypto.token import Claims
-    from sluicegate.store.grants import Mark
+    from sluicegate.store.marks import Mark
     from sluicegate.store.scope import System
 
 BEAT: Final = 1.0
