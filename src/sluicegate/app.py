@@ -131,7 +131,7 @@ def build(settings: Settings) -> App:
     links = Links(root, system, limits)
     invitations = Invitations(settings, system, audit, rules, links, mail, login)
     recovery = Recovery(settings, system, audit, rules, links, mail, login, notices)
-    profile = Profile(settings, system, audit, links, mail, notices)
+    profile = Profile(settings, system, audit, rules, links, mail, notices)
     postman = Postman(settings, system, mail)
     postman.on_ask = recovery.answer
     vault = Vault(ring, audit, settings.vault.suite)

@@ -99,5 +99,6 @@ NORTHS = {
     "tenant.resume": {"id": "tenant"},
     "superadmin.deactivate": {"id": "user"},
     "superadmin.activate": {"id": "user"},
+    "superadmin.reset": {"id": "user"},
 }
 """Those that are no tenant's business: whoever works in one is denied before anything is looked for."""

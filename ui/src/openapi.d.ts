@@ -519,6 +519,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/superadmins/{id}/factors/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take all second factors of a SuperAdmin away who has lost them, and end their sign-ins. */
+        post: operations["superadmin.reset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/invitations": {
         parameters: {
             query?: never;
@@ -2608,7 +2625,7 @@ export interface components {
             to: string;
             /**
              * State
-             * @description ``waiting``, ``sent`` or ``failed``.
+             * @description ``waiting``, ``sent``, ``failed``, or ``withdrawn``: what it was about was over before its turn came.
              */
             state: string;
             /** Tries */
@@ -3803,6 +3820,11 @@ export interface components {
              */
             factor: boolean;
             /**
+             * Sso
+             * @description Whether they have come by single sign-on.
+             */
+            sso: boolean;
+            /**
              * Kind
              * @description ``person``, or ``service``: a program that has nothing but API keys.
              */
@@ -3819,7 +3841,7 @@ export interface components {
             link_expires: string | null;
             /**
              * Mail
-             * @description What became of the newest link sent to them: ``waiting``, ``sent``, or why it failed; empty without one.
+             * @description What became of the newest link sent to them: ``waiting``, ``sent``, or why it was not; empty without one.
              */
             mail: string;
         };
@@ -5116,6 +5138,37 @@ export interface operations {
         };
     };
     "superadmin.activate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "superadmin.reset": {
         parameters: {
             query?: never;
             header?: never;

@@ -22,7 +22,7 @@ _NOT_SETTINGS = frozenset({"SLUICE_HOME", "SLUICE_PASSWORD", "SLUICE_DEBUG", "SL
                            "SLUICE_API_KEY", "SLUICE_API_KEY_FILE", "SLUICE_CA"})  # fmt: skip
 _SECRETS = "SLUICE_SECRET_"
 _HERE = frozenset({"localhost", "127.0.0.1", "::1"})
-_HTTPS = 443
+HTTPS = 443
 
 
 class Grant(Model):
@@ -42,9 +42,10 @@ class Server(Model):
     port: int = Field(default=8443, ge=0, le=65535)
     """Port to listen on (TLS only)."""
     url: str = Field(default="", max_length=254, pattern=r"^(https://[^\s/?#@]+)?$")
-    """Where people reach the server (``https://host:port``), for links in mails; from names and port when empty."""
+    """Where people reach the server (``https://host:port``), for links in mails and single sign-on; from names and port
+    when empty. To be set when people come by another port (a proxy's, but for 443), or when any name will do."""
     names: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")
-    """Names the certificate made by ``sluice init`` is for, and the hosts a request may name."""
+    """Names the certificate made by ``sluice init`` is for, and hosts a request may name by any port. ``*`` is any."""
     certificate: Path | None = None
     """Certificate chain (PEM) instead of the one that ``sluice init`` made."""
     key: Path | None = None
@@ -283,9 +284,9 @@ class Settings(Model):
         """Where people reach the server, as links in mails say it."""
         if self.server.url:
             return self.server.url
-        host = self.server.names[0] if self.server.names else "localhost"
+        host = next((each for each in self.server.names if each != "*"), "localhost")
         host = f"[{host}]" if ":" in host else host
-        return f"https://{host}" + ("" if self.server.port == _HTTPS else f":{self.server.port}")
+        return f"https://{host}" + ("" if self.server.port == HTTPS else f":{self.server.port}")
 
     @property
     def data(self) -> Path:

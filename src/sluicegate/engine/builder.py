@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from sluicegate.base.errors import Denied, Failed, Missing
 from sluicegate.base.principal import Role
@@ -35,7 +35,7 @@ def read_flow(body: dict[str, Any]) -> Flow:
     return found
 
 
-def require_tenants(scope: Scope, kind: str, found: Definition) -> None:
+def require_tenants(scope: Scope, found: Definition) -> None:
     """Refuse to run for a SuperAdmin what a SuperAdmin wrote: it could carry rows to where they may read them."""
     if scope.who.role is not Role.SUPERADMIN:
         return
@@ -44,7 +44,7 @@ def require_tenants(scope: Scope, kind: str, found: Definition) -> None:
     except Missing:
         raise Denied(
             "A SuperAdmin does not run what a SuperAdmin wrote: that would be a way to the tenant's rows.",
-            where=f"{kind} {found.name}",
+            where=f"{found.kind} {found.name}",
             hint="Have somebody of the tenant save it, or run it.",
         ) from None
 
@@ -63,12 +63,11 @@ class Builder:
         Raises ``JailUnavailable`` when the flow needs a jail and there is none: no such job is ever made.
         """
         flow = read_flow(body)
-        for name in flow.connections():
-            require_tenants(scope, "connection", scope.definitions().get("connection", name))
-        for name in _named(flow):
-            require_tenants(scope, "recipient", scope.definitions().get("recipient", name))
+        named = _Named.read(scope, flow)
+        for each in (*named.connections.values(), *named.recipients.values()):
+            require_tenants(scope, each)
         self._walled(flow, [segment.source for segment in plan(flow)])
-        return self._flow_job(scope, "run", run, body, params, {})
+        return self._flow_job(scope, "run", run, body, params, {}, named)
 
     def preview(self, scope: Scope, ask: Mapping[str, Any]) -> Job:
         """Return the job that shows the first rows of a step."""
@@ -76,11 +75,12 @@ class Builder:
         flow = read_flow(body)
         flow.values(ask["params"])
         self._walled(flow, [str(ask["step"])])
-        return self._flow_job(scope, "preview", "", body, ask["params"], ask)
+        return self._flow_job(scope, "preview", "", body, ask["params"], ask, _Named.read(scope, flow))
 
     def explore(self, scope: Scope, what: What, ask: Mapping[str, Any]) -> Job:
         """Return the job that tests a connection or lists its items."""
-        connections, secrets = self._connections(scope, (str(ask["connection"]),), what)
+        read = _read(scope, "connection", [str(ask["connection"])])
+        connections, secrets = self._connections(scope, read, what)
         return Job(what=what, run="", connections=connections, secrets=secrets, ask=dict(ask), **self._place(scope))
 
     def _walled(self, flow: Flow, sources: Iterable[str]) -> None:
@@ -99,9 +99,10 @@ class Builder:
         body: dict[str, Any],
         params: Mapping[str, Any],
         ask: Mapping[str, Any],
+        named: _Named,
     ) -> Job:
         flow = read_flow(body)
-        connections, secrets = self._connections(scope, flow.connections(), f"{what} {run or flow.name}")
+        connections, secrets = self._connections(scope, named.connections, f"{what} {run or flow.name}")
         keeps = _quarantines(flow)
         return Job(
             what=what,
@@ -109,7 +110,7 @@ class Builder:
             flow=body,
             params=dict(params),
             connections=connections,
-            recipients=_recipients(scope, flow),
+            recipients={name: str(each.body["recipient"]) for name, each in named.recipients.items()},
             secrets=secrets,
             snapshot=scope.runs().snapshot(flow.name),
             input_max=self._settings.limits.input,
@@ -130,14 +131,12 @@ class Builder:
         }
 
     def _connections(
-        self, scope: Scope, names: Iterable[str], purpose: str
+        self, scope: Scope, read: Mapping[str, Definition], purpose: str
     ) -> tuple[dict[str, dict[str, Any]], dict[str, Secret]]:
-        """Return the documents of connections and the secrets they name."""
-        connections: dict[str, dict[str, Any]] = {}
+        """Return the documents of connections that were read, and the secrets they name."""
         secrets: dict[str, Secret] = {}
-        for name in names:
-            body = connections[name] = scope.definitions().get("connection", name).body
-            found = document.parse_definition(body)
+        for name, each in read.items():
+            found = document.parse_definition(each.body)
             if not isinstance(found, Connection):
                 raise Failed(f"{name!r} is not a connection")
             tls.admit(found, self._settings, self._audit, scope, purpose)
@@ -150,18 +149,24 @@ class Builder:
                         where=f"connection {name}",
                         hint=f"Set it: sluice secret set {wanted}",
                     ) from None
-        return connections, secrets
+        return {name: each.body for name, each in read.items()}, secrets
 
 
-def _recipients(scope: Scope, flow: Flow) -> dict[str, str]:
-    """Return the keys of the recipients that the flow seals for by name."""
-    return {name: str(scope.definitions().get("recipient", name).body["recipient"]) for name in _named(flow)}
+def _read(scope: Scope, kind: str, names: Iterable[str]) -> dict[str, Definition]:
+    return {name: scope.definitions().get(kind, name) for name in names}
 
 
-def _named(flow: Flow) -> list[str]:
-    """Return the names of the recipients that the flow seals for."""
-    told = (to for step in flow.steps if (seal := getattr(step, "seal", None)) for to in seal.to)
-    return [to for to in told if not to.startswith("age1")]
+class _Named(NamedTuple):
+    """What a flow names, in the versions that are read once: what is checked is what is used."""
+
+    connections: dict[str, Definition]
+    recipients: dict[str, Definition]
+
+    @classmethod
+    def read(cls, scope: Scope, flow: Flow) -> Self:
+        told = (to for step in flow.steps if (seal := getattr(step, "seal", None)) for to in seal.to)
+        recipients = (to for to in told if not to.startswith("age1"))
+        return cls(_read(scope, "connection", flow.connections()), _read(scope, "recipient", recipients))
 
 
 def _quarantines(flow: Flow) -> bool:
