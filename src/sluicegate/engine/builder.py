@@ -11,7 +11,7 @@ from sluicegate.base.principal import Role
 from sluicegate.engine.job import Job, What
 from sluicegate.engine.plan import above, plan, steps
 from sluicegate.guard import tls
-from sluicegate.kit import document
+from sluicegate.kit import document, seals
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow
 from sluicegate.kit.step import Transform
@@ -101,7 +101,9 @@ class Builder:
         ask: Mapping[str, Any],
     ) -> Job:
         flow = read_flow(body)
-        connections, secrets = self._connections(scope, flow.connections(), f"{what} {run or flow.name}")
+        purpose = f"{what} {run or flow.name}"
+        connections, secrets = self._connections(scope, flow.connections(), purpose)
+        secrets |= self._seals(scope, flow, purpose)
         keeps = _quarantines(flow)
         return Job(
             what=what,
@@ -142,26 +144,33 @@ class Builder:
                 raise Failed(f"{name!r} is not a connection")
             tls.admit(found, self._settings, self._audit, scope, purpose)
             for wanted in found.secret_names():
-                try:
-                    secrets[wanted] = self._vault.use(scope, wanted, purpose=purpose)
-                except Missing:
-                    raise Failed(
-                        f"The secret {wanted!r} is not set.",
-                        where=f"connection {name}",
-                        hint=f"Set it: sluice secret set {wanted}",
-                    ) from None
+                secrets[wanted] = self._secret(scope, wanted, f"connection {name}", purpose)
         return connections, secrets
+
+    def _seals(self, scope: Scope, flow: Flow, purpose: str) -> dict[str, Secret]:
+        """Return the secrets that the seals of a flow name."""
+        return {
+            name: self._secret(scope, name, f"step {flow.step_name(step)}, seal", purpose)
+            for name, step in seals.secret_names(flow.steps)
+        }
+
+    def _secret(self, scope: Scope, name: str, where: str, purpose: str) -> Secret:
+        try:
+            return self._vault.use(scope, name, purpose=purpose)
+        except Missing:
+            raise Failed(
+                f"The secret {name!r} is not set.", where=where, hint=f"Set it: sluice secret set {name}"
+            ) from None
 
 
 def _recipients(scope: Scope, flow: Flow) -> dict[str, str]:
-    """Return the keys of the recipients that the flow seals for by name."""
+    """Return the keys of the recipients that the seals of the flow use by name."""
     return {name: str(scope.definitions().get("recipient", name).body["recipient"]) for name in _named(flow)}
 
 
 def _named(flow: Flow) -> list[str]:
-    """Return the names of the recipients that the flow seals for."""
-    told = (to for step in flow.steps if (seal := getattr(step, "seal", None)) for to in seal.to)
-    return [to for to in told if not to.startswith("age1")]
+    """Return the names of the recipients that the seals of the flow use."""
+    return [name for step in flow.steps for name, _ in seals.recipients(step)]
 
 
 def _quarantines(flow: Flow) -> bool:

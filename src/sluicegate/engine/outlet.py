@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 from sluicegate.base.errors import Invalid
+from sluicegate.engine import seals
 from sluicegate.engine.inlet import format_for
 from sluicegate.engine.tap import Tap
 from sluicegate.kit.rows import Marker, Receipt
+from sluicegate.kit.seals import of as seals_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pyarrow as pa
 
+    from sluicegate.engine.seals import Keys
     from sluicegate.kit.connection import WritesFiles
     from sluicegate.kit.step import Writing
 
@@ -59,7 +60,7 @@ class Outlet:
 
 
 def open_outlet(
-    session: WritesFiles, step: Writing, item: str, schema: pa.Schema, marker: Marker, recipients: Mapping[str, str]
+    session: WritesFiles, step: Writing, item: str, schema: pa.Schema, marker: Marker, keys: Keys
 ) -> Outlet:
     """Begin a file. Raises ``Invalid`` for a mode that files do not have or a recipient that is not known."""
     mode = getattr(step, "mode", None)
@@ -68,30 +69,14 @@ def open_outlet(
             f"a file cannot be written with mode {mode.type!r}",
             hint="Use mode: replace, or a {param} in the item for one file a run.",
         )
-    seal = getattr(step, "seal", None)
-    inner = item.removesuffix(".age") if seal else item
+    how = seals_of(step)
+    inner = how.inner(item) if how else item
     format_ = getattr(step, "format", None) or format_for(inner)
-    to = [_recipient(each, recipients) for each in seal.to] if seal else []
     file = session.put(item, marker)
     try:
-        sealer: Any = None
-        if to:
-            from sluicegate.crypto.seal import seal_to
-
-            sealer = seal_to(to, file.out)
+        sealer: Any = seals.seal(how, inner, keys, file.out) if how else None
         tap = Tap(sealer or file.out)
         return Outlet(file, format_.encoder(schema, cast("BinaryIO", tap), inner), tap, sealer)
     except BaseException:
         file.abort()
         raise
-
-
-def _recipient(named: str, known: Mapping[str, str]) -> str:
-    if named.startswith("age1"):
-        return named
-    if named not in known:
-        raise Invalid(
-            f"there is no recipient {named!r}",
-            hint="Apply a document of kind recipient, or write the age1… key itself.",
-        )
-    return known[named]
