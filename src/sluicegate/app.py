@@ -137,6 +137,7 @@ def build(settings: Settings) -> App:
     vault = Vault(ring, audit, settings.vault.suite)
     rotation = Rotation(vault, ring, system, audit)
     events = Events()
+    worker = Worker(settings, system, vault, audit, events, rules)
 
     def forget(subject: str) -> None:
         rules.forget(subject)
@@ -145,9 +146,9 @@ def build(settings: Settings) -> App:
     def sweep() -> None:
         keys_.sweep()
         tickets.sweep()
+        worker.sweep()
 
     revocation.on_rules, revocation.on_marks, revocation.on_hour = forget, events.wake_all, sweep
-    worker = Worker(settings, system, vault, audit, events)
     sso = Sso(root, system, audit, limits, login, factors, vault, Oidc(_net(settings)))
     services = Services(
         settings,

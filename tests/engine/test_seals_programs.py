@@ -99,7 +99,9 @@ def test_gpg_opens_ours_and_knows_who_signed_it(gpg):
     with seal(OpenPgp(type="openpgp", to=("partner",), sign=KEY), "rows.csv", keys, out) as writer:
         writer.write(ROWS)
     assert call("--decrypt", input=out.getvalue()) == ROWS
-    told = call("--status-fd", "1", "--output", os.devnull, "--yes", "--decrypt", input=out.getvalue()).decode(errors="replace")
+    told = call("--status-fd", "1", "--output", os.devnull, "--yes", "--decrypt", input=out.getvalue()).decode(
+        errors="replace"
+    )
     assert "GOODSIG" in told
     assert "DECRYPTION_OKAY" in told
     with pytest.raises(subprocess.CalledProcessError):

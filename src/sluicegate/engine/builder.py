@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from sluicegate.base.errors import Denied, Failed, Missing
 from sluicegate.base.principal import Role
 from sluicegate.engine.job import Job, What
 from sluicegate.engine.plan import above, plan, steps
-from sluicegate.guard import tls
+from sluicegate.guard import conduct, tls
 from sluicegate.kit import document, seals
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sluicegate.engine.probe import Proof
     from sluicegate.engine.quarantine import Quarantine
     from sluicegate.guard.audit import Audit
+    from sluicegate.guard.rules import Rules
     from sluicegate.guard.vault import Vault
     from sluicegate.store.definitions import Definition
     from sluicegate.store.scope import Scope
@@ -52,10 +54,12 @@ def require_tenants(scope: Scope, kind: str, found: Definition) -> None:
 class Builder:
     """Knows settings, vault, quarantine and the jail's worth, so that a task need not."""
 
-    def __init__(self, settings: Settings, vault: Vault, quarantine: Quarantine, audit: Audit, jail: Proof) -> None:
+    def __init__(
+        self, settings: Settings, vault: Vault, quarantine: Quarantine, audit: Audit, jail: Proof, rules: Rules
+    ) -> None:
         """Build from these."""
         self._settings, self._vault, self._quarantine, self._audit = settings, vault, quarantine, audit
-        self._jail = jail
+        self._jail, self._rules = jail, rules
 
     def run(self, scope: Scope, run: str, body: dict[str, Any], params: Mapping[str, Any]) -> Job:
         """Return the job of a run of the flow in ``body``.
@@ -102,6 +106,7 @@ class Builder:
     ) -> Job:
         flow = read_flow(body)
         purpose = f"{what} {run or flow.name}"
+        conduct.check(flow, partial(_connection, scope), self._rules.fresh(scope.tenant))
         connections, secrets = self._connections(scope, flow.connections(), purpose)
         secrets |= self._seals(scope, flow, purpose)
         keeps = _quarantines(flow)
@@ -142,7 +147,7 @@ class Builder:
             found = document.parse_definition(body)
             if not isinstance(found, Connection):
                 raise Failed(f"{name!r} is not a connection")
-            tls.admit(found, self._settings, self._audit, scope, purpose)
+            tls.admit(found, self._rules.fresh(scope.tenant).weakest_tls, self._audit, scope, purpose)
             for wanted in found.secret_names():
                 secrets[wanted] = self._secret(scope, wanted, f"connection {name}", purpose)
         return connections, secrets
@@ -161,6 +166,11 @@ class Builder:
             raise Failed(
                 f"The secret {name!r} is not set.", where=where, hint=f"Set it: sluice secret set {name}"
             ) from None
+
+
+def _connection(scope: Scope, name: str) -> Connection | None:
+    found = document.parse_definition(scope.definitions().get("connection", name).body)
+    return found if isinstance(found, Connection) else None
 
 
 def _recipients(scope: Scope, flow: Flow) -> dict[str, str]:

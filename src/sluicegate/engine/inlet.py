@@ -13,11 +13,11 @@ from sluicegate.engine.meter import Counted, Meter, Report
 from sluicegate.engine.plan import steps
 from sluicegate.engine.rejects import Rejects
 from sluicegate.kit import connection as kinds
-from sluicegate.kit import registry
 from sluicegate.kit.context import Context
 from sluicegate.kit.document import parse_definition
 from sluicegate.kit.flow import Flow, fill
-from sluicegate.kit.format import Decoding, Format
+from sluicegate.kit.format import Decoding
+from sluicegate.kit.registry import format_for
 from sluicegate.kit.seals import of as seals_of
 from sluicegate.kit.step import Check, Reading, Transform
 
@@ -257,17 +257,3 @@ def _chosen(rows: pa.RecordBatchReader, columns: tuple[str, ...] | None, name: s
         )
     schema = pa.schema([rows.schema.field(each) for each in columns])
     return pa.RecordBatchReader.from_batches(schema, (batch.select(list(columns)) for batch in rows))
-
-
-def format_for(item: str) -> Format:
-    """Return the format that the item's suffix means; ``Invalid`` when it means none."""
-    lower = item.lower()
-    best: tuple[int, type[Format]] | None = None
-    for type_ in registry.types("format"):
-        plugin: type[Format] = registry.find("format", type_)
-        for suffix in plugin.suffixes:
-            if lower.endswith(suffix) and (best is None or len(suffix) > best[0]):
-                best = (len(suffix), plugin)
-    if best is None:
-        raise Invalid(f"the name {item!r} does not tell a format", hint="Name it: format: { type: csv }")
-    return best[1].model_validate({"type": best[1].model_fields["type"].default})

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 from sluicegate.base.errors import Invalid
 from sluicegate.engine import seals
-from sluicegate.engine.inlet import format_for
 from sluicegate.engine.tap import Tap
+from sluicegate.kit.registry import format_for
 from sluicegate.kit.rows import Marker, Receipt
 from sluicegate.kit.seals import of as seals_of
 

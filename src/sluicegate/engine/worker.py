@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Generator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.base.errors import Failed
+from sluicegate.base.errors import Corrupt, Failed, Missing
 from sluicegate.base.log import Log
 from sluicegate.engine.builder import Builder
 from sluicegate.engine.probe import Level, Proof
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from sluicegate.engine.meter import Report
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.desk import Asked
+    from sluicegate.guard.rules import Rules
     from sluicegate.guard.vault import Vault
     from sluicegate.store.scope import Scope, System
 
@@ -30,12 +32,14 @@ if TYPE_CHECKING:
 class Worker:
     """Runs flows for all tenants of this node."""
 
-    def __init__(self, settings: Settings, system: System, vault: Vault, audit: Audit, events: Events) -> None:
+    def __init__(
+        self, settings: Settings, system: System, vault: Vault, audit: Audit, events: Events, rules: Rules
+    ) -> None:
         """Wire; nothing runs before ``open``."""
         self._settings, self._audit, self._events = settings, audit, events
-        self._quarantine = Quarantine(settings.home / "quarantine", settings.quarantine_days, vault)
+        self._quarantine = Quarantine(settings.home / "quarantine", partial(_days, rules), vault)
         self._jail = Proof(fallback=settings.jail.fallback)
-        self._builder = Builder(settings, vault, self._quarantine, audit, self._jail)
+        self._builder = Builder(settings, vault, self._quarantine, audit, self._jail, rules)
         self._log = Log()
         self._temp = settings.home / "temp"
         self._runner = Runner(system, self._builder, audit, events, self._task, self._log)
@@ -63,6 +67,10 @@ class Worker:
         if self._jobs is not None:
             self._jobs.close()
             self._jobs = None
+
+    def sweep(self) -> None:
+        """Remove quarantined rows past their days."""
+        self._quarantine.sweep()
 
     def health(self) -> Mapping[str, Any]:
         """Say how the jail is and what runs."""
@@ -126,3 +134,11 @@ class Worker:
         if not file.exists():
             file.write_text(new_id())
         return file.read_text().strip()
+
+
+def _days(rules: Rules, tenant: str) -> int:
+    """Return for how many days a tenant's quarantined rows are kept; the installation's for one that is gone."""
+    try:
+        return rules.fresh(tenant).quarantine_days
+    except (Missing, Corrupt):
+        return rules.bounds.base.quarantine_days
