@@ -17,6 +17,7 @@ from sluicegate.engine.events import Events
 from sluicegate.engine.worker import Worker
 from sluicegate.guard import gate as gates
 from sluicegate.guard.apikeys import ApiKeys
+from sluicegate.guard.archives import Archives
 from sluicegate.guard.audit import Audit
 from sluicegate.guard.desk import Services
 from sluicegate.guard.factors import Factors
@@ -137,7 +138,8 @@ def build(settings: Settings) -> App:
     vault = Vault(ring, audit, settings.vault.suite)
     rotation = Rotation(vault, ring, system, audit)
     events = Events()
-    worker = Worker(settings, system, vault, audit, events, rules)
+    archives = Archives(root)
+    worker = Worker(settings, system, vault, audit, events, rules, archives)
 
     def forget(subject: str) -> None:
         rules.forget(subject)
@@ -172,6 +174,7 @@ def build(settings: Settings) -> App:
         profile,
         sso,
         tickets,
+        archives,
     )
     return App(settings, services, Gate(services, limits, _quotas(settings, rules)), worker, events, postman)
 

@@ -7,21 +7,26 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.base.errors import Denied, Failed, Missing
+from sluicegate.base.errors import Denied, Failed, Invalid, Missing
 from sluicegate.base.principal import Role
 from sluicegate.engine.job import Job, What
 from sluicegate.engine.plan import above, plan, steps
 from sluicegate.guard import conduct, tls
+from sluicegate.guard.archives import WARRANT
+from sluicegate.guard.vault import RESERVED
 from sluicegate.kit import document, seals
 from sluicegate.kit.connection import Connection
-from sluicegate.kit.flow import Flow
-from sluicegate.kit.step import Transform
+from sluicegate.kit.flow import Flow, digest
+from sluicegate.kit.step import Step, Transform, Writing
+from sluicegate.steps.read import Read
+from sluicegate.steps.write import Write
 
 if TYPE_CHECKING:
     from sluicegate.base.secret import Secret
     from sluicegate.base.settings import Settings
     from sluicegate.engine.probe import Proof
     from sluicegate.engine.quarantine import Quarantine
+    from sluicegate.guard.archives import Archives
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.rules import Rules
     from sluicegate.guard.vault import Vault
@@ -55,14 +60,21 @@ class Builder:
     """Knows settings, vault, quarantine and the jail's worth, so that a task need not."""
 
     def __init__(
-        self, settings: Settings, vault: Vault, quarantine: Quarantine, audit: Audit, jail: Proof, rules: Rules
+        self,
+        settings: Settings,
+        vault: Vault,
+        quarantine: Quarantine,
+        audit: Audit,
+        jail: Proof,
+        rules: Rules,
+        archives: Archives,
     ) -> None:
         """Build from these."""
         self._settings, self._vault, self._quarantine, self._audit = settings, vault, quarantine, audit
-        self._jail, self._rules = jail, rules
+        self._jail, self._rules, self._archives = jail, rules, archives
 
-    def run(self, scope: Scope, run: str, body: dict[str, Any], params: Mapping[str, Any]) -> Job:
-        """Return the job of a run of the flow in ``body``.
+    def run(self, scope: Scope, run: str, body: dict[str, Any], params: Mapping[str, Any], version: int = 0) -> Job:
+        """Return the job of a run of the flow in ``body``, which is this ``version`` of it.
 
         Raises ``JailUnavailable`` when the flow needs a jail and there is none: no such job is ever made.
         """
@@ -72,7 +84,11 @@ class Builder:
         for name in _named(flow):
             require_tenants(scope, "recipient", scope.definitions().get("recipient", name))
         self._walled(flow, [segment.source for segment in plan(flow)])
-        return self._flow_job(scope, "run", run, body, params, {})
+        job = self._flow_job(scope, "run", run, body, params, {})
+        if any(isinstance(step, Writing) and seals.of(step) for step in flow.steps):
+            claims = {"flow": flow.name, "flow_version": version, "flow_digest": digest(body), "run": run}
+            job.secrets[WARRANT] = self._archives.warrant(scope.tenant, claims)
+        return job
 
     def preview(self, scope: Scope, ask: Mapping[str, Any]) -> Job:
         """Return the job that shows the first rows of a step."""
@@ -86,6 +102,33 @@ class Builder:
         """Return the job that tests a connection or lists its items."""
         connections, secrets = self._connections(scope, (str(ask["connection"]),), what)
         return Job(what=what, run="", connections=connections, secrets=secrets, ask=dict(ask), **self._place(scope))
+
+    def archive(self, scope: Scope, what: What, ask: Mapping[str, Any]) -> Job:
+        """Return the job that looks at an archive, or seals it for others (``ask`` holds seals as documents do)."""
+        name, purpose = str(ask["connection"]), f"{what} {ask['connection']}/{ask['item']}"
+        require_tenants(scope, "connection", scope.definitions().get("connection", name))
+        connections, secrets = self._connections(scope, (name,), purpose)
+        steps: list[Step] = []
+        if "open" in ask:
+            read = {"name": "old", "connection": name, "item": ask["item"], "seal": ask["open"]}
+            steps.append(Read.model_validate(read))
+        if "seal" in ask:
+            write = {"name": "new", "from": "old", "connection": name, "item": ask["item"], "seal": ask["seal"]}
+            steps.append(Write.model_validate(write))
+        flow = Flow(name="archive", steps=tuple(steps))
+        for wanted, _ in seals.secret_names(flow.steps):
+            if wanted.startswith(RESERVED):
+                raise Invalid(f"the secret {wanted!r} is the product's own")
+        for wanted in _named(flow):
+            require_tenants(scope, "recipient", scope.definitions().get("recipient", wanted))
+        conduct.check(flow, partial(_connection, scope), self._rules.fresh(scope.tenant))
+        secrets |= self._seals(scope, flow, purpose)
+        claims = {"resealed_by": scope.who.id} if what == "reseal" else {}
+        secrets[WARRANT] = self._archives.warrant(scope.tenant, claims)
+        return Job(
+            what=what, run="", connections=connections, recipients=_recipients(scope, flow), secrets=secrets,
+            input_max=self._settings.limits.input, ask={**ask, "public": self._archives.public}, **self._place(scope),
+        )  # fmt: skip
 
     def _walled(self, flow: Flow, sources: Iterable[str]) -> None:
         """Require the jail when somebody's text is above one of these steps."""

@@ -7,11 +7,14 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from sluicegate.base.errors import Cancelled, Egress, Failed, Invalid, SluiceError
+from sluicegate.crypto.manifest import Warrant
 from sluicegate.engine import query, seals
 from sluicegate.engine.dialect import plain
+from sluicegate.engine.manifests import Origin
 from sluicegate.engine.meter import Counted, Meter, Report
 from sluicegate.engine.plan import steps
 from sluicegate.engine.rejects import Rejects
+from sluicegate.guard.archives import WARRANT
 from sluicegate.kit import connection as kinds
 from sluicegate.kit.context import Context
 from sluicegate.kit.document import parse_definition
@@ -94,6 +97,15 @@ class Inlet:
     def keys(self) -> seals.Keys:
         """What the seals of the flow may use."""
         return seals.Keys(self._job.recipients, self._job.secrets)
+
+    @property
+    def origin(self) -> Origin:
+        """What the manifests of sealed files tell: what the warrant speaks of, or what is known without a server."""
+        packed = self._job.secrets.get(WARRANT)
+        if packed is None:
+            return Origin({"flow": self._flow.name, "run": self._job.run})
+        warrant = Warrant.read(packed)
+        return Origin(warrant.body["claims"], warrant)
 
     def item(self, item: str, name: str) -> str:
         """Return an item with its parameters filled in."""

@@ -71,14 +71,26 @@ def open_(how: Seal, keys: Keys, data: BinaryIO, max_bytes: int, *, seeks: bool)
     format is read out of order (``seeks``). Raises ``Corrupt`` for what does not verify, ``DataError`` for what opens
     to more than ``max_bytes``.
     """
-    plain = _opened(how, keys, data)
+    plain = open_unproved(how, keys, data)
     if isinstance(how, OpenAge) and not seeks:
         return plain
     with plain:
         return Spool.of(plain, max_bytes)
 
 
-def _opened(how: Seal, keys: Keys, data: BinaryIO) -> BinaryIO:
+def named(how: Seal, keys: Keys) -> list[str]:
+    """Return whom something is sealed for, as its manifest says it: age recipients, fingerprints of certificates."""
+    if isinstance(how, Age):
+        return [keys.recipient(each) for each in how.to]
+    if isinstance(how, OpenPgp):
+        from sluicegate.crypto.seal.openpgp import check_certificate
+
+        return [check_certificate(keys.recipient(each)) for each in how.to]
+    return []
+
+
+def open_unproved(how: Seal, keys: Keys, data: BinaryIO) -> BinaryIO:
+    """Return what is under a seal as it is read, for who does nothing with it before its end has proved it."""
     if isinstance(how, OpenAge):
         from sluicegate.crypto.seal import age
 

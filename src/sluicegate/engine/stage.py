@@ -59,7 +59,11 @@ def execute(job: Job, name: str, report: Report, cancelled: Callable[[], bool]) 
         receipts = _carry(job, flow, segment, inlet, meter, cancelled, stack)
         inlet.commit()
     body = meter.body()
-    return {"receipts": {step: receipt.model_dump(mode="json") for step, receipt in receipts.items()}, "counts": body}
+    return {"receipts": {step: _body(receipt) for step, receipt in receipts.items()}, "counts": body}
+
+
+def _body(receipt: Receipt) -> dict[str, Any]:
+    return receipt.model_dump(mode="json", exclude=set() if receipt.manifest else {"manifest"})
 
 
 def _carry(
@@ -107,7 +111,7 @@ def _open(job: Job, inlet: Inlet, step: Writing, name: str, schema: pa.Schema, s
     elif isinstance(session, WritesFiles):
         if isinstance(seal, Zip):
             inlet.say("Names stand readable in a ZIP file; what is in the file does not.", step=name)
-        stage = open_outlet(session, step, item, schema, marker, inlet.keys)
+        stage = open_outlet(session, step, item, schema, marker, inlet.keys, inlet.origin)
     else:
         takes = "files" if seal is not None else "rows"
         raise Invalid(f"the connection {step.connection!r} does not take {takes}")

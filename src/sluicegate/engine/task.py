@@ -234,6 +234,10 @@ def _answer(job: Job, order: str, report: Report, cancelled: Callable[[], bool])
         return stage.execute(job, order, report, cancelled)
     if job.what == "preview":
         return stage.preview(job, report, cancelled)
+    if job.what in ("verify", "reseal"):
+        from sluicegate.engine import resealing
+
+        return (resealing.verify if job.what == "verify" else resealing.reseal)(job, report, cancelled)
     return stage.explore(job, report, cancelled)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sluicegate.engine.events import Events
     from sluicegate.engine.job import Job
     from sluicegate.engine.meter import Report
+    from sluicegate.guard.archives import Archives
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.desk import Asked
     from sluicegate.guard.rules import Rules
@@ -29,17 +30,28 @@ if TYPE_CHECKING:
     from sluicegate.store.scope import Scope, System
 
 
+_PATIENCE = {"verify": 600.0, "reseal": 600.0}
+"""Seconds that a task has to answer, when they are not 60."""
+
+
 class Worker:
     """Runs flows for all tenants of this node."""
 
     def __init__(
-        self, settings: Settings, system: System, vault: Vault, audit: Audit, events: Events, rules: Rules
+        self,
+        settings: Settings,
+        system: System,
+        vault: Vault,
+        audit: Audit,
+        events: Events,
+        rules: Rules,
+        archives: Archives,
     ) -> None:
         """Wire; nothing runs before ``open``."""
         self._settings, self._audit, self._events = settings, audit, events
         self._quarantine = Quarantine(settings.home / "quarantine", partial(_days, rules), vault)
         self._jail = Proof(fallback=settings.jail.fallback)
-        self._builder = Builder(settings, vault, self._quarantine, audit, self._jail, rules)
+        self._builder = Builder(settings, vault, self._quarantine, audit, self._jail, rules, archives)
         self._log = Log()
         self._temp = settings.home / "temp"
         self._runner = Runner(system, self._builder, audit, events, self._task, self._log)
@@ -95,12 +107,12 @@ class Worker:
         """Have a task do something short and return its answer."""
         if what == "rejects":
             return self._quarantine.read(scope, str(ask["run"]), int(ask["limit"]))
-        job = self._builder.preview(scope, ask) if what == "preview" else self._builder.explore(scope, what, ask)
+        job = self._job(scope, what, ask)
         if not self._slots.acquire(timeout=10):
             raise Failed("Too many previews at once.", hint="Try again in a moment.")
         try:
             with self._task(job, lambda _kind, _body: None) as task:
-                timer = threading.Timer(60, task.cancel)
+                timer = threading.Timer(_PATIENCE.get(what, 60), task.cancel)
                 timer.daemon = True
                 timer.start()
                 try:
@@ -110,6 +122,13 @@ class Worker:
         finally:
             self._slots.release()
         return answer.get("answer", answer.get("items", answer))
+
+    def _job(self, scope: Scope, what: Asked, ask: Mapping[str, Any]) -> Job:
+        if what == "preview":
+            return self._builder.preview(scope, ask)
+        if what in ("verify", "reseal"):
+            return self._builder.archive(scope, what, ask)
+        return self._builder.explore(scope, what, ask)  # type: ignore[arg-type] # rejects need no task
 
     def rejected(self, scope: Scope, run: str) -> Generator[bytes]:
         """Yield the rows that a run has quarantined, a line of JSON each."""
