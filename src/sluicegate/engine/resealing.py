@@ -158,7 +158,11 @@ def _compare(told: dict[str, Any], item: str, raw: _Hashed, content: str, *, aga
     archive, sha256 = told["archive"], raw.digest.hexdigest()
     cut_off = archive.get("item") == item and sha256 == told["made"].get("resealed")
     if cut_off and not again:
-        raise Corrupt("Sealing it anew was cut off, and this is still the old one.", where=item, hint="Reseal it again.")
-    wrong = any(archive.get(name) != value for name, value in (("item", item), ("sha256", sha256), ("bytes", raw.bytes)))
+        raise Corrupt(
+            "Sealing it anew was cut off, and this is still the old one.", where=item, hint="Reseal it again."
+        )
+    wrong = any(
+        archive.get(name) != value for name, value in (("item", item), ("sha256", sha256), ("bytes", raw.bytes))
+    )
     if (wrong and not cut_off) or (content and content != told["content"].get("hmac_sha256")):
         raise Corrupt("The archive is not the one that its manifest tells of.", where=item)
