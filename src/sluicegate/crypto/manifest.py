@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from sluicegate.base.errors import Corrupt
 from sluicegate.base.secret import Secret
-from sluicegate.crypto.keys import Key, derive, new_key
+from sluicegate.crypto.keys import Key, new_key
 from sluicegate.crypto.signing import Signer, verify
 
 VERSION: Final = 1
@@ -48,7 +48,7 @@ def issue(signer: Signer, content: Key, claims: Mapping[str, Any]) -> Secret:
     body["signature"] = signer.sign(_canonical(body))
     packed = {
         "key": base64.b64encode(key.raw).decode(),
-        "content": base64.b64encode(derive(content, "content").raw).decode(),
+        "content": base64.b64encode(content.raw).decode(),
         "warrant": body,
     }
     return Secret(json.dumps(packed))

@@ -154,15 +154,12 @@ def _content(inlet: Inlet, how: Seal, raw: _Hashed) -> str:
 
 
 def _compare(told: dict[str, Any], item: str, raw: _Hashed, content: str, *, again: bool = False) -> None:
-    """Raise ``Corrupt`` unless an archive is what its manifest says, or, ``again``, the one whose place it was to take."""
+    """Raise ``Corrupt`` unless an archive is what its manifest says; ``again``: or the one that it was to replace."""
     archive, sha256 = told["archive"], raw.digest.hexdigest()
     cut_off = archive.get("item") == item and sha256 == told["made"].get("resealed")
     if cut_off and not again:
-        raise Corrupt(
-            "Sealing it anew was cut off, and this is still the old one.", where=item, hint="Reseal it again."
-        )
-    wrong = any(
-        archive.get(name) != value for name, value in (("item", item), ("sha256", sha256), ("bytes", raw.bytes))
-    )
+        raise Corrupt("Sealing it anew was cut off: this is still the old one.", where=item, hint="Reseal it again.")
+    here = {"item": item, "bytes": raw.bytes, "sha256": sha256}
+    wrong = any(archive.get(name) != value for name, value in here.items())
     if (wrong and not cut_off) or (content and content != told["content"].get("hmac_sha256")):
         raise Corrupt("The archive is not the one that its manifest tells of.", where=item)

@@ -55,7 +55,7 @@ class Archives(Model):
     """Where the next page begins; absent at the end."""
 
 
-class KeyOf(Model):
+class ArchiveKey(Model):
     """The installation's key."""
 
     public: str
@@ -129,9 +129,9 @@ def _shown(run: str, step: str, at: float, manifest: dict[str, Any]) -> Archive:
     )  # fmt: skip
 
 
-def key(_ask: Nothing, desk: Desk) -> KeyOf:
+def key(_ask: Nothing, desk: Desk) -> ArchiveKey:
     """Show the key that manifests of archives are checked with."""
-    return KeyOf(public=desk.services.archives.public)
+    return ArchiveKey(public=desk.services.archives.public)
 
 
 def verify(ask: VerifyAsk, desk: Desk) -> Verified:
@@ -167,7 +167,7 @@ def _sealing(ask: ResealAsk) -> dict[str, Any]:
 
 OPERATIONS = (
     Operation("archive.list", Permission.RUN_READ, Http("GET", "/archives"), ListAsk, Archives, list_, audited=False),
-    Operation("archive.key", Permission.SELF, Http("GET", "/archives/key"), Nothing, KeyOf, key, audited=False),
+    Operation("archive.key", Permission.SELF, Http("GET", "/archives/key"), Nothing, ArchiveKey, key, audited=False),
     Operation(
         "archive.verify",
         Permission.DATA_READ,
