@@ -81,6 +81,10 @@ def ask_for(operation: str) -> dict[str, Any]:
         "definition.apply": {"source": FLOW},
         "definition.validate": {"source": FLOW},
         "secret.set": {"name": "matrix", "value": "a value"},
+        "secret.generate": {"name": "matrix"},
+        "archive.key": {},
+        "archive.verify": {"name": "no-such", "item": "x.age"},
+        "archive.reseal": {"name": "no-such", "item": "x.age", "identity": "none", "to": ("nobody",)},
         "flow.preview": {"name": "no-such", "step": "s"},
     }
     if operation in fixed:

@@ -124,6 +124,19 @@ class People(Model):
     """Hours that a support access lasts at the most."""
 
 
+class Files(Model):
+    """What flows may do with files, and where data may lie. A tenant's policy may differ as ``[overrides]`` says."""
+
+    sealed: bool = False
+    """Flows write files only sealed."""
+    seals: tuple[Literal["age", "openpgp", "zip"], ...] = ()
+    """Kinds of seals that flows may write with; any when empty."""
+    formats: tuple[str, ...] = ()
+    """Formats of files that flows may read and write (``csv``, ``parquet``); any when empty."""
+    residency: tuple[str, ...] = ()
+    """Values of a connection's ``residency`` that flows may use; any, and none, when empty."""
+
+
 Override = Literal["fixed", "stricter", "free"]
 _STRICTER: Override = "stricter"
 
@@ -153,6 +166,18 @@ class Overrides(Model):
     """How long a support access lasts (``people.support_hours``); 24 hours at the most."""
     requests: Override = _STRICTER
     """How much a tenant may ask (``limits.tenant``)."""
+    files_sealed: Override = _STRICTER
+    """Whether flows write files only sealed (``files.sealed``)."""
+    seals: Override = _STRICTER
+    """Which seals flows may write with (``files.seals``)."""
+    formats: Override = _STRICTER
+    """Which formats flows may use (``files.formats``)."""
+    residency: Override = _STRICTER
+    """Where data may lie (``files.residency``)."""
+    weakest_tls: Override = _STRICTER
+    """The weakest ``tls`` of connections (``tls.weakest``)."""
+    quarantine_days: Override = _STRICTER
+    """How long quarantined rows are kept (``quarantine_days``)."""
 
 
 class Vault(Model):
@@ -258,6 +283,7 @@ class Settings(Model):
     keys: Keys = Keys()
     passwords: Passwords = Passwords()
     people: People = People()
+    files: Files = Files()
     overrides: Overrides = Overrides()
     vault: Vault = Vault()
     jail: Jail = Jail()

@@ -6,22 +6,28 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from sluicegate.base.errors import Denied, Failed, Missing
+from sluicegate.base.errors import Denied, Failed, Invalid, Missing
 from sluicegate.base.principal import Role
 from sluicegate.engine.job import Job, What
 from sluicegate.engine.plan import above, plan, steps
-from sluicegate.guard import tls
-from sluicegate.kit import document
+from sluicegate.guard import conduct, tls
+from sluicegate.guard.archives import WARRANT
+from sluicegate.guard.vault import RESERVED
+from sluicegate.kit import document, seals
 from sluicegate.kit.connection import Connection
-from sluicegate.kit.flow import Flow
-from sluicegate.kit.step import Transform
+from sluicegate.kit.flow import Flow, digest
+from sluicegate.kit.step import Step, Transform, Writing
+from sluicegate.steps.read import Read
+from sluicegate.steps.write import Write
 
 if TYPE_CHECKING:
     from sluicegate.base.secret import Secret
     from sluicegate.base.settings import Settings
     from sluicegate.engine.probe import Proof
     from sluicegate.engine.quarantine import Quarantine
+    from sluicegate.guard.archives import Archives
     from sluicegate.guard.audit import Audit
+    from sluicegate.guard.rules import Rules
     from sluicegate.guard.vault import Vault
     from sluicegate.store.definitions import Definition
     from sluicegate.store.scope import Scope
@@ -52,13 +58,22 @@ def require_tenants(scope: Scope, found: Definition) -> None:
 class Builder:
     """Knows settings, vault, quarantine and the jail's worth, so that a task need not."""
 
-    def __init__(self, settings: Settings, vault: Vault, quarantine: Quarantine, audit: Audit, jail: Proof) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        vault: Vault,
+        quarantine: Quarantine,
+        audit: Audit,
+        jail: Proof,
+        rules: Rules,
+        archives: Archives,
+    ) -> None:
         """Build from these."""
         self._settings, self._vault, self._quarantine, self._audit = settings, vault, quarantine, audit
-        self._jail = jail
+        self._jail, self._rules, self._archives = jail, rules, archives
 
-    def run(self, scope: Scope, run: str, body: dict[str, Any], params: Mapping[str, Any]) -> Job:
-        """Return the job of a run of the flow in ``body``.
+    def run(self, scope: Scope, run: str, body: dict[str, Any], params: Mapping[str, Any], version: int = 0) -> Job:
+        """Return the job of a run of the flow in ``body``, which is this ``version`` of it.
 
         Raises ``JailUnavailable`` when the flow needs a jail and there is none: no such job is ever made.
         """
@@ -67,7 +82,11 @@ class Builder:
         for each in (*named.connections.values(), *named.recipients.values()):
             require_tenants(scope, each)
         self._walled(flow, [segment.source for segment in plan(flow)])
-        return self._flow_job(scope, "run", run, body, params, {}, named)
+        job = self._flow_job(scope, "run", run, body, params, {}, named)
+        if any(isinstance(step, Writing) and seals.of(step) for step in flow.steps):
+            claims = {"flow": flow.name, "flow_version": version, "flow_digest": digest(body), "run": run}
+            job.secrets[WARRANT] = self._archives.warrant(scope.tenant, claims)
+        return job
 
     def preview(self, scope: Scope, ask: Mapping[str, Any]) -> Job:
         """Return the job that shows the first rows of a step."""
@@ -82,6 +101,33 @@ class Builder:
         read = _read(scope, "connection", [str(ask["connection"])])
         connections, secrets = self._connections(scope, read, what)
         return Job(what=what, run="", connections=connections, secrets=secrets, ask=dict(ask), **self._place(scope))
+
+    def archive(self, scope: Scope, what: What, ask: Mapping[str, Any]) -> Job:
+        """Return the job that looks at an archive, or seals it for others (``ask`` holds seals as documents do)."""
+        name, purpose = str(ask["connection"]), f"{what} {ask['connection']}/{ask['item']}"
+        steps: list[Step] = []
+        if "open" in ask:
+            read = {"name": "old", "connection": name, "item": ask["item"], "seal": ask["open"]}
+            steps.append(Read.model_validate(read))
+        if "seal" in ask:
+            write = {"name": "new", "from": "old", "connection": name, "item": ask["item"], "seal": ask["seal"]}
+            steps.append(Write.model_validate(write))
+        flow = Flow(name="archive", steps=tuple(steps))
+        for wanted, _ in seals.secret_names(flow.steps):
+            if wanted.startswith(RESERVED):
+                raise Invalid(f"the secret {wanted!r} is the product's own")
+        named = _Named.read(scope, flow, name)
+        for each in (*named.connections.values(), *named.recipients.values()):
+            require_tenants(scope, each)
+        conduct.check(flow, named.connection, self._rules.fresh(scope.tenant))
+        connections, secrets = self._connections(scope, named.connections, purpose)
+        secrets |= self._seals(scope, flow, purpose)
+        claims = {"resealed_by": scope.who.id} if what == "reseal" else {}
+        secrets[WARRANT] = self._archives.warrant(scope.tenant, claims)
+        return Job(
+            what=what, run="", connections=connections, recipients=named.keys(), secrets=secrets,
+            input_max=self._settings.limits.input, ask={**ask, "public": self._archives.public}, **self._place(scope),
+        )  # fmt: skip
 
     def _walled(self, flow: Flow, sources: Iterable[str]) -> None:
         """Require the jail when somebody's text is above one of these steps."""
@@ -102,7 +148,10 @@ class Builder:
         named: _Named,
     ) -> Job:
         flow = read_flow(body)
-        connections, secrets = self._connections(scope, named.connections, f"{what} {run or flow.name}")
+        purpose = f"{what} {run or flow.name}"
+        conduct.check(flow, named.connection, self._rules.fresh(scope.tenant))
+        connections, secrets = self._connections(scope, named.connections, purpose)
+        secrets |= self._seals(scope, flow, purpose)
         keeps = _quarantines(flow)
         return Job(
             what=what,
@@ -110,7 +159,7 @@ class Builder:
             flow=body,
             params=dict(params),
             connections=connections,
-            recipients={name: str(each.body["recipient"]) for name, each in named.recipients.items()},
+            recipients=named.keys(),
             secrets=secrets,
             snapshot=scope.runs().snapshot(flow.name),
             input_max=self._settings.limits.input,
@@ -139,17 +188,25 @@ class Builder:
             found = document.parse_definition(each.body)
             if not isinstance(found, Connection):
                 raise Failed(f"{name!r} is not a connection")
-            tls.admit(found, self._settings, self._audit, scope, purpose)
+            tls.admit(found, self._rules.fresh(scope.tenant).weakest_tls, self._audit, scope, purpose)
             for wanted in found.secret_names():
-                try:
-                    secrets[wanted] = self._vault.use(scope, wanted, purpose=purpose)
-                except Missing:
-                    raise Failed(
-                        f"The secret {wanted!r} is not set.",
-                        where=f"connection {name}",
-                        hint=f"Set it: sluice secret set {wanted}",
-                    ) from None
+                secrets[wanted] = self._secret(scope, wanted, f"connection {name}", purpose)
         return {name: each.body for name, each in read.items()}, secrets
+
+    def _seals(self, scope: Scope, flow: Flow, purpose: str) -> dict[str, Secret]:
+        """Return the secrets that the seals of a flow name."""
+        return {
+            name: self._secret(scope, name, f"step {flow.step_name(step)}, seal", purpose)
+            for name, step in seals.secret_names(flow.steps)
+        }
+
+    def _secret(self, scope: Scope, name: str, where: str, purpose: str) -> Secret:
+        try:
+            return self._vault.use(scope, name, purpose=purpose)
+        except Missing:
+            raise Failed(
+                f"The secret {name!r} is not set.", where=where, hint=f"Set it: sluice secret set {name}"
+            ) from None
 
 
 def _read(scope: Scope, kind: str, names: Iterable[str]) -> dict[str, Definition]:
@@ -163,10 +220,21 @@ class _Named(NamedTuple):
     recipients: dict[str, Definition]
 
     @classmethod
-    def read(cls, scope: Scope, flow: Flow) -> Self:
-        told = (to for step in flow.steps if (seal := getattr(step, "seal", None)) for to in seal.to)
-        recipients = (to for to in told if not to.startswith("age1"))
-        return cls(_read(scope, "connection", flow.connections()), _read(scope, "recipient", recipients))
+    def read(cls, scope: Scope, flow: Flow, *connections: str) -> Self:
+        """Read what a flow names, and further ``connections``."""
+        recipients = (name for step in flow.steps for name, _ in seals.recipients(step))
+        return cls(
+            _read(scope, "connection", {*flow.connections(), *connections}), _read(scope, "recipient", recipients)
+        )
+
+    def connection(self, name: str) -> Connection | None:
+        """Return one of the connections; ``None`` when the document is something else."""
+        found = document.parse_definition(self.connections[name].body)
+        return found if isinstance(found, Connection) else None
+
+    def keys(self) -> dict[str, str]:
+        """Return the keys of the recipients."""
+        return {name: str(each.body["recipient"]) for name, each in self.recipients.items()}
 
 
 def _quarantines(flow: Flow) -> bool:

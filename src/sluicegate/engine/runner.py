@@ -207,7 +207,7 @@ class Runner:
             raise Left from None
 
     def _begin(self, scope: Scope, record: Recorder, run: Run, body: dict[str, Any]) -> Task:
-        job = self._builder.run(scope, run.id, body, run.params)
+        job = self._builder.run(scope, run.id, body, run.params, run.flow_version)
         with self._lock:
             if self._leaving:
                 raise Left

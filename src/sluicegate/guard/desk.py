@@ -14,6 +14,7 @@ from sluicegate.base.settings import HTTPS
 if TYPE_CHECKING:
     from sluicegate.base.settings import Settings
     from sluicegate.guard.apikeys import ApiKeys
+    from sluicegate.guard.archives import Archives
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.factors import Factors
     from sluicegate.guard.invitations import Invitations
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from sluicegate.store.scope import Scope, System
 
 
-Asked = Literal["test", "items", "preview", "rejects"]
+Asked = Literal["test", "items", "preview", "rejects", "verify", "reseal"]
 """What operations may ask of a task."""
 
 
@@ -82,6 +83,7 @@ class Services:
     profile: Profile
     sso: Sso
     tickets: Tickets
+    archives: Archives
 
     def scope(self, tenant: str, who: Principal) -> Scope:
         """Open a tenant for somebody."""
