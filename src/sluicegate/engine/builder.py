@@ -222,10 +222,9 @@ class _Named(NamedTuple):
     @classmethod
     def read(cls, scope: Scope, flow: Flow, *connections: str) -> Self:
         """Read what a flow names, and further ``connections``."""
-        recipients = (name for step in flow.steps for name, _ in seals.recipients(step))
-        return cls(
-            _read(scope, "connection", {*flow.connections(), *connections}), _read(scope, "recipient", recipients)
-        )
+        reads = dict.fromkeys((*flow.connections(), *connections))
+        recipients = dict.fromkeys(name for step in flow.steps for name, _ in seals.recipients(step))
+        return cls(_read(scope, "connection", reads), _read(scope, "recipient", recipients))
 
     def connection(self, name: str) -> Connection | None:
         """Return one of the connections; ``None`` when the document is something else."""
