@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import subprocess
 import sys
 import tempfile
@@ -81,13 +80,12 @@ def long() -> dict[str, float]:
 
 def write_rows(file: Path, rows: int) -> None:
     """Write rows such as flights have: dates, codes, numbers, and nothing that repeats too well."""
-    chance = random.Random(7)
     with file.open("w") as out:
         out.write("id,day,carrier,flight,tail,delay,distance\n")
         for number in range(rows):
-            day, delay = chance.randrange(1, 29), chance.randrange(-30, 600)
-            out.write(f"{number},2013-01-{day:02},{chance.choice('ABCD')}A,{chance.randrange(9999)},")
-            out.write(f"N{chance.randrange(99999):05},{delay},{chance.randrange(3000)}\n")
+            chance = number * 2654435761 % 4294967291  # spread out, and the same each time
+            out.write(f"{number},2013-01-{chance % 28 + 1:02},{'ABCD'[chance >> 3 & 3]}A,{chance >> 5 & 8191},")
+            out.write(f"N{chance % 99991:05},{chance % 630 - 30},{chance >> 7 & 2047}\n")
 
 
 def ratio(folder: Path, ending: str) -> float:
