@@ -13,6 +13,8 @@ LIMITS: dict[str, tuple[str, float]] = {
     "GET /flows: requests/s": (">=", 600),
     "GET /flows: p99 ms": ("<=", 60),
     "GET /flows: ratio to a hand-written handler": (">=", 0.7),
+    "vault, in memory: rewraps/s": (">=", 100_000),
+    "vault, with the store: rewraps/s": (">=", 5_000),
     "200 sign-ins at once: more memory, MB (PSS)": ("<=", 192),
     "200 sign-ins at once: others' p99, ms": ("<=", 250),
 }

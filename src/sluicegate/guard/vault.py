@@ -134,11 +134,16 @@ class Vault:
         if len(keys) < 2:  # noqa: PLR2004 - one key: there is nothing to leave
             return None
         newest = keys[-1].version
-        above = {each.version: self._key(scope, each) for each in keys}
+        own = self._key(scope, keys[-1])
+        moves = {
+            each.version: envelope.Rewrap(self._key(scope, each), own, str(each.version), str(newest), self._suite)
+            for each in keys[:-1]
+        }
         found, made = secrets.elsewhere(newest, most, after), []
         for each in found:
             try:
-                made.append(self._under(scope, each, above, newest))
+                move = moves.get(each.key, _move_nothing)
+                made.append(each._replace(wrapped=move(each.wrapped, self._aad(scope, each.name, each.version))))
             except Corrupt:
                 if (scope.tenant, each) not in self._told:
                     self._told.add((scope.tenant, each))
@@ -207,14 +212,6 @@ class Vault:
                     wrapped = self._wrapped(scope, each.version, self._key(scope, each), newest)
                     scope.secrets().rewrap_tenant_key(each.version, wrapped, above=newest)
 
-    def _under(self, scope: Scope, secret: Rewrapped, above: dict[int, Key], newest: int) -> Rewrapped:
-        aad = self._aad(scope, secret.name, secret.version)
-        old = above.get(secret.key)
-        if old is None:
-            raise Corrupt
-        record = envelope.unwrap(old, secret.wrapped, (*aad, str(secret.key)))
-        return secret._replace(wrapped=envelope.wrap(above[newest], record, (*aad, str(newest)), self._suite))
-
     # -- keys ----------------------------------------------------------------------------------------------------------
 
     def _record(self, scope: Scope, stored: StoredSecret) -> Key:
@@ -272,6 +269,11 @@ class Vault:
     @staticmethod
     def _aad(scope: Scope, name: str, version: int) -> tuple[str, ...]:
         return ("secret", scope.tenant, name, str(version))
+
+
+def _move_nothing(_blob: bytes, _aad: tuple[str, ...]) -> bytes:
+    """Stand for a key that is not there: what says that it is under it does not verify."""
+    raise Corrupt
 
 
 def canonical(told: dict[str, Any]) -> bytes:

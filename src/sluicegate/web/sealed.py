@@ -14,12 +14,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sluicegate.base.errors import SluiceError, TooLarge, from_validation
+from sluicegate.base.errors import SluiceError, TooLarge
 from sluicegate.base.log import Log
 from sluicegate.base.networks import networks
 from sluicegate.base.principal import Peer
 from sluicegate.base.secret import Secret
 from sluicegate.base.settings import Settings
+from sluicegate.guard.gate import misfit
 from sluicegate.guard.sealed import Gate, refuse
 from sluicegate.operations import find
 from sluicegate.operations.seal import OpenAsk, SealProgress
@@ -59,7 +60,7 @@ def build(gate: Gate, settings: Settings) -> Headers:
         try:
             ask = OpenAsk.model_validate(told)
         except ValidationError as fault:
-            raise from_validation(fault) from None
+            raise misfit(opening, fault) from None
         given = Secret(ask.share.get_secret_value())
         done = await asyncio.get_running_loop().run_in_executor(threads, partial(gate.give, given, peer))
         return shown(is_open=done)
