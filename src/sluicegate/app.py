@@ -56,6 +56,9 @@ from sluicegate.guard.vault import Vault
 from sluicegate.kit.net import Egress, Grant, Net
 from sluicegate.operations import OPERATIONS
 
+RootKey = keys.Key
+"""What people open an installation with."""
+
 if TYPE_CHECKING:
     from sluicegate.store.scope import System
 

@@ -2101,6 +2101,18 @@ export interface components {
             codes: string[];
         };
         /**
+         * ConfirmAsk
+         * @description A link that was sent to a new address.
+         */
+        ConfirmAsk: {
+            /**
+             * Token
+             * Format: password
+             * @description What the link carries: all that stands behind its last ``/``.
+             */
+            token: string;
+        };
+        /**
          * ConnectionOf
          * @description One connection by name.
          */
@@ -3676,6 +3688,17 @@ export interface components {
             may: "fixed" | "stricter" | "free";
         };
         /**
+         * SharesAsk
+         * @description Shares that were handed out.
+         */
+        SharesAsk: {
+            /**
+             * Shares
+             * @description As many as open together.
+             */
+            shares: string[];
+        };
+        /**
          * Shown
          * @description One definition whole. Definitions hold names of secrets, never secrets.
          */
@@ -4256,29 +4279,6 @@ export interface components {
              * @default app
              */
             name?: string;
-        };
-        /**
-         * ConfirmAsk
-         * @description A link that was sent to a new address.
-         */
-        sluicegate__operations__profile__ConfirmAsk: {
-            /**
-             * Token
-             * Format: password
-             * @description What the link carries: all that stands behind its last ``/``.
-             */
-            token: string;
-        };
-        /**
-         * ConfirmAsk
-         * @description Shares that were handed out.
-         */
-        sluicegate__operations__seal__ConfirmAsk: {
-            /**
-             * Shares
-             * @description As many as open together.
-             */
-            shares: string[];
         };
         /**
          * FactorAsk
@@ -5816,7 +5816,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["sluicegate__operations__profile__ConfirmAsk"];
+                "application/json": components["schemas"]["ConfirmAsk"];
             };
         };
         responses: {
@@ -7791,7 +7791,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["sluicegate__operations__seal__ConfirmAsk"];
+                "application/json": components["schemas"]["SharesAsk"];
             };
         };
         responses: {

@@ -70,7 +70,7 @@ class Changed(Model):
     """The shares. They are shown this once, and kept nowhere."""
 
 
-class ConfirmAsk(Model):
+class SharesAsk(Model):
     """Shares that were handed out."""
 
     shares: tuple[Annotated[SecretStr, StringConstraints(max_length=GIVEN_MAX)], ...] = Field(max_length=32)
@@ -123,7 +123,7 @@ def change(ask: ChangeAsk, desk: Desk) -> Changed:
     return Changed(done=not made, shares=tuple(each.reveal() for each in made))
 
 
-def confirm(ask: ConfirmAsk, desk: Desk) -> RootKey:
+def confirm(ask: SharesAsk, desk: Desk) -> RootKey:
     """Bring shares back that were handed out: from now on they open, and what was before is destroyed, on record."""
     desk.services.sealing.confirm(tuple(Secret(each.get_secret_value()) for each in ask.shares))
     return RootKey(root=desk.services.sealing.standing().root)
@@ -187,7 +187,7 @@ OPERATIONS = (
         "seal.confirm",
         Permission.TENANT_MANAGE,
         Http("POST", "/seal/confirm"),
-        ConfirmAsk,
+        SharesAsk,
         RootKey,
         confirm,
         audited=True,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from sluicegate.app import App, build, sealed_gate
+from sluicegate.app import App, RootKey, build, sealed_gate
 from sluicegate.base.errors import Unavailable
 from sluicegate.base.log import Log
 from sluicegate.base.settings import Settings
@@ -15,7 +15,6 @@ from sluicegate.web import sealed
 from sluicegate.web.server import build as build_asgi
 
 if TYPE_CHECKING:
-    from sluicegate.crypto.keys import Key
     from sluicegate.guard.sealed import Gate
 
 PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 15.0)
@@ -65,7 +64,7 @@ class Front:
             raise Unavailable("Nothing is open yet.")
         await self._inner(scope, receive, send)
 
-    def _opened(self, root: Key) -> None:
+    def _opened(self, root: RootKey) -> None:
         self._enter(root)
         if self.app is not None and self._gate is not None:
             self._gate.report(self.app.services.audit)
@@ -73,7 +72,7 @@ class Front:
             gc.freeze()
             self.on_open(self.app)
 
-    def _enter(self, root: Key | None) -> None:
+    def _enter(self, root: RootKey | None) -> None:
         app = build(self._settings, root)
         try:
             app.open()
