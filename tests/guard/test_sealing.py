@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sluicegate.app import build, sealed_gate
-from sluicegate.base.errors import Conflict, Denied, Invalid, Sealed
+from sluicegate.base.errors import Conflict, Denied, Invalid, Sealed, Unavailable
 from sluicegate.base.principal import Peer
 from sluicegate.base.seals import Passphrase
 from sluicegate.base.secret import Secret
@@ -165,3 +165,40 @@ def test_only_who_was_started_by_serve_can_be_sealed_and_only_when_people_open_i
     sealing.on_close = lambda: told.append(1)
     sealing.close()
     assert told == [1]
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V05")
+def test_a_change_that_the_file_has_not_taken_is_finished_before_the_next_begins(fresh, sealing, monkeypatch):
+    """The only copy of the root key that the store is under stands in what the next change would drop."""
+
+    def busy():
+        raise Unavailable("The store does not answer.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fresh.app.services.system.database, "flush", busy)
+        with pytest.raises(Unavailable):
+            sealing.renew()
+        with pytest.raises(Unavailable):
+            sealing.begin("shamir", None)
+        assert SealFile(fresh.home).pending()["root"] == sealing._ring.root
+    sealing.begin("shamir", None)
+    assert SealFile(fresh.home).read()["root"] == sealing._ring.root
+    assert again(fresh) == "kept"
+
+
+@pytest.mark.security
+def test_what_fails_in_the_store_leaves_a_server_that_works(fresh, sealing, monkeypatch):
+    def cut(*_given):
+        raise Unavailable("The store does not answer.")
+
+    before = sealing.standing().root
+    with monkeypatch.context() as patch:
+        patch.setattr("sluicegate.store.scope.Blobs.take", cut)
+        with pytest.raises(Unavailable):
+            sealing.renew()
+    sealing._ring.reload()
+    assert sealing._ring.root == sealing.standing().root == before
+    assert word(fresh.app, fresh) == "kept"
+    assert sealing.renew() != before
+    assert again(fresh) == "kept"

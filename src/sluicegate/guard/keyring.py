@@ -159,14 +159,18 @@ class Keyring:
             self._write(replace(ring, tenants={name: key for name, key in ring.tenants.items() if name != tenant}))
         self.reload()
 
-    def reseal(self, root: Key) -> None:
-        """Put the ring under another root key, in the store and here: the one before opens nothing from then on."""
+    def reseal(self, root: Key, also: Callable[[], object] = lambda: None) -> None:
+        """Put the ring under another root key, in the store and here: the one before opens nothing from then on.
+
+        ``also`` is done in the same transaction. When that fails, all is as it was.
+        """
         before = self._seal, self.opener, self.root
         try:
             with self._changing() as ring:
                 self._take(root)
                 self._write(ring)
                 self._system.blobs().put(ROOT, self.root.encode())
+                also()
         except BaseException:
             self._seal, self.opener, self.root = before
             raise

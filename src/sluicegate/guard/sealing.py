@@ -90,6 +90,7 @@ class Sealing:
         if (passphrase is None) != (kind != "passphrase"):
             raise Invalid("a passphrase goes with the seal passphrase, and with no other")
         with self._lock:
+            self._finish_last()
             root = new_key()
             made = seals.find(kind, self._settings).make(root, passphrase)
             self._file.begin({**made.state, "before": self._ring.root})
@@ -100,6 +101,7 @@ class Sealing:
     def confirm(self, given: Sequence[Secret]) -> None:
         """Seal by the shares that were handed out. Raises ``Denied`` when these do not open what they should."""
         with self._lock:
+            self._finish_last()
             state = self._file.pending()
             if state is None:
                 raise Conflict("No shares have been handed out.", hint="Begin anew: sluice seal change --to shamir")
@@ -118,6 +120,7 @@ class Sealing:
         What older copies of the store hold opens no more, but with the keyring of today.
         """
         with self._lock:
+            self._finish_last()
             state, root = self._file.read(), new_key()
             kept = seals.find(state["seal"], self._settings).renew(state, self._ring.opener, root)
             self._file.begin({**kept, "before": self._ring.root})
@@ -130,6 +133,8 @@ class Sealing:
 
     def tend(self) -> None:
         """Replace the root key when that is owed and was cut off; keep a copy of the keyring up to date."""
+        with self._lock:
+            self._finish_last()
         if self._system.blobs().get(_OWED) is not None:
             self.renew()
         self._file.keep_ring(self._ring.blob())
@@ -145,13 +150,21 @@ class Sealing:
 
     def _finish(self, root: Key) -> None:
         before = self._ring.root
-        with self._system.transaction():
-            self._ring.reseal(root)
-            self._system.blobs().take(_OWED)
+        self._ring.reseal(root, also=lambda: self._system.blobs().take(_OWED))
+        self._settle(before)
+
+    def _settle(self, before: str) -> None:
+        """Put the seal that the store is under into place."""
         self._system.database.flush()  # the old root key is destroyed: what is under the new one must be on the disk
         self._file.settle(self._ring.root)
         self._file.keep_ring(self._ring.blob())
         certify(self._vault, self._audit, before, self._ring.root, self._file.read())
+
+    def _finish_last(self) -> None:
+        """Finish a change that the store has taken and the file has not: what is begun next would drop its only key."""
+        state = self._file.pending()
+        if state is not None and state["root"] == self._ring.root:
+            self._settle(str(state.get("before")))
 
 
 def certify(vault: Vault, audit: Audit, before: str, after: str, state: Mapping[str, Any]) -> None:
