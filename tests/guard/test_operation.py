@@ -62,7 +62,7 @@ def test_what_is_dangerous_needs_a_proof_of_the_last_minutes():
         "user.role", "tenant.suspend", "tenant.resume", "superadmin.create", "superadmin.deactivate",
         "superadmin.activate", "support.grant",
         "user.reactivate", "user.invite", "user.reset", "invitation.resend", "invitation.cancel", "profile.email", "sso.set", "sso.remove",
-        "vault.rotate", "system.rekey",
+        "vault.rotate", "system.rekey", "tenant.shred", "seal.change", "seal.confirm", "seal.renew", "seal.close",
     }  # fmt: skip
 
 
