@@ -136,18 +136,8 @@ def build(settings: Settings, opener: keys.Key | None = None) -> App:
     gates.check(OPERATIONS)
     file = SealFile(settings.home)
     begun = file.pending()
-    system, state = _look(settings)
-    database = system.database
-    try:
-        opener = opener or _open(settings, state)
-        ring = Keyring(opener, system)
-        root = ring.main
-        audit = Audit(system, Chain(keys.derive(root, "audit-chain")))
-        audit.check()
-    except BaseException:
-        database.close()
-        raise
-    limits = _limits(settings)
+    system, ring, audit = _enter(settings, opener)
+    root, limits = ring.main, _limits(settings)
     revocation = Revocation(system)
     revocation.pull()
     tokens = Tokens(root, settings.tokens.access, system, revocation)
@@ -214,6 +204,19 @@ def build(settings: Settings, opener: keys.Key | None = None) -> App:
         sealing,
     )
     return App(settings, services, Gate(services, limits, _quotas(settings, rules)), worker, events, postman)
+
+
+def _enter(settings: Settings, opener: keys.Key | None) -> tuple[System, Keyring, Audit]:
+    """Return the store, the keys in it, and its audit trail, which has been verified."""
+    system, state = _look(settings)
+    try:
+        ring = Keyring(opener or _open(settings, state), system)
+        audit = Audit(system, Chain(keys.derive(ring.main, "audit-chain")))
+        audit.check()
+    except BaseException:
+        system.database.close()
+        raise
+    return system, ring, audit
 
 
 def _limits(settings: Settings) -> Limits:
