@@ -59,7 +59,7 @@ def test_what_is_dangerous_needs_a_proof_of_the_last_minutes():
     assert {each.name for each in OPERATIONS if each.fresh} == {
         "tenant.create", "user.create", "user.deactivate", "secret.set", "secret.delete", "factor.begin", "factor.remove",
         "factor.codes", "factor.reset", "policy.set", "system.rotate", "service.create", "user.addresses", "key.create",
-        "user.role", "tenant.suspend", "tenant.resume", "superadmin.create", "superadmin.deactivate",
+        "user.role", "tenant.suspend", "tenant.resume", "superadmin.create", "superadmin.deactivate", "superadmin.reset",
         "superadmin.activate", "support.grant",
         "user.reactivate", "user.invite", "user.reset", "invitation.resend", "invitation.cancel", "profile.email", "sso.set", "sso.remove",
         "vault.rotate", "system.rekey", "tenant.shred", "seal.change", "seal.confirm", "seal.renew", "seal.close",
