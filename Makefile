@@ -43,7 +43,7 @@ timing:  ## whether the time of a refused sign-in tells who exists: 2,000 sample
 
 mutate:  ## change the guards one thing at a time and see it caught (MINUTES=60); writes docs/security/mutation.md
 	@$(INSTALL) system test
-	@$(TEST) tools/mutate.py --report --minutes $(or $(MINUTES),60)
+	@$(TEST) -m tools.mutate --report --minutes $(or $(MINUTES),60)
 
 ui:  ## build the UI into the package
 	@$(INSTALL) ui
