@@ -25,7 +25,7 @@ test:  ## install everything, then the gates, all tests and the UI's tests
 	@$(INSTALL) system test tools ui
 	@$(TOOLS) -m tools.suite gates tests ui
 
-unit:  ## the quick tests only (no servers, no jail, no browser)
+unit:  ## the quick tests only: no servers, jail, browser or whole installation
 	@$(INSTALL) test
 	@$(TEST) -m pytest -q -n $(WORKERS) -m "not slow"
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 REQUIREMENT = re.compile(r"SEC-[A-Z]\d{2}")
 SERVERS = {"postgres", "expired_postgres", "served"}
 """Fixtures, and parameters that choose them, behind which a real server starts."""
+WHOLE = {"fresh", "engine", "empty"}
+"""Fixtures that set up a whole installation for one test."""
+SWEEPS = {"security", "conformance"}
+"""Folders of tests that ask a whole installation everything."""
 settings.register_profile("here", deadline=None)  # a loaded machine is no defect
 settings.load_profile("here")
 IN_CI = os.environ.get("CI", "").lower() not in {"", "0", "false"}
@@ -29,10 +33,11 @@ def is_full(config: pytest.Config) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a ``req`` mark that is no requirement's id; whatever asks a server is slow."""
+    """Refuse a ``req`` mark that is no requirement's id; whatever asks a server or a whole installation is slow."""
     for item in items:
         told = item.callspec.params.values() if hasattr(item, "callspec") else ()
-        if SERVERS & {*getattr(item, "fixturenames", ()), *(each for each in told if isinstance(each, str))}:
+        asked = {*getattr(item, "fixturenames", ()), *(each for each in told if isinstance(each, str))}
+        if (SERVERS | WHOLE) & asked or item.path.parent.name in SWEEPS:
             item.add_marker(pytest.mark.slow)
         for mark in item.iter_markers("req"):
             if not mark.args or not all(isinstance(name, str) and REQUIREMENT.fullmatch(name) for name in mark.args):

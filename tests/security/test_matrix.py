@@ -16,7 +16,7 @@ from sluicegate.base.secret import Secret
 from sluicegate.crypto.dpop import ProofKey
 from sluicegate.guard import gate, policy
 from sluicegate.guard.operation import Http, Nothing, Operation
-from sluicegate.guard.tokens import ENROL, FACTOR
+from sluicegate.guard.tokens import ACCESS, ENROL, FACTOR
 from sluicegate.operations import OPERATIONS
 from tests.fixtures.server import BY_NAME, address
 from tests.security.asks import ask_for
@@ -120,9 +120,11 @@ def test_a_superadmin_without_a_tenant_touches_no_tenant(place, operation):
 @pytest.mark.parametrize("operation", NAMES)
 @pytest.mark.parametrize("purpose", [FACTOR, ENROL], ids=["factor", "enrol"])
 def test_who_owes_a_second_factor_can_do_nothing_else(place, operation, purpose):
-    who = place.people["north", Role.ADMINISTRATOR]
-    principal = Principal(who.id, place.tenants["north"], who.role, key=place.key.thumbprint)
-    services = place.app.services
+    who, services = place.people["north", Role.ADMINISTRATOR], place.app.services
+    family = (
+        services.login.principal(services.tokens.verify(ACCESS, place.token(who))).grant if purpose is ENROL else ""
+    )  # none before a code
+    principal = Principal(who.id, place.tenants["north"], who.role, grant=family, key=place.key.thumbprint)
     token = services.tokens.mint(purpose, principal, services.revocation.newest())[0].reveal()
     standing = "factor" if purpose is FACTOR else "enrol"
     assert (outcome(place, operation, token) != "unauthenticated") == (standing in BY_NAME[operation].tokens)

@@ -24,6 +24,7 @@ def loud(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stderr", log := io.StringIO())
         made = Place(tmp_path / "home", server=Server(access_log=True), limits=Limits(**WIDE))
+        assert made.web, "made here: it writes where it was made"
     made.log = log
     yield made.settle()
     made.close()

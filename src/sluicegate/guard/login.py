@@ -267,11 +267,14 @@ class Login:
         grants.prove(who.grant, by if by.startswith(SSO) or factor else "password")
 
     def require_fresh(self, who: Principal) -> None:
-        """Raise ``StepUp`` when a person has not proved who they are for a while, ``Unauthenticated`` when it is over."""
+        """Raise ``StepUp`` when a person has not proved who they are for a while.
+
+        Raises ``Unauthenticated`` when the sign-in has ended since the request came in.
+        """
         if who.via is not Via.PASSWORD:
             return
         proved = self._system.grants().proved(who.grant)
-        if proved is None:  # ended since the request came in
+        if proved is None:
             raise Unauthenticated
         if self._now() - proved > FRESH:
             raise StepUp(

@@ -188,7 +188,7 @@ class Grants:
         """Return when the person of this family last proved who they are; None when it is over."""
         asked = select(func.max(g.c.proved)).where(g.c.family == family, g.c.killed_at.is_(None))
         with self._system.reading() as connection:
-            return connection.scalar(asked)
+            return connection.scalar(asked)  # type: ignore[no-any-return]
 
     def factors(self, family: str) -> str:
         """Return by what the person of this family has proved who they are; empty when it is over."""

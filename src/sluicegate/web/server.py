@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -55,16 +55,22 @@ def build(app: App) -> Headers:
     routes.append(Route("/health", _endpoint(app, health, pools, log), methods=["GET"]))
     exchange = next(each for each in OPERATIONS if each.name == "session.key")
     routes.append(Route(oauth.PATH, _token_endpoint(app, exchange, pools.of(exchange), log), methods=["POST"]))
-    document = orjson.dumps(openapi.document(OPERATIONS))
-
-    async def describe(_request: Request) -> Response:
-        return Response(document, media_type="application/json", headers=_API_HEADERS)
-
-    routes.append(Route(openapi.PREFIX + "/openapi.json", describe, methods=["GET"]))
+    routes.append(Route(openapi.PREFIX + "/openapi.json", _describe, methods=["GET"]))
     routes.append(Route("/{path:path}", _Static(STATIC), methods=["GET"]))
     inner = Starlette(routes=routes, exception_handlers={404: _lost, 405: _lost})
     inner.router.redirect_slashes = False
     return Headers(inner, frozenset(name.lower() for name in app.settings.server.names))
+
+
+@cache
+def _description() -> bytes:
+    """Return the OpenAPI document; it takes a third of a second to make, and few ask."""
+    return orjson.dumps(openapi.document(OPERATIONS))
+
+
+async def _describe(_request: Request) -> Response:
+    document = await asyncio.to_thread(_description)
+    return Response(document, media_type="application/json", headers=_API_HEADERS)
 
 
 class Pool:
