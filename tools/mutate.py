@@ -141,7 +141,9 @@ def judge(target: str, workers: int, until: float, *, again: bool = False) -> Ju
     now = time.monotonic()
     first = now + (until - now) * len(inside) / max(1, len(waiting))
     caught = Counter(each["by"] for each in found.values())
-    told = run(lambda: module.load(source, lambda session: _inside(session, module, inside, caught, workers, first)))
+    told = run(
+        lambda: module.load(source, lambda session: _inside(session, module, source, inside, caught, workers, first))
+    )
     if told.get("red") or "found" not in told:
         raise SystemExit(f"{target}: the tests are red without any change: {told.get('red') or told}")
     found |= told["found"]
@@ -154,7 +156,7 @@ def judge(target: str, workers: int, until: float, *, again: bool = False) -> Ju
     for mutant, each in tried(outside, begin, workers, until):
         found[digest(mutant)] = each
         _note(module, mutant, each)
-    sure = _sure(module, found)
+    sure = _sure(module, source, found)
     return Judged(
         [Verdict(each, **sure[digest(each)]) for each in every if digest(each) in sure],
         [each for each in every if digest(each) not in sure],
@@ -162,17 +164,23 @@ def judge(target: str, workers: int, until: float, *, again: bool = False) -> Ju
     )
 
 
-def _sure(module: Module, found: Mapping[str, Found]) -> dict[str, Found]:
+def _sure(module: Module, source: str, found: Mapping[str, Found]) -> dict[str, Found]:
     """Return what was judged, but for what was caught by a test that is red without any change when it runs alone."""
     killers = sorted({each["by"] for each in found.values() if "by" in each} - {"", "import"})
-    alone = run(lambda: module.load(module.source, lambda session: session.alone(killers)))
+    alone = run(lambda: module.load(source, lambda session: session.alone(killers)))
     for name in alone["red"]:
         os.write(SHOWN, f"  proves nothing, since it is red alone: {name}\n".encode())
     return {key: each for key, each in found.items() if "by" in each and each["by"] not in alone["red"]}
 
 
 def _inside(
-    session: Session, module: Module, waiting: Sequence[Mutant], caught: Counter[str], workers: int, until: float
+    session: Session,
+    module: Module,
+    source: str,
+    waiting: Sequence[Mutant],
+    caught: Counter[str],
+    workers: int,
+    until: float,
 ) -> Found:
     """Try the mutants of what is in functions, where all is loaded. ``seen``: which test runs which line."""
     watched = run(session.watch)
@@ -180,7 +188,7 @@ def _inside(
         return watched
     if server := sys.modules.get("tests.fixtures.server"):
         server._migrated()  # noqa: SLF001 - half of what most tests take
-    seen, functions, found = watched["seen"], module.functions(), dict[str, Found]()
+    seen, functions, found = watched["seen"], module.functions(source), dict[str, Found]()
 
     def begin(mutant: Mutant, folder: Path) -> int:
         asked = [each for each, (_, lines) in seen.items() if not {*mutant.span}.isdisjoint(lines)]

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
@@ -217,19 +217,19 @@ class Module(NamedTuple):
             raise RuntimeError("pytest broke down")
         return plugin.found if plugin.found is not None else {"by": "import"}
 
-    def functions(self) -> dict[tuple[str, int], list[FunctionType]]:
-        """Return the functions of the module that are loaded, by name and line."""
-        found: dict[tuple[str, int], list[FunctionType]] = {_place(each): [] for each in self._codes(self.source)}
+    def functions(self, source: str) -> list[list[FunctionType]]:
+        """Return the functions that are loaded, for each function in the text that they are made from."""
+        found: dict[tuple[str, int], list[FunctionType]] = {_place(each): [] for each in self._codes(source)}
         for each in gc.get_objects():
             if isinstance(each, FunctionType) and each.__code__.co_filename == str(self.file):
                 found.get(_place(each.__code__), []).append(each)
-        return found
+        return list(found.values())
 
-    def swap(self, source: str, functions: Mapping[tuple[str, int], Sequence[FunctionType]]) -> None:
+    def swap(self, source: str, functions: Sequence[Sequence[FunctionType]]) -> None:
         """Put the code of a mutant into the functions that are loaded."""
-        for old, new in zip(self._codes(self.source), self._codes(source), strict=True):
-            for each in functions[_place(old)]:
-                each.__code__ = new
+        for held, code in zip(functions, self._codes(source), strict=True):
+            for each in held:
+                each.__code__ = code
 
     def _codes(self, source: str) -> list[CodeType]:
         return list(_inner(compile(source, str(self.file), "exec")))
