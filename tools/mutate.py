@@ -39,7 +39,10 @@ SHOWN = os.dup(1)
 TARGETS: dict[str, tuple[str, tuple[str, ...]]] = {
     "policy": (
         "sluicegate.guard.policy",
-        ("tests/guard/test_policy.py", "tests/security/test_matrix.py", "tests/security/test_matrix_keys.py"),
+        (
+            "tests/guard/test_policy.py",
+            "tests/security/test_matrix.py::test_each_cell_of_the_table_is_held_by_the_matrix",
+        ),
     ),
     "tokens": (
         "sluicegate.guard.tokens",
@@ -75,7 +78,7 @@ TARGETS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
 }
-"""Module and tests, by the name on the command line."""
+"""Module and files of tests (or single ones), by the name on the command line."""
 BENEATH = (
     "pytest", "hypothesis", "hypothesis.strategies", "httpx", "psycopg", "dbos", "jwt", "argon2", "pyotp",
     "alembic.command", "starlette.routing", "starlette.applications", "granian", "sluicegate.store.scope",
@@ -184,7 +187,7 @@ def _inside(
 ) -> Found:
     """Try the mutants of what is in functions, where all is loaded. ``seen``: which test runs which line."""
     watched = run(session.watch)
-    if "seen" not in watched or watched["red"]:
+    if not watched.get("seen") or watched["red"]:
         return watched
     if server := sys.modules.get("tests.fixtures.server"):
         server._migrated()  # noqa: SLF001 - half of what most tests take

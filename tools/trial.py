@@ -209,7 +209,7 @@ class Module(NamedTuple):
             raise RuntimeError(f"{self.name} has been loaded before its mutants")
         sys.meta_path.insert(0, _Module(self.name, source, str(self.file)))
         plugin = Session(str(self.file), work)
-        options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly", "-m", "not slow",
+        options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly",
                    "--hypothesis-seed=1", f"--timeout={TEST_SECONDS}",
                    "-W", "ignore::pytest.PytestAssertRewriteWarning"]  # fmt: skip
         status = pytest.main([*options, *self.tests], plugins=[plugin])

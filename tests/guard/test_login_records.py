@@ -11,6 +11,7 @@ from sluicegate.base.secret import Secret
 from sluicegate.crypto import opaque
 from sluicegate.crypto.keys import derive
 from sluicegate.guard.limits import Limits, Rates
+from sluicegate.guard.tries import NEAR
 from sluicegate.store.scope import TenantState
 from tests.fixtures.server import PASSWORD, Person, address
 
@@ -37,6 +38,12 @@ def phone(place, token):
 
 def account(place, who):
     return place.app.services.system.accounts().account(who.id)
+
+
+def by(place, access):
+    """Return what somebody has proved who they are by, as the store has it."""
+    services, token = place.app.services, Secret(access) if isinstance(access, str) else access
+    return services.system.grants().factors(services.login.authenticate(Credentials(token), again=True).grant)
 
 
 @pytest.mark.security
@@ -71,9 +78,11 @@ def test_each_sign_in_is_on_record_with_how_far_it_came(fresh, editor):
     codes, before = phone(fresh, token), fresh.head()
     owing = fresh.sign_in(editor)
     assert results(fresh, before) == [("session.login", "factor", {"email": editor.email})]
-    seen = account(fresh, editor).last_sign_in
-    fresh.call("session.factor", {"code": next(codes)}, owing["access"])
+    seen, above = account(fresh, editor).last_sign_in, fresh.head(None)
+    given = fresh.call("session.factor", {"code": next(codes)}, owing["access"])
     assert account(fresh, editor).last_sign_in > seen
+    assert by(fresh, given.access) == "password factor"
+    assert fresh.head(None) == above, "the installation's trail is about SuperAdmins"
 
 
 @pytest.mark.security
@@ -117,8 +126,7 @@ def test_who_comes_by_single_sign_on_alone_owes_a_second_factor_that_is_there(fr
     assert results(fresh, before) == [("sso.finish", "factor", {"email": editor.email})]
     shown = login.admit(account(fresh, editor), Peer(address()), "k", factor=True, fresh=True)
     assert shown.standing == "signed in"
-    family = login.authenticate(Credentials(shown.access), again=True).grant
-    assert fresh.app.services.system.grants().factors(family) == "sso factor"
+    assert by(fresh, shown.access) == "sso factor"
 
 
 @pytest.mark.security
@@ -203,7 +211,7 @@ def test_a_code_finishes_no_sign_in_by_a_provider_that_is_the_tenants_no_more(fr
 
     sso.set_provider(tenant, "oidc", {"issuer": "https://one.example"}, "a test")
     sso.link(tenant, "https://one.example", "s-1", editor.id)
-    assert finish().standing == "signed in"
+    assert by(fresh, finish().access) == "sso factor"
     sso.set_provider(tenant, "oidc", {"issuer": "https://two.example"}, "a test")
     with pytest.raises(Unauthenticated, match="provider has changed"):
         finish()
@@ -295,3 +303,51 @@ def test_single_sign_on_lets_in_nobody_who_is_shut_out_and_no_superadmin(fresh, 
     fresh.scope("north").people().set_state(editor.id, "disabled")
     with pytest.raises(Unauthenticated):
         come()
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-L02", "SEC-A07")
+def test_a_refused_sign_in_is_on_record_where_it_was_tried(fresh, editor):
+    root, long = fresh.people[None, Role.SUPERADMIN], "x" * 300
+
+    def refuse(tenant, email):
+        heads = {name: fresh.head(name) for name in ("north", "south", None)}
+        with pytest.raises(Unauthenticated):
+            fresh.app.services.login.sign_in(tenant, email, Secret("wrong"), Peer(address()), fresh.key.thumbprint)
+        found = [(name, each) for name, head in heads.items() for each in results(fresh, head, name)]
+        assert [each[:2] for _, each in found] == [("session.login", "denied")]
+        return found[0][0], found[0][1][2]["email"]
+
+    assert refuse("north", editor.email) == ("north", editor.email)
+    assert refuse(None, editor.email) == ("north", editor.email)
+    assert refuse("south", "nobody@south.example") == ("south", "nobody@south.example")
+    assert refuse("nowhere", "nobody@south.example") == (None, "nobody@south.example")
+    assert refuse(None, root.email) == (None, root.email)
+    assert refuse("north", long) == ("north", long[:254])
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A05")
+def test_a_right_password_is_no_guess(fresh, editor):
+    login, here, key = fresh.app.services.login, Peer(address()), fresh.key.thumbprint
+    for _ in range(2 * NEAR):
+        assert login.sign_in("north", editor.email, Secret(PASSWORD), here, key).access
+    for _ in range(2):
+        for _ in range(NEAR - 1):
+            with pytest.raises(Unauthenticated):
+                login.sign_in("north", editor.email, Secret("wrong"), here, key)
+        assert login.sign_in("north", editor.email, Secret(PASSWORD), here, key).access
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A04")
+def test_a_password_that_does_not_do_is_refused_by_the_name_of_its_field(empty):
+    code = empty.app.services.login.bootstrap_code().reveal()
+    ask = {"code": code, "email": "root@example.org", "name": "Root", "password": "short"}
+    with pytest.raises(Invalid) as told:
+        empty.call("session.bootstrap", ask)
+    assert told.value.where == "password"
+    token = empty.call("session.bootstrap", {**ask, "password": PASSWORD}).access
+    with pytest.raises(Invalid) as told:
+        empty.call("session.password", {"old": PASSWORD, "new": "short"}, token)
+    assert told.value.where == "new"

@@ -178,6 +178,21 @@ def test_keys_that_an_earlier_release_has_stored_are_read(empty, hand):
     assert json.loads(_head(mint(tokens)))["kid"] == "abcd-efgh"
     assert tokens._keys[0].key.raw == bytes(range(64))
     assert re.fullmatch(r"[0-9a-z]{4}-[0-9a-z]{4}", tokens.rotate())
+    assert tokens.ttl == TTL
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T16", "SEC-V01")
+@pytest.mark.parametrize("stored", [None, b"not json", b"[{}]", b"[1]", b'[{"kid": "a", "key": 1}]', b"null"])
+def test_keys_that_cannot_be_read_stop_the_start_and_nothing_is_guessed(empty, hand, stored):
+    tokens, blobs = make(empty, hand), empty.app.services.system.blobs()
+    if stored is None:
+        assert blobs.take("token-keys")
+    else:
+        blobs.put("token-keys", envelope.encrypt(derive(empty.main_key(), "token-keys"), stored, ("token-keys",)))
+    with pytest.raises(Corrupt):
+        tokens.reload()
+    assert tokens.verify(ACCESS, mint(tokens)), "what was read before is kept"
 
 
 def test_what_checks_tokens_is_made_anew_only_when_a_key_starts_or_ends(empty, hand):
