@@ -7,7 +7,7 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test unit check bench timing mutate serve ui lock upgrade clean
+.PHONY: help demo test unit check bench timing seals mutate serve ui lock upgrade clean
 MAKEFLAGS += --no-print-directory
 
 help:  ## show this list
@@ -40,6 +40,10 @@ bench:  ## the performance suite; results go to benchmarks/results/
 timing:  ## whether the time of a refused sign-in tells who exists: 2,000 samples of each kind
 	@$(INSTALL) test
 	@$(TEST) -m benchmarks.timing
+
+seals:  ## what sealing costs, and 5 GiB through every kind of seal in constant memory
+	@$(INSTALL) test
+	@$(TEST) -m benchmarks.seals
 
 mutate:  ## change the guards one thing at a time and see it caught (MINUTES=60); writes docs/security/mutation.md
 	@$(INSTALL) system test

@@ -15,4 +15,7 @@ LIMITS: dict[str, tuple[str, float]] = {
     "GET /flows: ratio to a hand-written handler": (">=", 0.7),
     "200 sign-ins at once: more memory, MB (PSS)": ("<=", 192),
     "200 sign-ins at once: others' p99, ms": ("<=", 250),
+    "sealing a CSV flow (zstd): ratio of times": ("<=", 1.15),
+    "sealing a Parquet flow: ratio of times": ("<=", 1.15),
+    "zstd and seal on one core: MB/s": (">=", 180),
 }

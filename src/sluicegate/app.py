@@ -17,6 +17,7 @@ from sluicegate.engine.events import Events
 from sluicegate.engine.worker import Worker
 from sluicegate.guard import gate as gates
 from sluicegate.guard.apikeys import ApiKeys
+from sluicegate.guard.archives import Archives
 from sluicegate.guard.audit import Audit
 from sluicegate.guard.desk import Services
 from sluicegate.guard.factors import Factors
@@ -131,12 +132,14 @@ def build(settings: Settings) -> App:
     links = Links(root, system, limits)
     invitations = Invitations(settings, system, audit, rules, links, mail, login)
     recovery = Recovery(settings, system, audit, rules, links, mail, login, notices)
-    profile = Profile(settings, system, audit, links, mail, notices)
+    profile = Profile(settings, system, audit, rules, links, mail, notices)
     postman = Postman(settings, system, mail)
     postman.on_ask = recovery.answer
     vault = Vault(ring, audit, settings.vault.suite)
     rotation = Rotation(vault, ring, system, audit)
     events = Events()
+    archives = Archives(root)
+    worker = Worker(settings, system, vault, audit, events, rules, archives)
 
     def forget(subject: str) -> None:
         rules.forget(subject)
@@ -145,9 +148,9 @@ def build(settings: Settings) -> App:
     def sweep() -> None:
         keys_.sweep()
         tickets.sweep()
+        worker.sweep()
 
     revocation.on_rules, revocation.on_marks, revocation.on_hour = forget, events.wake_all, sweep
-    worker = Worker(settings, system, vault, audit, events)
     sso = Sso(root, system, audit, limits, login, factors, vault, Oidc(_net(settings)))
     services = Services(
         settings,
@@ -171,6 +174,7 @@ def build(settings: Settings) -> App:
         profile,
         sso,
         tickets,
+        archives,
     )
     return App(settings, services, Gate(services, limits, _quotas(settings, rules)), worker, events, postman)
 

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from sluicegate.base.errors import Failed, Missing, SluiceError
+from sluicegate.base.errors import Denied, Failed, Missing, SluiceError
+from sluicegate.base.model import new_id
+from sluicegate.base.principal import Principal, Role, Via
 from sluicegate.base.secret import Secret
 from sluicegate.crypto import seal
 from sluicegate.engine.builder import read_flow
@@ -56,6 +58,38 @@ def test_a_secret_that_is_not_set_is_named(fresh, builder):
     with pytest.raises(Failed, match="The secret 'db-password' is not set") as caught:
         builder.explore(scope, "test", {"connection": "db"})
     assert caught.value.where == "connection db"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z08")
+def test_what_was_checked_is_what_is_used_whoever_saves_another_version_meanwhile(fresh, builder, monkeypatch):
+    """Else a SuperAdmin could say where the rows go, between the look at who wrote it and its use."""
+
+    def scope(role):
+        id_ = fresh.tenants["north"]
+        return fresh.app.services.scope(id_, Principal(fresh.people["north", role].id, id_, role, Via.SYSTEM))
+
+    ours, theirs = (seal.new_identity()[1] for _ in range(2))
+    dpo = {"kind": "recipient", "name": "dpo", "recipient": ours}
+    changed = {"connection": {**HERE, "description": "elsewhere"}, "recipient": {**dpo, "recipient": theirs}}
+    editor, root = scope(Role.EDITOR), scope(Role.SUPERADMIN)
+    for each in (HERE, dpo):
+        editor.definitions().put(each["kind"], each["name"], each, "", "digest")
+    store = type(root.definitions())
+    get = store.get
+
+    def late(self, kind, name, version=None):
+        found = get(self, kind, name, version)
+        root.definitions().put(kind, name, changed[kind], "", new_id())
+        return found
+
+    archive = {"archive": {"from": "a", "connection": "here", "item": "x.csv.age", "seal": {"to": ["dpo"]}}}
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "get", late)
+        job = builder.run(root, "r", flow(READ, archive), {})
+    assert (job.connections, job.recipients) == ({"here": HERE}, {"dpo": ours})
+    with pytest.raises(Denied, match="SuperAdmin wrote"):
+        builder.run(root, "r", flow(READ, archive), {})
 
 
 @pytest.mark.security

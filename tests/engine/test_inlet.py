@@ -7,10 +7,11 @@ from sluicegate.base.errors import Cancelled, DataError, Failed, Invalid, Sluice
 from sluicegate.base.errors import Egress as Refused
 from sluicegate.base.secret import Secret
 from sluicegate.connectors.files import Files
-from sluicegate.engine.inlet import Inlet, format_for
+from sluicegate.engine.inlet import Inlet
 from sluicegate.engine.job import Job
 from sluicegate.engine.meter import Meter
 from sluicegate.engine.stage import read_flow
+from sluicegate.kit.registry import format_for
 
 CONNECTIONS = {
     "here": {"kind": "connection", "name": "here", "type": "files", "root": "."},

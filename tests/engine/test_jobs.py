@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
+from dbos._dbos import _get_dbos_instance
 
 from sluicegate.base.errors import Failed, Invalid
 from sluicegate.engine import jobs
@@ -346,3 +347,11 @@ def test_json_has_no_way_to_say_code():
     told = Json().serialize({"a": [1, None, "x"], "fault": Failed("secret words")})
     assert json.loads(told) == {"a": [1, None, "x"], "fault": {"error": "Failed"}}
     assert Json().deserialize(told) == json.loads(told)
+
+
+def test_an_older_sqlite_knows_the_time_to_the_millisecond_too(tmp_path):
+    """DBOS asks for it from Python 3.12 on; Debian 12 has SQLite 3.40."""
+    url = f"sqlite:///{tmp_path / 'jobs.db'}"
+    with opened(url, lambda *_: None), _get_dbos_instance()._sys_db.engine.connect() as held:
+        told = held.execute(sqlalchemy.text("SELECT unixepoch('subsec')")).scalar()
+    assert abs(told - time.time()) < 5

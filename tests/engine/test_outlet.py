@@ -8,6 +8,7 @@ from sluicegate.base.errors import Corrupt, Invalid
 from sluicegate.connectors.files import Files
 from sluicegate.crypto import seal
 from sluicegate.engine.outlet import open_outlet
+from sluicegate.engine.seals import Keys
 from sluicegate.kit.context import Context
 from sluicegate.kit.document import parse_definition
 from sluicegate.kit.net import Egress, Net
@@ -35,7 +36,7 @@ def names(folder):
 
 
 def test_a_file_appears_at_the_commit_and_whole(session, tmp_path):
-    with open_outlet(session, writing(), "out.parquet", ROWS.schema, MARKER, {}) as outlet:
+    with open_outlet(session, writing(), "out.parquet", ROWS.schema, MARKER, Keys({}, {})) as outlet:
         outlet.write(ROWS)
         outlet.write(ROWS)
         assert not (tmp_path / "out.parquet").exists()
@@ -54,8 +55,8 @@ def test_what_is_abandoned_leaves_the_older_file(session, tmp_path, item, way):
     with (
         pytest.raises(ZeroDivisionError)
         if way == "raise"
-        else open_outlet(session, step, item, ROWS.schema, MARKER, {}),
-        open_outlet(session, step, item, ROWS.schema, MARKER, {}) as outlet,
+        else open_outlet(session, step, item, ROWS.schema, MARKER, Keys({}, {})),
+        open_outlet(session, step, item, ROWS.schema, MARKER, Keys({}, {})) as outlet,
     ):
         for _ in range(50):
             outlet.write(ROWS)
@@ -70,7 +71,7 @@ def test_a_sealed_file_holds_nothing_in_clear_and_opens_for_each_recipient(sessi
     pairs = [seal.new_identity() for _ in range(2)]
     step = writing("archive", seal={"to": ["dpo", pairs[1][1]]})
     rows = pa.record_batch({"s": ["canary-canary"]})
-    with open_outlet(session, step, "x.csv.age", rows.schema, MARKER, {"dpo": pairs[0][1]}) as outlet:
+    with open_outlet(session, step, "x.csv.age", rows.schema, MARKER, Keys({"dpo": pairs[0][1]}, {})) as outlet:
         outlet.write(rows)
         outlet.commit()
     raw = (tmp_path / "x.csv.age").read_bytes()
@@ -92,7 +93,7 @@ def test_a_sealed_file_holds_nothing_in_clear_and_opens_for_each_recipient(sessi
 )
 def test_what_cannot_be_is_told_and_leaves_nothing(session, tmp_path, step, item, said):
     with pytest.raises(Invalid, match=said):
-        open_outlet(session, step, item, ROWS.schema, MARKER, {})
+        open_outlet(session, step, item, ROWS.schema, MARKER, Keys({}, {}))
     assert names(tmp_path) == []
 
 
@@ -100,5 +101,5 @@ def test_what_cannot_be_is_told_and_leaves_nothing(session, tmp_path, step, item
 def test_a_broken_seal_takes_its_draft_with_it(session, tmp_path):
     step = writing("archive", seal={"to": ["dpo"]})
     with pytest.raises(Invalid, match="not an age recipient"):
-        open_outlet(session, step, "x.csv.age", ROWS.schema, MARKER, {"dpo": "age1nonsense"})
+        open_outlet(session, step, "x.csv.age", ROWS.schema, MARKER, Keys({"dpo": "age1nonsense"}, {}))
     assert names(tmp_path) == []

@@ -13,7 +13,7 @@ from sluicegate.engine.quarantine import KEY, Quarantine, sweep_drafts
 
 @pytest.fixture
 def quarantine(fresh):
-    return Quarantine(fresh.home / "quarantine", 30, fresh.app.services.vault)
+    return Quarantine(fresh.home / "quarantine", lambda _tenant: 30, fresh.app.services.vault)
 
 
 def keep(quarantine, scope, run, count=3):

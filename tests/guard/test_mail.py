@@ -151,7 +151,7 @@ def test_the_host_of_a_request_has_no_say_in_links(mailed):
     ask = {"tenant": "north", "email": "editor@north.example"}
     for headers in ({"host": "localhost"}, {"host": "127.0.0.1"}, {"x-forwarded-host": "evil.example"}):
         mailed.request("POST", "/api/v1/password/forgot", json=ask, headers=headers)
-    mailed.post()
+        mailed.post()
     mails = mailed.relay.got.to("editor@north.example")
     assert len(mails) == 3
     assert all("https://sluice.example.org/#/" in each.get_content() for each in mails)

@@ -137,6 +137,39 @@ def test_a_link_that_is_over_is_not_sent(mailed, hand):
     assert mailed.relay.got.mails == []
 
 
+ENDS = {
+    "cancelled": lambda place, user, admin: place.call("invitation.cancel", {"id": user}, admin),
+    "deactivated": lambda place, user, admin: place.call("user.deactivate", {"id": user}, admin),
+    "replaced": lambda place, user, admin: place.app.services.system.links().end(user, "invitation"),
+}
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A16")
+@pytest.mark.parametrize("end", ENDS)
+def test_a_link_that_ended_while_its_mail_waited_is_not_sent(mailed, end):
+    user = invite(mailed).id
+    ENDS[end](mailed, user, mailed.token(Role.ADMINISTRATOR))
+    invite(mailed, "bob@north.example")
+    mailed.post()
+    assert [each["To"] for each in mailed.relay.got.mails] == ["bob@north.example"]
+    assert {each.to: each.state for each in shown(mailed)} == {ADA: "withdrawn", "bob@north.example": "sent"}
+    assert mailed.app.services.mail.state == "ok", "that is no fault of the relay"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A08", "SEC-T09")
+def test_of_two_links_to_one_person_the_newer_alone_is_sent_and_none_once_they_are_deactivated(mailed):
+    admin, viewer = mailed.token(Role.ADMINISTRATOR), mailed.people["north", Role.VIEWER]
+    user = invite(mailed).id
+    mailed.call("invitation.resend", {"id": user}, admin)
+    mailed.call("user.reset", {"id": viewer.id}, admin)
+    mailed.call("user.deactivate", {"id": viewer.id}, admin)
+    mailed.post()
+    assert [each["To"] for each in mailed.relay.got.mails] == [ADA]
+    assert sorted(each.state for each in shown(mailed)) == ["sent", "withdrawn", "withdrawn"]
+
+
 @pytest.mark.security
 def test_a_try_that_dies_each_time_ends_all_the_same(mailed, hand):
     invite(mailed)

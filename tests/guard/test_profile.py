@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
-from sluicegate.base.errors import Conflict, Invalid, StepUp, Throttled, Unauthenticated, Unavailable
+from sluicegate.base.errors import (
+    Conflict,
+    Denied,
+    Invalid,
+    SluiceError,
+    StepUp,
+    Throttled,
+    Unauthenticated,
+    Unavailable,
+)
 from sluicegate.base.principal import Role
 from sluicegate.guard import login
+from sluicegate.store.people import UserState
+from sluicegate.store.scope import TenantState
 from tests.fixtures.server import PASSWORD, Person
 
 NEW = "new@north.example"
@@ -88,3 +101,98 @@ def test_a_link_dies_with_a_new_password(mailed):
     mailed.call("session.password", told, mailed.token(Role.EDITOR))
     with pytest.raises(Unauthenticated):
         mailed.call("profile.confirm", {"token": token})
+
+
+ENDS = {
+    "late": None,
+    "deactivated": lambda place, user: place.scope("north").people().set_state(user, UserState.DISABLED),
+    "deactivated for a while": lambda place, user: [
+        place.scope("north").people().set_state(user, each) for each in (UserState.DISABLED, UserState.ACTIVE)
+    ],
+    "role": lambda place, user: place.scope("north").people().set_role(user, Role.VIEWER),
+    "suspended": lambda place, _: place.app.services.system.tenants().set_state(
+        place.tenants["north"], TenantState.SUSPENDED
+    ),
+    "another asked for": lambda place, _: ask(place, "third@north.example"),
+}
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T09", "SEC-A18")
+@pytest.mark.parametrize("end", ENDS)
+def test_a_link_is_over_with_its_time_its_owner_and_the_next_one(mailed, end, monkeypatch):
+    editor = mailed.people["north", Role.EDITOR]
+    ask(mailed)
+    token = mailed.link(NEW)
+    if ENDS[end] is None:
+        database = mailed.app.services.system.database
+        monkeypatch.setattr(database, "clock", lambda now=database.clock: now() + 3601)
+    else:
+        ENDS[end](mailed, editor.id)
+    with pytest.raises(Unauthenticated, match="wrong, has been used, or is over"):
+        mailed.call("profile.confirm", {"token": token})
+    assert mailed.app.services.system.accounts().get(editor.id).email == editor.email
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A08", "SEC-T09")
+def test_a_new_address_ends_the_links_that_went_to_the_old_one(mailed):
+    editor = mailed.people["north", Role.EDITOR]
+    ask(mailed)
+    token = mailed.link(NEW)
+    mailed.call("password.forgot", {"tenant": "north", "email": editor.email})
+    reset = mailed.link(editor.email)
+    mailed.call("profile.confirm", {"token": token})
+    with pytest.raises(Unauthenticated):
+        mailed.call("password.reset", {"token": reset, "password": "eight slow trains before dawn"})
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z05")
+def test_the_same_address_in_another_tenant_is_another_person(mailed):
+    south = mailed.people["south", Role.EDITOR]
+    ask(mailed, south.email)
+    mailed.call("profile.confirm", {"token": mailed.link(south.email)})
+    assert mailed.sign_in(south)["access"]
+    mine = Person("", south.email, Role.EDITOR, "north")
+    assert mailed.call("session.whoami", {}, mailed.sign_in(mine)["access"]).tenant_name == "north"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T14")
+def test_of_many_who_open_a_link_or_want_one_address_at_once_one_succeeds(mailed):
+    ask(mailed)
+    first = mailed.link(NEW)
+    ask(mailed, who=Role.VIEWER)
+    second = mailed.link(NEW)
+    barrier, told = threading.Barrier(8), []
+
+    def confirm(token):
+        barrier.wait()
+        try:
+            mailed.call("profile.confirm", {"token": token})
+            told.append("done")
+        except SluiceError as fault:
+            told.append(fault.code)
+
+    threads = [threading.Thread(target=confirm, args=(each,)) for each in (first, second) * 4]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert told.count("done") == 1
+    assert set(told) <= {"done", "unauthenticated", "conflict"}
+    assert [each.email for each in mailed.scope("north").people().list()].count(NEW) == 1
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-K01")
+def test_it_is_confirmed_from_where_its_owner_may_come_and_the_link_stays_good(mailed):
+    editor = mailed.people["north", Role.EDITOR]
+    ask(mailed)
+    token = mailed.link(NEW)
+    mailed.scope("north").people().set_addresses(editor.id, ("192.0.2.0/24",))
+    with pytest.raises(Denied, match="not allowed from your address"):
+        mailed.call("profile.confirm", {"token": token})
+    mailed.scope("north").people().set_addresses(editor.id, ())
+    mailed.call("profile.confirm", {"token": token})

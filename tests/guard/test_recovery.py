@@ -162,7 +162,10 @@ def test_no_link_is_good_for_another_purpose(mailed, editor):
 @pytest.mark.security
 @pytest.mark.req("SEC-A07")
 def test_one_account_gets_few_mails_and_the_answer_stays_the_same(mailed, editor):
-    answers = [forgot(mailed, editor.email.upper() if number % 2 else editor.email) for number in range(6)]
+    answers = []
+    for number in range(6):
+        answers.append(forgot(mailed, editor.email.upper() if number % 2 else editor.email))
+        mailed.post()
     answers += [forgot(mailed, "nobody@x.example") for _ in range(6)]
     assert all(each == answers[0] for each in answers)
     mailed.post()

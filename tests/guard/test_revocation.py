@@ -33,7 +33,7 @@ MARKS = st.one_of(
     st.tuples(st.just("all"), st.just("")),
     st.tuples(st.just("tenant"), st.sampled_from(TENANTS)),
     st.tuples(st.just("user"), st.sampled_from(USERS)),
-    st.tuples(st.sampled_from(("token", "family")), st.sampled_from(IDS)),
+    st.tuples(st.sampled_from(("token", "family", "switch")), st.sampled_from(IDS)),
 )
 TOKENS = st.builds(
     claims, epo=st.integers(0, 12), sub=st.sampled_from(USERS), tid=st.sampled_from((*TENANTS, None)),
@@ -53,7 +53,10 @@ def test_no_token_holds_that_any_mark_forbids(place, marks, token):
     forbidden = any(
         (
             mark.seq > token.epo
-            and (mark.kind == "all" or (mark.kind, mark.subject) in {("tenant", token.tid), ("user", token.sub)})
+            and (
+                mark.kind == "all"
+                or (mark.kind, mark.subject) in {("tenant", token.tid), ("user", token.sub), ("switch", token.sid)}
+            )
         )
         or (mark.kind in {"token", "family"} and mark.subject in {token.jti, token.sid})
         for mark in found
@@ -187,10 +190,11 @@ def test_what_is_over_is_forgotten(place):
     revocation = Revocation(place.app.services.system, lambda: now[0])
     revocation._take(Mark(1, "token", "j", 1001.0))
     revocation._take(Mark(2, "family", "s", 900.0))
-    assert set(revocation._over) == {"j"}
+    revocation._take(Mark(3, "switch", "f", 1001.0))
+    assert (set(revocation._over), set(revocation._switched)) == ({"j"}, {"f"})
     now[0] = 1002.0
     revocation._forget()
-    assert revocation._over == {}
+    assert (revocation._over, revocation._switched) == ({}, {})
 
 
 @pytest.mark.security

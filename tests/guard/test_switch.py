@@ -159,3 +159,63 @@ def test_a_refresh_at_the_same_moment_is_bound_too(fresh, root, monkeypatch):
     assert where(fresh, switched.access) == "north"
     kept = fresh.call("session.refresh", {"refresh": seen[0].refresh})
     assert where(fresh, kept.access) == "north"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T09", "SEC-Z02")
+def test_all_that_a_sign_in_was_given_for_the_place_before_is_void_in_every_tab(fresh, root):
+    tab = fresh.call("session.refresh", {"refresh": root["refresh"]})
+    other = fresh.sign_in(fresh.people[None, Role.SUPERADMIN])
+    inside = switch(fresh, root["access"], "north")
+    late = fresh.call("session.refresh", {"refresh": tab.refresh})
+    again = switch(fresh, inside.access, "south")
+    for each in (root["access"], tab.access, inside.access, late.access):
+        with pytest.raises(Unauthenticated):
+            fresh.call("session.whoami", {}, each)
+    assert where(fresh, again.access) == "south"
+    kept = fresh.call("session.refresh", {"refresh": late.refresh})
+    assert where(fresh, kept.access) == "south", "what the sign-in is given from then on holds"
+    assert where(fresh, other["access"]) is None, "another sign-in of theirs goes on where it was"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T09", "SEC-T14")
+def test_a_refresh_that_began_before_a_switch_gives_nothing_for_the_place_before(fresh, root, monkeypatch):
+    grants, made = fresh.app.services.login.grants, []
+    give = grants._grant
+
+    def late(*words):
+        if not made:
+            made.append(switch(fresh, root["access"], "north"))
+        return give(*words)
+
+    monkeypatch.setattr(grants, "_grant", late)
+    kept = fresh.call("session.refresh", {"refresh": root["refresh"]})
+    with pytest.raises(Unauthenticated):
+        fresh.call("session.whoami", {}, kept.access)
+    assert where(fresh, made[0].access) == "north"
+    assert where(fresh, fresh.call("session.refresh", {"refresh": kept.refresh}).access) == "north"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T09")
+@pytest.mark.parametrize("what", ["deactivated", "suspended"])
+def test_a_switch_hides_nothing_that_was_marked_meanwhile(fresh, root, monkeypatch, what):
+    """The token it gives counts as made after its own mark: what came just before must not be passed over."""
+    system, rules = fresh.app.services.system, fresh.app.services.rules
+    me = fresh.people[None, Role.SUPERADMIN].id
+    look = rules.fresh
+
+    def late(tenant):
+        if what == "deactivated":
+            system.marks().raise_user(me)
+        else:
+            system.tenants().set_state(fresh.tenants["north"], TenantState.SUSPENDED)
+        return look(tenant)
+
+    monkeypatch.setattr(fresh.app.services.switch._rules, "fresh", late)
+    before = fresh.head()
+    with pytest.raises(Unauthenticated):
+        switch(fresh, root["access"], "north")
+    assert fresh.head() == before
+    assert {each.tenant for each in system.grants().of(me)} == {None}

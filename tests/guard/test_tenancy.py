@@ -6,7 +6,7 @@ import pytest
 
 from sluicegate.base.errors import Corrupt, Denied, Invalid, Throttled, Unauthenticated
 from sluicegate.base.principal import Role
-from sluicegate.base.settings import Keys, Limits, Overrides, People, Settings, Tokens
+from sluicegate.base.settings import Files, Keys, Limits, Overrides, People, Settings, Tls, Tokens
 from sluicegate.guard.tenancy import DIRECTIONS, Bounds, Effective, Policy, policy_of
 from tests.fixtures.server import PASSWORD, Place
 
@@ -15,6 +15,8 @@ BASE = {
     "tokens": Tokens(refresh=7200, idle=3600),
     "keys": Keys(longest=100, proof=False),
     "limits": Limits(tenant="100/second", public="100000/minute"),
+    "files": Files(seals=("age", "openpgp"), formats=("csv", "parquet"), residency=("eu", "ch")),
+    "tls": Tls(weakest="require"),
 }
 STRICTER = {
     "factor_required": True,
@@ -28,6 +30,12 @@ STRICTER = {
     "sso_required": True,
     "support_hours": 1,
     "requests": "600/minute",
+    "files_sealed": True,
+    "seals": ("age",),
+    "formats": ("csv",),
+    "residency": ("eu",),
+    "weakest_tls": "verify-ca",
+    "quarantine_days": 10,
 }
 LOOSER = {
     "password_length": 16,
@@ -37,6 +45,11 @@ LOOSER = {
     "invitation_hours": 720,
     "support_hours": 24,
     "requests": "101/second",
+    "seals": ("age", "zip"),
+    "formats": ("json",),
+    "residency": ("us",),
+    "weakest_tls": "disable",
+    "quarantine_days": 31,
 }
 
 
@@ -77,6 +90,7 @@ def test_every_setting_has_its_rule_its_value_and_its_direction():
         "factor_required",
         "key_proof",
         "sso_required",
+        "files_sealed",
         "addresses",
     }  # these have no looser
 

@@ -10,9 +10,10 @@ import pytest
 
 from tests.fixtures.chromium import Window
 from tests.fixtures.home import PASSWORD, sluice
+from tests.fixtures.relay import relay
 from tests.journeys.test_ui import site
 
-__all__ = ["site"]
+__all__ = ["relay", "site"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_group("chromium")]
 
@@ -121,9 +122,13 @@ def test_what_an_administrator_does_in_the_browser_holds_at_once(site):
 
 @pytest.mark.security
 @pytest.mark.req("SEC-Z08")
-def test_a_superadmin_sees_where_they_are_and_who_lets_them_see_rows(site):
+def test_a_superadmin_sees_where_they_are_and_who_lets_them_see_rows(site, relay):
     server, browser = site
     server.settle()
+    server.stop()
+    with (server.home / "sluice.toml").open("a") as out:
+        out.write(f'\n[mail]\nrelay = "127.0.0.1"\nport = {relay.port}\ntls = "off"\nsender = "sluice@example.org"\n')
+    server.start()
     first = administrator(server)
     root, ada = Window(browser, server.url), Window(browser, server.url)
     root.page.goto(server.url)
@@ -151,6 +156,14 @@ def test_a_superadmin_sees_where_they_are_and_who_lets_them_see_rows(site):
     ada.press("End ticket 4711")
     ada.press("End access")
     root.page.get_by_text("without its rows").wait_for(timeout=40_000)
+
+    # A relay is set up: whether it takes a mail is seen there.
+    ada.go("Mail")
+    ada.press("Send a test mail")
+    ada.page.get_by_text("A test mail to ada@example.org is on its way.").wait_for()
+    ada.page.get_by_role("row", name="ada@example.org Test").get_by_text("sent").wait_for(timeout=40_000)
+    assert "Sluicegate: Test" in [each["Subject"] for each in relay.got.to("ada@example.org")]
+    shot(ada.page, "mail")
 
     root.press("Leave the tenant")
     root.heading("Tenants")

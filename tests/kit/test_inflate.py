@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluicegate.base.errors import DataError
+from sluicegate.base.errors import Corrupt, DataError
 from sluicegate.kit.inflate import Deflated, Inflated
 
 
@@ -79,3 +80,53 @@ def test_no_more_than_allowed_is_ever_unpacked(packed):
         while part := source.read(600):
             taken += len(part)
     assert taken <= 1000
+
+
+def packed(data, name="x.zst"):
+    out = io.BytesIO()
+    writer = Deflated(out, name)
+    writer.write(data)
+    writer.close()
+    assert not out.closed
+    return out.getvalue()
+
+
+def unpacked(blob, name="x.zst", most=1 << 30):
+    reader, got = Inflated(io.BytesIO(blob), name, most), b""
+    while piece := reader.read(70_000):
+        got += piece
+    return got
+
+
+def test_zstd_goes_there_and_back_of_several_frames_too_and_without_the_name():
+    data = b"a,b\n1,2\n" * 100_000
+    blob = packed(data)
+    assert len(blob) < len(data) / 100
+    assert unpacked(blob) == unpacked(blob, "x.csv") == data
+    assert unpacked(blob + packed(b"more")) == data + b"more"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-F08")
+def test_zstd_that_unpacks_to_too_much_is_stopped():
+    with pytest.raises(DataError, match="more than 1000000 bytes"):
+        unpacked(packed(bytes(50_000_000)), most=1_000_000)
+
+
+@pytest.mark.security
+def test_zstd_that_is_cut_or_foreign_is_told_and_a_fault_of_the_source_stays_itself():
+    blob = packed(os.urandom(300_000))
+    for wrong in (blob[:-1], blob[: len(blob) // 2], blob[:3], b"", b"plain text"):
+        with pytest.raises(DataError):
+            unpacked(wrong)
+
+    class Torn(io.BytesIO):
+        def read(self, size=-1):
+            if self.tell() > 250_000:
+                raise Corrupt
+            return super().read(min(size, 100_000))
+
+    reader = Inflated(Torn(blob), "x.zst", 1 << 30)
+    with pytest.raises(Corrupt):
+        while reader.read(70_000):
+            continue

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 
+import pyotp
 import pytest
 
-from sluicegate.base.errors import Conflict, Denied, Missing, SluiceError, Unauthenticated
+from sluicegate.base.errors import Conflict, Denied, Missing, SluiceError, StepUp, Unauthenticated
 from sluicegate.base.model import new_id
 from sluicegate.base.principal import Role
+from sluicegate.guard import login
 from tests.fixtures.server import PASSWORD, Person
 
 CHOSEN = "nine tall lamps by the quay"
@@ -144,7 +146,7 @@ def test_of_two_who_deactivate_each_other_at_once_one_stays(fresh, root):
 @pytest.mark.req("SEC-Z08")
 def test_nobody_of_a_tenant_is_reached_here_and_no_superadmin_there(fresh, root):
     user = fresh.people["north", Role.EDITOR]
-    for operation in ("superadmin.deactivate", "superadmin.activate"):
+    for operation in ("superadmin.deactivate", "superadmin.activate", "superadmin.reset"):
         with pytest.raises(Missing):
             fresh.call(operation, {"id": user.id}, root)
     assert fresh.sign_in(user, PASSWORD)
@@ -154,3 +156,41 @@ def test_nobody_of_a_tenant_is_reached_here_and_no_superadmin_there(fresh, root)
         with pytest.raises(Missing):
             fresh.call(operation, {"id": who.id, **more}, inside)
     assert me.id in {each.id for each in fresh.app.services.system.accounts().superadmins()}
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A09", "SEC-A18", "SEC-T09", "SEC-L02")
+def test_the_factors_of_a_superadmin_who_lost_them_are_reset_by_another(fresh, root):
+    who, token = second(fresh, root)
+    begun = fresh.call("factor.begin", {}, token)
+    fresh.call("factor.confirm", {"id": begun.id, "code": pyotp.TOTP(begun.seed).now()}, token)
+    assert fresh.sign_in(who, CHOSEN)["standing"] == "factor"
+    pending, inside = fresh.head(None), fresh.token(Role.SUPERADMIN, "north")
+    fresh.call("superadmin.reset", {"id": who.id}, inside)
+    with pytest.raises(Unauthenticated):
+        fresh.call("tenant.list", {}, token)
+    told = fresh.sign_in(who, CHOSEN)
+    assert told["standing"] == "signed in", "the password is asked for as ever"
+    assert "factor_reset" in {each.kind for each in fresh.call("notice.list", {}, told["access"]).items}
+    assert [each.factor for each in fresh.call("superadmin.list", {}, root).items] == [False, False]
+    me = fresh.people[None, Role.SUPERADMIN].id
+    found = [each for each in fresh.records(None, after=pending) if each["action"] == "superadmin.reset"]
+    assert [(each["who"], each["result"], each["about"]["id"]) for each in found] == [
+        (me, "asked", who.id),
+        (me, "ok", who.id),
+    ]
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A12", "SEC-Z08")
+def test_nobody_resets_their_own_factors_or_without_a_fresh_proof(fresh, root, monkeypatch):
+    me = fresh.people[None, Role.SUPERADMIN].id
+    begun = fresh.call("factor.begin", {}, root)
+    fresh.call("factor.confirm", {"id": begun.id, "code": pyotp.TOTP(begun.seed).now()}, root)
+    with pytest.raises(Denied, match="themselves"):
+        fresh.call("superadmin.reset", {"id": me}, root)
+    who, _ = second(fresh, root)
+    monkeypatch.setattr(login, "FRESH", -1.0)
+    with pytest.raises(StepUp):
+        fresh.call("superadmin.reset", {"id": who.id}, root)
+    assert fresh.app.services.factors.of(me)

@@ -57,6 +57,7 @@ def ask_for(operation: str) -> dict[str, Any]:
         "superadmin.create": {"email": f"{new_id()}@example.org"},
         "superadmin.deactivate": {"id": new_id()},
         "superadmin.activate": {"id": new_id()},
+        "superadmin.reset": {"id": new_id()},
         "support.grant": {"reason": "the matrix", "email": "nobody@example.org"},
         "support.revoke": {"id": new_id()},
         "tenant.create": {"name": f"t-{new_id()[-12:]}"},
@@ -80,6 +81,10 @@ def ask_for(operation: str) -> dict[str, Any]:
         "definition.apply": {"source": FLOW},
         "definition.validate": {"source": FLOW},
         "secret.set": {"name": "matrix", "value": "a value"},
+        "secret.generate": {"name": "matrix"},
+        "archive.key": {},
+        "archive.verify": {"name": "no-such", "item": "x.age"},
+        "archive.reseal": {"name": "no-such", "item": "x.age", "identity": "none", "to": ("nobody",)},
         "flow.preview": {"name": "no-such", "step": "s"},
     }
     if operation in fixed:

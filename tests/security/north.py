@@ -66,6 +66,8 @@ ATTACKS = {
     "connection.delete": {"name": "north-db"},
     "connection.test": {"name": "north-db"},
     "connection.items": {"name": "north-db"},
+    "archive.verify": {"name": "north-db", "item": "x.age"},
+    "archive.reseal": {"name": "north-db", "item": "x.age", "identity": "none", "to": ("nobody",)},
     "recipient.get": {"name": "north-dpo"},
     "recipient.versions": {"name": "north-dpo"},
     "recipient.delete": {"name": "north-dpo"},
@@ -99,5 +101,6 @@ NORTHS = {
     "tenant.resume": {"id": "tenant"},
     "superadmin.deactivate": {"id": "user"},
     "superadmin.activate": {"id": "user"},
+    "superadmin.reset": {"id": "user"},
 }
 """Those that are no tenant's business: whoever works in one is denied before anything is looked for."""

@@ -7,11 +7,10 @@ import pytest
 from sluicegate.base.errors import SluiceError
 from sluicegate.base.permission import Public
 from sluicegate.base.principal import Peer, Role
-from sluicegate.base.settings import Mail
 from sluicegate.guard.tries import Tries
 from sluicegate.operations import OPERATIONS
 from tests.fixtures.server import BY_NAME, address
-from tests.fixtures.strangers import ROUTES, forgotten, installation, ways
+from tests.fixtures.strangers import MAIL, ROUTES, begun, empty_outbox, forgotten, installation, ways
 from tests.fixtures.timing import compare, sample
 
 CLOSE = 0.15
@@ -28,8 +27,10 @@ def town(tmp_path_factory):
 @pytest.mark.security
 @pytest.mark.req("SEC-A07")
 def test_each_public_route_that_takes_an_address_is_looked_at_here():
-    public = [each for each in OPERATIONS if isinstance(each.permission, Public)]
-    assert {each.name for each in public if "email" in each.takes.model_fields} - {"session.bootstrap"} == ROUTES
+    public = {each.name: each.takes.model_fields for each in OPERATIONS if isinstance(each.permission, Public)}
+    naming = {name for name, fields in public.items() if {"email", "tenant"} & set(fields)}
+    assert naming - {"session.bootstrap"} == set(ROUTES)
+    assert all(field in public[name] for name, field in ROUTES.items())
 
 
 @pytest.mark.security
@@ -92,8 +93,7 @@ def test_no_way_to_be_refused_stands_out(town):
 
 @pytest.fixture(scope="module")
 def post_town(tmp_path_factory):
-    mail = Mail(relay="127.0.0.1", port=9, tls="off", sender="sluice@example.org")
-    made = installation(tmp_path_factory.mktemp("post-town") / "home", mail=mail)
+    made = installation(tmp_path_factory.mktemp("post-town") / "home", mail=MAIL)
     yield made
     made.close()
 
@@ -115,9 +115,29 @@ def test_who_forgot_a_password_is_answered_the_same_to_the_letter(post_town, tow
 @pytest.mark.security
 @pytest.mark.req("SEC-A07")
 def test_three_hundred_who_forgot_a_password_take_the_same_time(post_town):
+    empty_outbox(post_town)
     asks = forgotten(post_town)
     taken = sample({name: asks[name] for name in ("there", "unknown address", "disabled")}, 300)
     usual = taken.pop("there")
+    found = {name: compare(usual, each).chance for name, each in taken.items()}
+    assert {name: each for name, each in found.items() if abs(each - 0.5) > CLOSE} == {}
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A07", "SEC-A13")
+def test_a_tenant_without_a_provider_is_told_from_none_by_no_letter(town):
+    told = [ask() for ask in begun(town).values()]
+    assert all(each == told[0] for each in told)
+    assert told[0]["status"] == 404
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.security
+@pytest.mark.req("SEC-A07", "SEC-A13")
+def test_nor_by_the_time_it_takes(town):
+    taken = sample(begun(town), 300)
+    usual = taken.pop("no provider")
     found = {name: compare(usual, each).chance for name, each in taken.items()}
     assert {name: each for name, each in found.items() if abs(each - 0.5) > CLOSE} == {}
 

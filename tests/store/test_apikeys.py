@@ -11,7 +11,7 @@ from sluicegate.base.model import new_id
 from sluicegate.base.permission import Permission
 from sluicegate.base.principal import Role
 from sluicegate.store.apikeys import family
-from sluicegate.store.grants import Kind
+from sluicegate.store.marks import Kind
 from sluicegate.store.people import UserKind, UserState
 from sluicegate.store.scope import TenantState
 

@@ -117,6 +117,33 @@ def test_a_flood_ends_at_a_number(outbox, add, monkeypatch):
     add()
 
 
+@pytest.mark.security
+def test_one_tenant_that_floods_leaves_room_for_others(outbox, add, theirs, monkeypatch):
+    monkeypatch.setattr(module, "SHARE_MAX", 2)
+    for where in (
+        {},
+        {"tenant": theirs.tenant, "who": None},
+        {"tenant": None, "who": None},
+        {"recipient": "", "tenant": None},
+    ):
+        add(**where)
+        add(**where)
+        with pytest.raises(Throttled):
+            add(**where)
+    outbox.end(outbox.claim(60), "sent")
+    add()
+
+
+def test_what_was_withdrawn_says_nothing_of_the_relay(outbox, add, ours, clock):
+    add()
+    outbox.end(outbox.claim(60), "failed", "why")
+    clock.now += 1
+    add()
+    outbox.end(outbox.claim(60), "withdrawn")
+    assert outbox.last().state == State.FAILED
+    assert [each.state for each in ours.outbox().list()] == [State.WITHDRAWN, State.FAILED]
+
+
 def test_what_is_over_for_long_is_forgotten_and_what_waits_stays(outbox, add, ours, clock):
     add()
     outbox.end(outbox.claim(60), "failed", "why")

@@ -10,7 +10,7 @@ from sluicegate.base.errors import Conflict, Denied, Missing
 from sluicegate.base.model import new_id
 from sluicegate.base.principal import Role
 from sluicegate.store.database import Database
-from sluicegate.store.grants import Kind
+from sluicegate.store.marks import Kind
 from sluicegate.store.people import Account, UserState
 from sluicegate.store.scope import System
 

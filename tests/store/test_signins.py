@@ -6,7 +6,7 @@ import pytest
 
 from sluicegate.base.errors import Missing
 from sluicegate.base.principal import Role
-from sluicegate.store.grants import Kind
+from sluicegate.store.marks import Kind
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from sluicegate.base.errors import Conflict, Missing, Throttled
+from sluicegate.base.errors import Conflict, Missing
 from sluicegate.base.principal import Role
 from sluicegate.store import sso as module
 from sluicegate.store.scope import TenantState
@@ -116,11 +116,27 @@ def test_requests_are_bounded_by_address_and_in_all(sso, ours, clock, monkeypatc
         clock.now += 1
     assert sso.take(b"1", "key") is None
     sso.begin(b"4", ours.tenant, "key", "10.0.0.2", "", b"")
-    with pytest.raises(Throttled):
-        sso.begin(b"5", ours.tenant, "key", "10.0.0.3", "", b"")
-    clock.now += module.LIFE
-    sso.begin(b"6", ours.tenant, "key", "10.0.0.3", "", b"")
-    assert sso.take(b"6", "key")
+    sso.begin(b"5", ours.tenant, "key", "10.0.0.3", "", b"")
+    assert [bool(sso.take(each, "key")) for each in (b"2", b"3", b"4", b"5")] == [False, True, True, True]
+
+
+@pytest.mark.security
+@pytest.mark.parametrize("bound", [{"TENANT_MAX": 4}, {"ALL_MAX": 4}])
+def test_who_floods_pushes_out_their_own_and_keeps_nobody_else_out(sso, ours, theirs, clock, monkeypatch, bound):
+    for name, most in bound.items():
+        monkeypatch.setattr(module, name, most)
+
+    def begin(name, place, address):
+        sso.begin(name, place.tenant, "key", address, "", b"")
+        clock.now += 1
+
+    begin(b"honest", ours, "10.0.0.1")
+    for number in range(9):
+        begin(b"flood %d" % number, ours, "10.6.6.6")
+    begin(b"late", ours, "10.0.0.2")
+    begin(b"elsewhere", theirs, "10.0.0.3")
+    names = (b"honest", b"late", b"elsewhere", b"flood 8", b"flood 6")
+    assert [sso.take(each, "key") is not None for each in names] == [True, True, True, True, False]
 
 
 def test_families_are_those_that_began_by_single_sign_on_and_live(sso, system, ours, user):

@@ -8,7 +8,7 @@ from sluicegate.base.errors import Conflict, Missing
 from sluicegate.base.model import new_id
 from sluicegate.base.permission import Permission
 from sluicegate.base.principal import Role
-from sluicegate.store.grants import Kind
+from sluicegate.store.marks import Kind
 
 ROWS = frozenset({Permission.DATA_READ})
 

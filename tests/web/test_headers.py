@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sluicegate.web.headers import CSP, Headers
 from tests.fixtures.asgi import ask
@@ -52,7 +55,11 @@ def test_no_cookie_gets_out_however_it_is_written(name):
     "headers",
     [(), ((b"host", b""),), ((b"host", b"evil.example"),), ((b"host", b"\xff\xfe"),), ((b"host", b"localhost:1:2"),),
      ((b"host", b"user@localhost"),), ((b"host", b"[::2]"),), ((b"host", b"[]"),), ((b"host", b":443"),),
-     ((b"host", b"evil.example"), (b"host", b"localhost"))],
+     ((b"host", b"evil.example"), (b"host", b"localhost")), ((b"host", b"localhost"), (b"host", b"evil.example")),
+     ((b"host", b"localhost:@evil.example"),), ((b"host", b"localhost:8443@evil.example"),), ((b"host", b"localhost:x"),),
+     ((b"host", b"localhost:"),), ((b"host", b"localhost:8443/evil"),), ((b"host", b"localhost:70000"),), ((b"host", b"localhost:999999"),),
+     ((b"host", b"localhost:-1"),), ((b"host", b"localhost: 8443"),), ((b"host", b"[::1]x"),), ((b"host", b"[::1]:@e"),),
+     ((b"host", b"[localhost]"),), ((b"host", b"localhost\n"),)],
 )  # fmt: skip
 def test_a_request_by_another_name_does_not_reach_the_app(headers):
     inner = Inner()
@@ -77,6 +84,19 @@ def test_a_request_by_one_of_its_names_does(name):
 def test_any_name_is_taken_only_when_the_settings_say_so():
     assert ask(Headers(Inner(), HOSTS), host("*"))[0] == 421
     assert ask(Headers(Inner(), frozenset({"*"})), host("any.example"))[0] == 200
+    for told in ("", "any.example:@evil.example", "a b", "any.example/x"):
+        assert ask(Headers(Inner(), frozenset({"*"})), host(told))[0] == 421, "any name, but a name"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-N08")
+@given(st.one_of(st.binary(max_size=40), st.text("localhst:[]@/#?.1289 \\", max_size=24).map(str.encode)))
+def test_whatever_is_let_in_is_one_of_the_names_and_perhaps_a_port(told):
+    inner = Inner()
+    ask(Headers(inner, HOSTS), ((b"host", told),))
+    if inner.asked:
+        parts = urlsplit(f"https://{told.decode('ascii')}/x")
+        assert (parts.hostname in HOSTS, parts.username, parts.path) == (True, None, "/x")
 
 
 @pytest.mark.security

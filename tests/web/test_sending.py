@@ -12,8 +12,8 @@ import pytest
 from sluicegate.base.errors import Unavailable
 from sluicegate.base.principal import Role
 from sluicegate.guard.pieces import Pieces
+from sluicegate.web.pools import Pool
 from sluicegate.web.sending import Sending
-from sluicegate.web.server import Pool
 from tests.fixtures.server import BY_NAME
 
 GONE = {"type": "http.disconnect"}

@@ -7,6 +7,7 @@ import { Audit } from "./pages/Audit";
 import { DefinitionPage, NewDefinition } from "./pages/Definition";
 import { Definitions } from "./pages/Definitions";
 import { Keys } from "./pages/Keys";
+import { Mail } from "./pages/Mail";
 import { Policy } from "./pages/Policy";
 import { RunPage } from "./pages/Run";
 import { Runs } from "./pages/Runs";
@@ -50,6 +51,7 @@ const ROOMS: readonly (readonly Room[])[] = [
     { path: "/policy", title: "Policy", icon: "policy", needs: "user:manage", tenant: true },
     { path: "/support", title: "Support access", icon: "support", needs: "user:manage", tenant: true },
     { path: "/tenants", title: "Tenants", icon: "tenants", needs: "tenant:manage", tenant: false },
+    { path: "/mail", title: "Mail", icon: "mail", needs: "user:manage", tenant: false },
     { path: "/audit", title: "Audit trail", icon: "audit", needs: "audit:read", tenant: true },
   ],
 ];
@@ -97,6 +99,7 @@ export default function Rooms(): ReactNode {
           {has("/support") ? <Route path="/support" component={Support} /> : null}
           <Route path="/account" component={Account} />
           {has("/tenants") ? <Route path="/tenants" component={Tenants} /> : null}
+          {has("/mail") ? <Route path="/mail" component={Mail} /> : null}
           {has("/audit") ? <Route path="/audit" component={Audit} /> : null}
           <Route path="/" children={() => <Redirect to={home} replace />} />
           <Route>

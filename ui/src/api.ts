@@ -32,6 +32,7 @@ export type Setting = Schema["Setting"];
 export type KeyForm = Schema["KeyAsk"];
 export type Provider = Schema["ProviderShown"];
 export type ProviderForm = Schema["ProviderAsk"];
+export type MailRow = Schema["MailView"];
 export type AuditRow = Schema["AuditRecord"];
 
 /** What is downloaded or followed with a ticket. */
@@ -170,6 +171,15 @@ export const api = {
   createSuperadmin: (form: { email: string; name: string }) => ask("post", "/api/v1/superadmins", { body: form }),
   setSuperadmin: async (id: string, act: "activate" | "deactivate") => {
     await ask("post", `/api/v1/superadmins/{id}/${act}`, { places: { id } });
+  },
+  resetSuperadmin: async (id: string) => {
+    await ask("post", "/api/v1/superadmins/{id}/factors/reset", { places: { id } });
+  },
+
+  /** Mails to the tenant's people, the newest first, without what stands in them. */
+  mails: async () => (await ask("get", "/api/v1/mails", { query: { limit: 200 } })).items,
+  testMail: async () => {
+    await ask("post", "/api/v1/mails/test", {});
   },
 
   /** Which support accesses the tenant has given: a SuperAdmin sees its rows by them. */

@@ -519,6 +519,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/superadmins/{id}/factors/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take all second factors of a SuperAdmin away who has lost them, and end their sign-ins. */
+        post: operations["superadmin.reset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/invitations": {
         parameters: {
             query?: never;
@@ -1377,6 +1394,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/archives": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what runs have sealed, newest first. */
+        get: operations["archive.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/archives/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show the key that manifests of archives are checked with. */
+        get: operations["archive.key"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{name}/archives/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Check that an archive and its manifest are what this installation has made. */
+        post: operations["archive.verify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{name}/archives/reseal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Seal an archive for other recipients, in its place; who could open it before cannot open the new one. */
+        post: operations["archive.reseal"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/secrets/{name}": {
         parameters: {
             query?: never;
@@ -1390,6 +1475,23 @@ export interface paths {
         post?: never;
         /** Delete a secret. */
         delete: operations["secret.delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/secrets/{name}/generate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a passphrase of 140 bits, keep it as a secret, and show it: this once. */
+        post: operations["secret.generate"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1702,6 +1804,70 @@ export interface components {
              * @description YAML or JSON; several documents are divided by ``---``.
              */
             source: string;
+        };
+        /**
+         * Archive
+         * @description A file that a run has sealed.
+         */
+        Archive: {
+            /**
+             * Item
+             * @description Its name in the connection.
+             */
+            item: string;
+            /** Run */
+            run: string;
+            /** Step */
+            step: string;
+            /** Flow */
+            flow: string;
+            /** Flow Version */
+            flow_version: number;
+            /** Rows */
+            rows: number;
+            /** Bytes */
+            bytes: number;
+            /**
+             * Sha256
+             * @description Of the sealed file.
+             */
+            sha256: string;
+            /**
+             * Seal
+             * @description How it is sealed.
+             */
+            seal: string;
+            /**
+             * Recipients
+             * @description Whom for: age recipients, fingerprints of OpenPGP certificates.
+             */
+            recipients: string[];
+            /** Made */
+            made: string;
+        };
+        /**
+         * ArchiveKey
+         * @description The installation's key.
+         */
+        ArchiveKey: {
+            /**
+             * Public
+             * @description With this key manifests are checked: Ed25519, PEM.
+             */
+            public: string;
+        };
+        /**
+         * Archives
+         * @description Archives, newest first, as their runs made them.
+         */
+        Archives: {
+            /** Items */
+            items: components["schemas"]["Archive"][];
+            /**
+             * Before
+             * @description Where the next page begins; absent at the end.
+             */
+            before: string | null;
         };
         /**
          * AuditAsk
@@ -2161,6 +2327,23 @@ export interface components {
             email: string;
         };
         /**
+         * Generated
+         * @description A passphrase that was made and is kept. Write it down for those who open archives with it.
+         */
+        Generated: {
+            /** Name */
+            name: string;
+            /** Version */
+            version: number;
+            /** Fingerprint */
+            fingerprint: string;
+            /**
+             * Passphrase
+             * @description It is never shown again.
+             */
+            passphrase: string;
+        };
+        /**
          * GrantAsk
          * @description A support access to give.
          */
@@ -2333,7 +2516,7 @@ export interface components {
             set_by: string;
             /**
              * Used By
-             * @description Connections that name it.
+             * @description Connections, and flows whose seals name it.
              * @default []
              */
             used_by: string[];
@@ -2544,6 +2727,18 @@ export interface components {
             link: string | null;
         };
         /**
+         * ListAsk
+         * @description Where to begin.
+         */
+        ListAsk: {
+            /**
+             * Before
+             * @description Only archives of runs before this one.
+             * @default null
+             */
+            before?: string | null;
+        };
+        /**
          * Listed
          * @description One definition in a list.
          */
@@ -2608,7 +2803,7 @@ export interface components {
             to: string;
             /**
              * State
-             * @description ``waiting``, ``sent`` or ``failed``.
+             * @description ``waiting``, ``sent``, ``failed``, or ``withdrawn``: what it was about was over before its turn came.
              */
             state: string;
             /** Tries */
@@ -2792,6 +2987,42 @@ export interface components {
              * @default null
              */
             requests?: string | null;
+            /**
+             * Files Sealed
+             * @description Flows write files only sealed.
+             * @default null
+             */
+            files_sealed?: boolean | null;
+            /**
+             * Seals
+             * @description Kinds of seals that flows may write with; as the installation has it when empty.
+             * @default []
+             */
+            seals?: ("age" | "openpgp" | "zip")[];
+            /**
+             * Formats
+             * @description Formats of files that flows may read and write; as the installation has it when empty.
+             * @default []
+             */
+            formats?: string[];
+            /**
+             * Residency
+             * @description Values of a connection's ``residency`` that flows may use; as the installation has it when empty.
+             * @default []
+             */
+            residency?: string[];
+            /**
+             * Weakest Tls
+             * @description The weakest ``tls`` that connections may have; ``disable`` lets plain protocols be used.
+             * @default null
+             */
+            weakest_tls?: ("verify-full" | "verify-ca" | "require" | "disable") | null;
+            /**
+             * Quarantine Days
+             * @description Days that quarantined rows are kept.
+             * @default null
+             */
+            quarantine_days?: number | null;
         };
         /**
          * PreviewAsk
@@ -3148,6 +3379,64 @@ export interface components {
              * @description Its version.
              */
             key: number;
+        };
+        /**
+         * ResealAsk
+         * @description Which archive, and for whom.
+         */
+        ResealAsk: {
+            /**
+             * Name
+             * @description The connection it lies in.
+             */
+            name: string;
+            /**
+             * Item
+             * @description Its name there.
+             */
+            item: string;
+            /**
+             * Seal
+             * @description How it is sealed; that stays.
+             * @default age
+             * @enum {string}
+             */
+            seal?: "age" | "openpgp" | "zip";
+            /**
+             * Identity
+             * @description Secret that opens it now: an age identity, an OpenPGP key or a passphrase.
+             */
+            identity: string;
+            /**
+             * To
+             * @description Recipients who can open it then; nobody else can (age, OpenPGP).
+             * @default []
+             */
+            to?: string[];
+            /**
+             * Sign
+             * @description Secret with the OpenPGP key that signs it then.
+             * @default null
+             */
+            sign?: string | null;
+            /**
+             * Passphrase
+             * @description Secret with the passphrase that opens it then (ZIP).
+             * @default null
+             */
+            passphrase?: string | null;
+        };
+        /**
+         * Resealed
+         * @description An archive that others can open.
+         */
+        Resealed: {
+            /** Item */
+            item: string;
+            /** Manifest */
+            manifest: {
+                [key: string]: unknown;
+            };
         };
         /**
          * ResetAsk
@@ -3769,6 +4058,18 @@ export interface components {
             support_hours: number;
             /** Requests */
             requests: string;
+            /** Files Sealed */
+            files_sealed: boolean;
+            /** Seals */
+            seals: string[];
+            /** Formats */
+            formats: string[];
+            /** Residency */
+            residency: string[];
+            /** Weakest Tls */
+            weakest_tls: string;
+            /** Quarantine Days */
+            quarantine_days: number;
             /**
              * Items
              * @description Each setting with where its value comes from and what the tenant may set.
@@ -3803,6 +4104,11 @@ export interface components {
              */
             factor: boolean;
             /**
+             * Sso
+             * @description Whether they have come by single sign-on.
+             */
+            sso: boolean;
+            /**
              * Kind
              * @description ``person``, or ``service``: a program that has nothing but API keys.
              */
@@ -3819,7 +4125,7 @@ export interface components {
             link_expires: string | null;
             /**
              * Mail
-             * @description What became of the newest link sent to them: ``waiting``, ``sent``, or why it failed; empty without one.
+             * @description What became of the newest link sent to them: ``waiting``, ``sent``, or why it was not; empty without one.
              */
             mail: string;
         };
@@ -3902,6 +4208,57 @@ export interface components {
              * @description Checks the signatures of destruction certificates (Ed25519, PEM).
              */
             public: string;
+        };
+        /**
+         * Verified
+         * @description An archive that is what its manifest says.
+         */
+        Verified: {
+            /** Item */
+            item: string;
+            /**
+             * Signed
+             * @description By this installation.
+             */
+            signed: boolean;
+            /**
+             * Opened
+             * @description Whether what is under the seal was compared, too.
+             */
+            opened: boolean;
+            /** Manifest */
+            manifest: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * VerifyAsk
+         * @description Which archive.
+         */
+        VerifyAsk: {
+            /**
+             * Name
+             * @description The connection it lies in.
+             */
+            name: string;
+            /**
+             * Item
+             * @description Its name there.
+             */
+            item: string;
+            /**
+             * Seal
+             * @description How it is sealed.
+             * @default age
+             * @enum {string}
+             */
+            seal?: "age" | "openpgp" | "zip";
+            /**
+             * Identity
+             * @description Secret that opens it, so that what is in it is looked at too: an age identity, an OpenPGP key or a passphrase.
+             * @default null
+             */
+            identity?: string | null;
         };
         /**
          * Version
@@ -5116,6 +5473,37 @@ export interface operations {
         };
     };
     "superadmin.activate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Neither question nor answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "superadmin.reset": {
         parameters: {
             query?: never;
             header?: never;
@@ -7004,6 +7392,191 @@ export interface operations {
             };
         };
     };
+    "archive.list": {
+        parameters: {
+            query?: {
+                before?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Archives, newest first, as their runs made them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Archives"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "archive.key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The installation's key. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArchiveKey"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "archive.verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Item
+                     * @description Its name there.
+                     */
+                    item: string;
+                    /**
+                     * Seal
+                     * @description How it is sealed.
+                     * @default age
+                     * @enum {string}
+                     */
+                    seal?: "age" | "openpgp" | "zip";
+                    /**
+                     * Identity
+                     * @description Secret that opens it, so that what is in it is looked at too: an age identity, an OpenPGP key or a passphrase.
+                     * @default null
+                     */
+                    identity?: string | null;
+                };
+            };
+        };
+        responses: {
+            /** @description An archive that is what its manifest says. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Verified"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "archive.reseal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Item
+                     * @description Its name there.
+                     */
+                    item: string;
+                    /**
+                     * Seal
+                     * @description How it is sealed; that stays.
+                     * @default age
+                     * @enum {string}
+                     */
+                    seal?: "age" | "openpgp" | "zip";
+                    /**
+                     * Identity
+                     * @description Secret that opens it now: an age identity, an OpenPGP key or a passphrase.
+                     */
+                    identity: string;
+                    /**
+                     * To
+                     * @description Recipients who can open it then; nobody else can (age, OpenPGP).
+                     * @default []
+                     */
+                    to?: string[];
+                    /**
+                     * Sign
+                     * @description Secret with the OpenPGP key that signs it then.
+                     * @default null
+                     */
+                    sign?: string | null;
+                    /**
+                     * Passphrase
+                     * @description Secret with the passphrase that opens it then (ZIP).
+                     * @default null
+                     */
+                    passphrase?: string | null;
+                };
+            };
+        };
+        responses: {
+            /** @description An archive that others can open. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Resealed"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "secret.set": {
         parameters: {
             query?: never;
@@ -7064,6 +7637,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "secret.generate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A passphrase that was made and is kept. Write it down for those who open archives with it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Generated"];
                 };
             };
             /** @description What was wrong. */

@@ -51,7 +51,20 @@ describe("a policy", () => {
     expect(fieldOf(setting("addresses", [], { value: ["10.0.0.0/8", "::1/128"], origin: "tenant" }))).toBe(
       "10.0.0.0/8\n::1/128",
     );
-    expect([wordsOf(true), wordsOf([]), wordsOf(["a"]), wordsOf(3)]).toEqual(["yes", "anywhere", "a", "3"]);
+    expect([wordsOf(true), wordsOf([], "addresses"), wordsOf(["a"]), wordsOf(3)]).toEqual([
+      "yes",
+      "anywhere",
+      "a",
+      "3",
+    ]);
+  });
+
+  it("says what an empty list means", () => {
+    expect([wordsOf([], "seals"), wordsOf([], "residency"), wordsOf([], "new_list")]).toEqual([
+      "any",
+      "anywhere",
+      "nothing",
+    ]);
   });
 
   it("names a setting that it does not know", () => {

@@ -12,6 +12,9 @@ interface Meaning {
   stricter?: "less" | "more";
   min?: number;
   max?: number;
+  /** For lists: what stands in an empty field, and what an empty list means. */
+  example?: string;
+  empty?: string;
 }
 
 const MONTH = 43_200;
@@ -49,6 +52,8 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   addresses: {
     title: "Networks",
     note: "From where people and keys may come, one on each line; from anywhere when empty. You cannot leave yourself out.",
+    example: "192.0.2.0/24",
+    empty: "anywhere",
   },
   key_days: {
     title: "Days of an API key",
@@ -75,6 +80,39 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     min: 1,
     max: 24,
   },
+  files_sealed: {
+    title: "Files are sealed",
+    note: "Flows write files only with a seal. One that does not is neither saved nor run.",
+  },
+  seals: {
+    title: "Kinds of seals",
+    note: "Seals that flows may write with, one on each line: age, openpgp, zip. Names can be read in a zip.",
+    example: "age",
+    empty: "any",
+  },
+  formats: {
+    title: "Formats of files",
+    note: "Formats that flows may read and write, one on each line.",
+    example: "parquet",
+    empty: "any",
+  },
+  residency: {
+    title: "Where data may lie",
+    note: "What connections must say as their residency, one on each line, to be used by flows.",
+    example: "eu",
+    empty: "anywhere",
+  },
+  weakest_tls: {
+    title: "Weakest TLS of connections",
+    note: "verify-full, verify-ca, require or disable; disable lets plain protocols be used.",
+  },
+  quarantine_days: {
+    title: "Days of quarantined rows",
+    note: "Rows that a flow has put into quarantine are gone after that.",
+    stricter: "less",
+    min: 1,
+    max: 3650,
+  },
   requests: {
     title: "Work of the tenant",
     note: "As “500/second”: a plain read counts 1, a change 2, a test, listing or preview 10.",
@@ -87,9 +125,9 @@ export function meaningOf(name: string): Meaning {
 }
 
 /** Return a value as people read it. */
-export function wordsOf(value: Value): string {
+export function wordsOf(value: Value, name = ""): string {
   if (typeof value === "boolean") return value ? "yes" : "no";
-  if (Array.isArray(value)) return value.length > 0 ? value.join(", ") : "anywhere";
+  if (Array.isArray(value)) return value.length > 0 ? value.join(", ") : (meaningOf(name).empty ?? "nothing");
   return String(value);
 }
 

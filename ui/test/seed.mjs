@@ -84,6 +84,7 @@ export function seed(options) {
     must: false,
     tenant: "acme",
     factor: false,
+    sso: false,
     kind: "person",
     addresses: [],
     link_expires: null,
@@ -94,7 +95,7 @@ export function seed(options) {
     ? []
     : [
         user("ada@example.org", "Ada Marsh", "administrator", { last_sign_in: before(3600) }),
-        user("ed@example.org", "Ed Fenn", "editor", { last_sign_in: before(90_000), factor: true }),
+        user("ed@example.org", "Ed Fenn", "editor", { last_sign_in: before(90_000), factor: true, sso: true }),
         user("oz@example.org", "Oz Leat", "operator"),
         user("vi@example.org", "Vi Brook", "viewer"),
         user("bot@example.org", "Order feed", "api_user"),
@@ -152,6 +153,20 @@ export function seed(options) {
     links: new Map(),
     /** Whether a relay is set up. */
     mail: options.mail ?? true,
+    mails: [
+      ["email", "ed@example.org", "withdrawn", 1, "The link in it was good no more.", 90],
+      ["invitation", "ivy@example.org", "sent", 1, "", 3600],
+      ["reset", "oz@example.org", "failed", 8, "The relay refuses the recipient (550).", 90_000],
+    ].map(([kind, to, state, tries, why, age]) => ({
+      id: randomUUID(),
+      kind,
+      to,
+      state,
+      tries,
+      why,
+      created: before(age),
+      ended: before(age),
+    })),
     /** @type {string[]} whom a link for a new password was asked for */
     forgot: [],
     signIns: [

@@ -213,6 +213,7 @@ export async function start(options = {}) {
         created: before(0),
         last_sign_in: null,
         factor: false,
+        sso: false,
         addresses: [],
         password: null,
         must: false,
@@ -220,6 +221,22 @@ export async function start(options = {}) {
       };
       state.users.push(made);
       return link("invitation", made);
+    }
+    if (first === "mails") {
+      needs("user:manage");
+      if (method === "GET") return { items: state.mails };
+      if (!state.mail) throw new Fault(503, "unavailable", "No mail is set up here.");
+      state.mails.unshift({
+        id: randomUUID(),
+        kind: "test",
+        to: who.email,
+        state: "waiting",
+        tries: 0,
+        why: "",
+        created: before(0),
+        ended: null,
+      });
+      return {};
     }
     if (first === "profile") {
       if (second === "email") {
@@ -360,6 +377,10 @@ export async function start(options = {}) {
       if (method === "GET")
         return { items: all.map(({ password: _p, must: _m, tenant: _t, kind: _k, addresses: _a, ...user }) => user) };
       fresh();
+      if (third === "factors") {
+        all.find((each) => each.id === second).factor = false;
+        return {};
+      }
       if (second) {
         if (all.filter((each) => each.state === "active").length < 2 && third === "deactivate")
           throw new Fault(409, "conflict", "This is the last SuperAdmin who can sign in.");
@@ -706,6 +727,7 @@ export async function start(options = {}) {
         must: true,
         tenant: who.tenant,
         factor: false,
+        sso: false,
         kind: "person",
         addresses: [],
       };

@@ -19,7 +19,7 @@ describe("a SuperAdmin", () => {
   it("enters a tenant, always sees that, and leaves it with nothing of it left", async () => {
     await root();
     expect(await faults()).toEqual([]);
-    expect(await main().getByRole("link").allTextContents()).toEqual(["Tenants"]);
+    expect(await main().getByRole("link").allTextContents()).toEqual(["Tenants", "Mail"]);
     await enter();
     await heading("Flows");
     await page.getByRole("link", { name: "flights-to-warehouse" }).waitFor();
@@ -31,7 +31,7 @@ describe("a SuperAdmin", () => {
     await page.getByRole("button", { name: "Leave the tenant" }).click();
     await page.getByText("You are in tenant").waitFor({ state: "detached" });
     await heading("Tenants");
-    expect(await main().getByRole("link").allTextContents()).toEqual(["Tenants"]);
+    expect(await main().getByRole("link").allTextContents()).toEqual(["Tenants", "Mail"]);
     await page.goto(`${stub.url}/flows`);
     await heading("Nothing is here");
   });
@@ -71,6 +71,16 @@ describe("a SuperAdmin", () => {
     ]);
   });
 
+  it("resets the second factor of another who lost it, and not their own", async () => {
+    await root();
+    expect(await page.getByRole("button", { name: /^Reset second factor of/ }).count()).toBe(1);
+    await page.getByRole("button", { name: "Reset second factor of Ruth Ford" }).click();
+    expect(await faults()).toEqual([]);
+    await dialog().getByRole("button", { name: "Reset" }).click();
+    await page.getByText("ruth@example.org · no second factor").waitFor();
+    expect(stub.state.users.find((each) => each.name === "Ruth Ford")?.factor).toBe(false);
+  });
+
   it("looks after the others, never after the last", async () => {
     await root();
     await page.getByRole("button", { name: "Deactivate Ruth Ford" }).click();
@@ -85,6 +95,36 @@ describe("a SuperAdmin", () => {
     await page.getByRole("button", { name: "I have it" }).click();
     await page.getByText("rolf@example.org").waitFor();
     expect(await page.evaluate(() => document.documentElement.outerHTML)).not.toContain("plank-otter");
+  });
+});
+
+describe("mail", () => {
+  it("shows what became of each mail, and whether the relay takes one", async () => {
+    await open();
+    await sign();
+    await heading("Flows");
+    await go("Mail");
+    const row = (name: string) => page.getByRole("row", { name });
+    await row("oz@example.org").getByText("failed").waitFor();
+    await row("oz@example.org").getByText("The relay refuses the recipient (550).").waitFor();
+    await row("ivy@example.org").getByText("Invitation").waitFor();
+    await row("ed@example.org").getByText("withdrawn").waitFor();
+    expect(await faults()).toEqual([]);
+    await page.getByRole("button", { name: "Send a test mail" }).click();
+    await page.getByText("A test mail to ada@example.org is on its way.").waitFor();
+    await row("ada@example.org").getByText("waiting").waitFor();
+    expect(await faults()).toEqual([]);
+  });
+
+  it("says that no relay is set up, and to a SuperAdmin in no tenant where the lists are", async () => {
+    await open({ mail: false });
+    await sign("root@example.org", PASSWORD, "");
+    await heading("Tenants");
+    await go("Mail");
+    await page.getByText("No relay is set up").waitFor();
+    await page.getByText("listed in each tenant").waitFor();
+    expect(await page.getByRole("button", { name: "Send a test mail" }).isDisabled()).toBe(true);
+    expect(await faults()).toEqual([]);
   });
 });
 

@@ -22,7 +22,7 @@ _NOT_SETTINGS = frozenset({"SLUICE_HOME", "SLUICE_PASSWORD", "SLUICE_DEBUG", "SL
                            "SLUICE_API_KEY", "SLUICE_API_KEY_FILE", "SLUICE_CA"})  # fmt: skip
 _SECRETS = "SLUICE_SECRET_"
 _HERE = frozenset({"localhost", "127.0.0.1", "::1"})
-_HTTPS = 443
+HTTPS = 443
 
 
 class Grant(Model):
@@ -42,9 +42,10 @@ class Server(Model):
     port: int = Field(default=8443, ge=0, le=65535)
     """Port to listen on (TLS only)."""
     url: str = Field(default="", max_length=254, pattern=r"^(https://[^\s/?#@]+)?$")
-    """Where people reach the server (``https://host:port``), for links in mails; from names and port when empty."""
+    """Where people reach the server (``https://host:port``), for links in mails and single sign-on; from names and port
+    when empty. To be set when people come by another port (a proxy's, but for 443), or when any name will do."""
     names: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")
-    """Names the certificate made by ``sluice init`` is for, and the hosts a request may name."""
+    """Names the certificate made by ``sluice init`` is for, and hosts a request may name by any port. ``*`` is any."""
     certificate: Path | None = None
     """Certificate chain (PEM) instead of the one that ``sluice init`` made."""
     key: Path | None = None
@@ -123,6 +124,19 @@ class People(Model):
     """Hours that a support access lasts at the most."""
 
 
+class Files(Model):
+    """What flows may do with files, and where data may lie. A tenant's policy may differ as ``[overrides]`` says."""
+
+    sealed: bool = False
+    """Flows write files only sealed."""
+    seals: tuple[Literal["age", "openpgp", "zip"], ...] = ()
+    """Kinds of seals that flows may write with; any when empty."""
+    formats: tuple[str, ...] = ()
+    """Formats of files that flows may read and write (``csv``, ``parquet``); any when empty."""
+    residency: tuple[str, ...] = ()
+    """Values of a connection's ``residency`` that flows may use; any, and none, when empty."""
+
+
 Override = Literal["fixed", "stricter", "free"]
 _STRICTER: Override = "stricter"
 
@@ -152,6 +166,18 @@ class Overrides(Model):
     """How long a support access lasts (``people.support_hours``); 24 hours at the most."""
     requests: Override = _STRICTER
     """How much a tenant may ask (``limits.tenant``)."""
+    files_sealed: Override = _STRICTER
+    """Whether flows write files only sealed (``files.sealed``)."""
+    seals: Override = _STRICTER
+    """Which seals flows may write with (``files.seals``)."""
+    formats: Override = _STRICTER
+    """Which formats flows may use (``files.formats``)."""
+    residency: Override = _STRICTER
+    """Where data may lie (``files.residency``)."""
+    weakest_tls: Override = _STRICTER
+    """The weakest ``tls`` of connections (``tls.weakest``)."""
+    quarantine_days: Override = _STRICTER
+    """How long quarantined rows are kept (``quarantine_days``)."""
 
 
 class Vault(Model):
@@ -257,6 +283,7 @@ class Settings(Model):
     keys: Keys = Keys()
     passwords: Passwords = Passwords()
     people: People = People()
+    files: Files = Files()
     overrides: Overrides = Overrides()
     vault: Vault = Vault()
     jail: Jail = Jail()
@@ -283,9 +310,9 @@ class Settings(Model):
         """Where people reach the server, as links in mails say it."""
         if self.server.url:
             return self.server.url
-        host = self.server.names[0] if self.server.names else "localhost"
+        host = next((each for each in self.server.names if each != "*"), "localhost")
         host = f"[{host}]" if ":" in host else host
-        return f"https://{host}" + ("" if self.server.port == _HTTPS else f":{self.server.port}")
+        return f"https://{host}" + ("" if self.server.port == HTTPS else f":{self.server.port}")
 
     @property
     def data(self) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 _PLACES = {
-    "init": "local", "serve": "local", "trust": "trust", "settings": "local", "schema": "local", "archive": "local",
+    "init": "local", "serve": "local", "trust": "trust", "settings": "local", "schema": "local", "archive": "archives",
     "passwords": "local",
     "login": "session", "logout": "session", "whoami": "session", "passwd": "session", "prove": "session",
     "bootstrap": "session", "switch": "session", "accept": "session",
@@ -28,7 +28,7 @@ _HELP = {
     "trust": "Make this machine and your browsers trust the local CA, or no longer.",
     "settings": "List all settings and their values.",
     "schema": "Print the JSON Schema of a kind of document or plugin.",
-    "archive": "Make keys for archives and open archives.",
+    "archive": "Make keys for archives; list, verify, open and reseal archives.",
     "passwords": "Load a list of breached passwords into a server's home.",
     "login": "Sign in.",
     "logout": "Sign out.",

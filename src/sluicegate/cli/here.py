@@ -14,7 +14,7 @@ from sluicegate.base.errors import Cancelled, Invalid, SluiceError, Usage
 from sluicegate.base.model import new_id
 from sluicegate.base.secret import Secret
 from sluicegate.cli import beside, show
-from sluicegate.kit import bundle, document
+from sluicegate.kit import bundle, document, seals
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.document import Recipient
 from sluicegate.kit.flow import Flow
@@ -147,7 +147,9 @@ def _job(
         connections[name] = known[name].body
         definition = known[name].definition
         for secret in sorted(definition.secret_names()) if isinstance(definition, Connection) else ():
-            needed[secret] = _secret(secret, secrets, name)
+            needed[secret] = _secret(secret, secrets, f"connection {name}")
+    for secret, step in seals.secret_names(flow.steps):
+        needed[secret] = _secret(secret, secrets, f"step {flow.step_name(step)}")
     recipients = {
         each.definition.name: each.definition.recipient
         for each in reversed(found)
@@ -169,7 +171,7 @@ def _job(
     )
 
 
-def _secret(name: str, files: dict[str, str], connection: str) -> Secret:
+def _secret(name: str, files: dict[str, str], where: str) -> Secret:
     if name in files:
         try:
             return Secret(Path(files[name]).read_text(encoding="utf-8").rstrip("\n"))
@@ -181,7 +183,7 @@ def _secret(name: str, files: dict[str, str], connection: str) -> Secret:
     if variable not in os.environ:
         raise Invalid(
             f"the secret {name!r} is not given",
-            where=f"connection {connection}",
+            where=where,
             hint=f"Add --secret {name}=FILE, or set {variable}.",
         )
     return Secret(os.environ[variable])

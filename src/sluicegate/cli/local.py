@@ -1,4 +1,4 @@
-"""Commands that need no server: make a home, serve, settings, schemas, archives."""
+"""Commands that need no server: make a home, serve, settings, schemas."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from sluicegate.base.errors import Invalid, Usage
+from sluicegate.base.errors import Usage
 from sluicegate.base.home import home
 from sluicegate.cli import show
 from sluicegate.cli.commands import json_option
@@ -23,7 +23,6 @@ def command(name: str) -> click.Command:
         "serve": serve,
         "settings": settings,
         "schema": schema,
-        "archive": archive,
         "passwords": passwords,
     }[name]
 
@@ -118,42 +117,6 @@ def schema(*, kind: str, type_: str | None, as_json: bool) -> None:  # noqa: ARG
     else:
         model = registry.find(kind, type_)
     print(json.dumps(model.model_json_schema(by_alias=True), indent=2 if sys.stdout.isatty() else None))
-
-
-@click.group()
-def archive() -> None:
-    """Make keys for archives and open archives."""
-
-
-@archive.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@json_option
-def keygen(*, file: Path, as_json: bool) -> None:
-    """Make an age identity, keep it in FILE (mode 0600), and print the recipient to seal for."""
-    from sluicegate.engine.archive import make_identity
-
-    show.answer({"recipient": make_identity(file), "identity": str(file)}, as_json=as_json)
-
-
-@archive.command("open")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "--identity",
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File with the age identity.",
-)
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Where to put what is in it; must not exist."
-)
-@json_option
-def open_(*, file: Path, identity: Path, output: Path, as_json: bool) -> None:
-    """Open an archive. An archive that was tampered with leaves nothing behind."""
-    from sluicegate.engine.archive import open_archive
-
-    if output.exists():
-        raise Invalid("this file exists already", where=str(output))
-    show.answer({"output": str(output), "bytes": open_archive(file, identity, output)}, as_json=as_json)
 
 
 @click.group()

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from sluicegate.base.errors import Denied, Failed, Missing
+from sluicegate.base.errors import Denied, Failed, Invalid, Missing
 from sluicegate.base.principal import Role
 from sluicegate.engine.job import Job, What
 from sluicegate.engine.plan import above, plan, steps
-from sluicegate.guard import tls
-from sluicegate.kit import document
+from sluicegate.guard import conduct, tls
+from sluicegate.guard.archives import WARRANT
+from sluicegate.guard.vault import RESERVED
+from sluicegate.kit import document, seals
 from sluicegate.kit.connection import Connection
-from sluicegate.kit.flow import Flow
-from sluicegate.kit.step import Transform
+from sluicegate.kit.flow import Flow, digest
+from sluicegate.kit.step import Step, Transform, Writing
+from sluicegate.steps.read import Read
+from sluicegate.steps.write import Write
 
 if TYPE_CHECKING:
     from sluicegate.base.secret import Secret
     from sluicegate.base.settings import Settings
     from sluicegate.engine.probe import Proof
     from sluicegate.engine.quarantine import Quarantine
+    from sluicegate.guard.archives import Archives
     from sluicegate.guard.audit import Audit
+    from sluicegate.guard.rules import Rules
     from sluicegate.guard.vault import Vault
     from sluicegate.store.definitions import Definition
     from sluicegate.store.scope import Scope
@@ -35,7 +41,7 @@ def read_flow(body: dict[str, Any]) -> Flow:
     return found
 
 
-def require_tenants(scope: Scope, kind: str, found: Definition) -> None:
+def require_tenants(scope: Scope, found: Definition) -> None:
     """Refuse to run for a SuperAdmin what a SuperAdmin wrote: it could carry rows to where they may read them."""
     if scope.who.role is not Role.SUPERADMIN:
         return
@@ -44,7 +50,7 @@ def require_tenants(scope: Scope, kind: str, found: Definition) -> None:
     except Missing:
         raise Denied(
             "A SuperAdmin does not run what a SuperAdmin wrote: that would be a way to the tenant's rows.",
-            where=f"{kind} {found.name}",
+            where=f"{found.kind} {found.name}",
             hint="Have somebody of the tenant save it, or run it.",
         ) from None
 
@@ -52,23 +58,35 @@ def require_tenants(scope: Scope, kind: str, found: Definition) -> None:
 class Builder:
     """Knows settings, vault, quarantine and the jail's worth, so that a task need not."""
 
-    def __init__(self, settings: Settings, vault: Vault, quarantine: Quarantine, audit: Audit, jail: Proof) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        vault: Vault,
+        quarantine: Quarantine,
+        audit: Audit,
+        jail: Proof,
+        rules: Rules,
+        archives: Archives,
+    ) -> None:
         """Build from these."""
         self._settings, self._vault, self._quarantine, self._audit = settings, vault, quarantine, audit
-        self._jail = jail
+        self._jail, self._rules, self._archives = jail, rules, archives
 
-    def run(self, scope: Scope, run: str, body: dict[str, Any], params: Mapping[str, Any]) -> Job:
-        """Return the job of a run of the flow in ``body``.
+    def run(self, scope: Scope, run: str, body: dict[str, Any], params: Mapping[str, Any], version: int = 0) -> Job:
+        """Return the job of a run of the flow in ``body``, which is this ``version`` of it.
 
         Raises ``JailUnavailable`` when the flow needs a jail and there is none: no such job is ever made.
         """
         flow = read_flow(body)
-        for name in flow.connections():
-            require_tenants(scope, "connection", scope.definitions().get("connection", name))
-        for name in _named(flow):
-            require_tenants(scope, "recipient", scope.definitions().get("recipient", name))
+        named = _Named.read(scope, flow)
+        for each in (*named.connections.values(), *named.recipients.values()):
+            require_tenants(scope, each)
         self._walled(flow, [segment.source for segment in plan(flow)])
-        return self._flow_job(scope, "run", run, body, params, {})
+        job = self._flow_job(scope, "run", run, body, params, {}, named)
+        if any(isinstance(step, Writing) and seals.of(step) for step in flow.steps):
+            claims = {"flow": flow.name, "flow_version": version, "flow_digest": digest(body), "run": run}
+            job.secrets[WARRANT] = self._archives.warrant(scope.tenant, claims)
+        return job
 
     def preview(self, scope: Scope, ask: Mapping[str, Any]) -> Job:
         """Return the job that shows the first rows of a step."""
@@ -76,12 +94,40 @@ class Builder:
         flow = read_flow(body)
         flow.values(ask["params"])
         self._walled(flow, [str(ask["step"])])
-        return self._flow_job(scope, "preview", "", body, ask["params"], ask)
+        return self._flow_job(scope, "preview", "", body, ask["params"], ask, _Named.read(scope, flow))
 
     def explore(self, scope: Scope, what: What, ask: Mapping[str, Any]) -> Job:
         """Return the job that tests a connection or lists its items."""
-        connections, secrets = self._connections(scope, (str(ask["connection"]),), what)
+        read = _read(scope, "connection", [str(ask["connection"])])
+        connections, secrets = self._connections(scope, read, what)
         return Job(what=what, run="", connections=connections, secrets=secrets, ask=dict(ask), **self._place(scope))
+
+    def archive(self, scope: Scope, what: What, ask: Mapping[str, Any]) -> Job:
+        """Return the job that looks at an archive, or seals it for others (``ask`` holds seals as documents do)."""
+        name, purpose = str(ask["connection"]), f"{what} {ask['connection']}/{ask['item']}"
+        steps: list[Step] = []
+        if "open" in ask:
+            read = {"name": "old", "connection": name, "item": ask["item"], "seal": ask["open"]}
+            steps.append(Read.model_validate(read))
+        if "seal" in ask:
+            write = {"name": "new", "from": "old", "connection": name, "item": ask["item"], "seal": ask["seal"]}
+            steps.append(Write.model_validate(write))
+        flow = Flow(name="archive", steps=tuple(steps))
+        for wanted, _ in seals.secret_names(flow.steps):
+            if wanted.startswith(RESERVED):
+                raise Invalid(f"the secret {wanted!r} is the product's own")
+        named = _Named.read(scope, flow, name)
+        for each in (*named.connections.values(), *named.recipients.values()):
+            require_tenants(scope, each)
+        conduct.check(flow, named.connection, self._rules.fresh(scope.tenant))
+        connections, secrets = self._connections(scope, named.connections, purpose)
+        secrets |= self._seals(scope, flow, purpose)
+        claims = {"resealed_by": scope.who.id} if what == "reseal" else {}
+        secrets[WARRANT] = self._archives.warrant(scope.tenant, claims)
+        return Job(
+            what=what, run="", connections=connections, recipients=named.keys(), secrets=secrets,
+            input_max=self._settings.limits.input, ask={**ask, "public": self._archives.public}, **self._place(scope),
+        )  # fmt: skip
 
     def _walled(self, flow: Flow, sources: Iterable[str]) -> None:
         """Require the jail when somebody's text is above one of these steps."""
@@ -99,9 +145,13 @@ class Builder:
         body: dict[str, Any],
         params: Mapping[str, Any],
         ask: Mapping[str, Any],
+        named: _Named,
     ) -> Job:
         flow = read_flow(body)
-        connections, secrets = self._connections(scope, flow.connections(), f"{what} {run or flow.name}")
+        purpose = f"{what} {run or flow.name}"
+        conduct.check(flow, named.connection, self._rules.fresh(scope.tenant))
+        connections, secrets = self._connections(scope, named.connections, purpose)
+        secrets |= self._seals(scope, flow, purpose)
         keeps = _quarantines(flow)
         return Job(
             what=what,
@@ -109,7 +159,7 @@ class Builder:
             flow=body,
             params=dict(params),
             connections=connections,
-            recipients=_recipients(scope, flow),
+            recipients=named.keys(),
             secrets=secrets,
             snapshot=scope.runs().snapshot(flow.name),
             input_max=self._settings.limits.input,
@@ -130,38 +180,61 @@ class Builder:
         }
 
     def _connections(
-        self, scope: Scope, names: Iterable[str], purpose: str
+        self, scope: Scope, read: Mapping[str, Definition], purpose: str
     ) -> tuple[dict[str, dict[str, Any]], dict[str, Secret]]:
-        """Return the documents of connections and the secrets they name."""
-        connections: dict[str, dict[str, Any]] = {}
+        """Return the documents of connections that were read, and the secrets they name."""
         secrets: dict[str, Secret] = {}
-        for name in names:
-            body = connections[name] = scope.definitions().get("connection", name).body
-            found = document.parse_definition(body)
+        for name, each in read.items():
+            found = document.parse_definition(each.body)
             if not isinstance(found, Connection):
                 raise Failed(f"{name!r} is not a connection")
-            tls.admit(found, self._settings, self._audit, scope, purpose)
+            tls.admit(found, self._rules.fresh(scope.tenant).weakest_tls, self._audit, scope, purpose)
             for wanted in found.secret_names():
-                try:
-                    secrets[wanted] = self._vault.use(scope, wanted, purpose=purpose)
-                except Missing:
-                    raise Failed(
-                        f"The secret {wanted!r} is not set.",
-                        where=f"connection {name}",
-                        hint=f"Set it: sluice secret set {wanted}",
-                    ) from None
-        return connections, secrets
+                secrets[wanted] = self._secret(scope, wanted, f"connection {name}", purpose)
+        return {name: each.body for name, each in read.items()}, secrets
+
+    def _seals(self, scope: Scope, flow: Flow, purpose: str) -> dict[str, Secret]:
+        """Return the secrets that the seals of a flow name."""
+        return {
+            name: self._secret(scope, name, f"step {flow.step_name(step)}, seal", purpose)
+            for name, step in seals.secret_names(flow.steps)
+        }
+
+    def _secret(self, scope: Scope, name: str, where: str, purpose: str) -> Secret:
+        try:
+            return self._vault.use(scope, name, purpose=purpose)
+        except Missing:
+            raise Failed(
+                f"The secret {name!r} is not set.", where=where, hint=f"Set it: sluice secret set {name}"
+            ) from None
 
 
-def _recipients(scope: Scope, flow: Flow) -> dict[str, str]:
-    """Return the keys of the recipients that the flow seals for by name."""
-    return {name: str(scope.definitions().get("recipient", name).body["recipient"]) for name in _named(flow)}
+def _read(scope: Scope, kind: str, names: Iterable[str]) -> dict[str, Definition]:
+    return {name: scope.definitions().get(kind, name) for name in names}
 
 
-def _named(flow: Flow) -> list[str]:
-    """Return the names of the recipients that the flow seals for."""
-    told = (to for step in flow.steps if (seal := getattr(step, "seal", None)) for to in seal.to)
-    return [to for to in told if not to.startswith("age1")]
+class _Named(NamedTuple):
+    """What a flow names, in the versions that are read once: what is checked is what is used."""
+
+    connections: dict[str, Definition]
+    recipients: dict[str, Definition]
+
+    @classmethod
+    def read(cls, scope: Scope, flow: Flow, *connections: str) -> Self:
+        """Read what a flow names, and further ``connections``."""
+        recipients = (name for step in flow.steps for name, _ in seals.recipients(step))
+        return cls(
+            _read(scope, "connection", {*flow.connections(), *connections}), _read(scope, "recipient", recipients)
+        )
+
+    def connection(self, name: str) -> Connection | None:
+        """Return one of the connections; ``None`` when the document is something else."""
+        found = document.parse_definition(self.connections[name].body)
+        return found if isinstance(found, Connection) else None
+
+    def keys(self) -> dict[str, str]:
+        """Return the keys of the recipients."""
+        return {name: str(each.body["recipient"]) for name, each in self.recipients.items()}
 
 
 def _quarantines(flow: Flow) -> bool:

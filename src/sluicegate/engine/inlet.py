@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from sluicegate.base.errors import Cancelled, Egress, Failed, Invalid, SluiceError
-from sluicegate.engine import query
+from sluicegate.crypto.manifest import Warrant
+from sluicegate.engine import query, seals
 from sluicegate.engine.dialect import plain
+from sluicegate.engine.manifests import Origin
 from sluicegate.engine.meter import Counted, Meter, Report
 from sluicegate.engine.plan import steps
 from sluicegate.engine.rejects import Rejects
+from sluicegate.guard.archives import WARRANT
 from sluicegate.kit import connection as kinds
-from sluicegate.kit import registry
 from sluicegate.kit.context import Context
 from sluicegate.kit.document import parse_definition
 from sluicegate.kit.flow import Flow, fill
-from sluicegate.kit.format import Decoding, Format
+from sluicegate.kit.format import Decoding
+from sluicegate.kit.registry import format_for
+from sluicegate.kit.seals import of as seals_of
 from sluicegate.kit.step import Check, Reading, Transform
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from sluicegate.engine.job import Job
+
+
+_LEFT = 1 << 18
 
 
 class Inlet:
@@ -77,7 +84,7 @@ class Inlet:
             raise Invalid(f"{name!r} is not a connection")
         wanted = found.secret_names()
         secrets = {key: value for key, value in self._job.secrets.items() if key in wanted}
-        ctx = Context(self._net, self._files, secrets, self._say, self._cancelled)
+        ctx = Context(self._net, self._files, secrets, self.say, self._cancelled)
         try:
             return self._stack.enter_context(found.open(ctx))
         except Egress as fault:
@@ -85,6 +92,20 @@ class Inlet:
             raise
         except SluiceError as fault:
             raise fault.at(f"connection {name}") from None
+
+    @property
+    def keys(self) -> seals.Keys:
+        """What the seals of the flow may use."""
+        return seals.Keys(self._job.recipients, self._job.secrets)
+
+    @property
+    def origin(self) -> Origin:
+        """What the manifests of sealed files tell: what the warrant speaks of, or what is known without a server."""
+        packed = self._job.secrets.get(WARRANT)
+        if packed is None:
+            return Origin({"flow": self._flow.name, "run": self._job.run})
+        warrant = Warrant.read(packed)
+        return Origin(warrant.body["claims"], warrant)
 
     def item(self, item: str, name: str) -> str:
         """Return an item with its parameters filled in."""
@@ -108,7 +129,8 @@ class Inlet:
             raise
         raise Invalid(f"step {name} gives no rows", where=f"step {name}")
 
-    def _say(self, message: str, /, **fields: object) -> None:
+    def say(self, message: str, /, **fields: object) -> None:
+        """Write one line into the run's log."""
         self._report("log", {"level": "info", "message": message, **{key: str(value) for key, value in fields.items()}})
 
     # -- reading -------------------------------------------------------------------------------------------------------
@@ -123,22 +145,29 @@ class Inlet:
             return rows
         if not isinstance(session, kinds.ReadsFiles):
             raise Invalid(f"the connection {step.connection!r} cannot be read from")
-        format_ = step.format or format_for(item)
+        seal = seals_of(step)
+        inner = seal.inner(item) if seal else item
+        format_ = step.format or format_for(inner)
         count = self._meter.step(name)
         count.total_bytes = session.size(item)
-        raw = self._stack.enter_context(session.fetch(item))
+        raw: Any = Counted(self._stack.enter_context(session.fetch(item)), count)
+        if seal is not None:
+            limit = self._job.input_max
+            raw = self._stack.enter_context(seals.open_(seal, self.keys, raw, limit, seeks=format_.seeks))
         how = Decoding(
-            item=item,
+            item=inner,
             columns=self._job.snapshot.get(name),
             on_reject=self.rejects.taker(name, step.on_reject, step.max_rejects),
             max_bytes=self._job.input_max,
             limit=self._limit,
         )
-        rows = format_.decode(Counted(raw, count), how)  # type: ignore[arg-type]
+        rows = format_.decode(raw, how)
         if any(pa.types.is_null(field.type) for field in rows.schema):
             self.guesses = True  # not one row: nothing is kept of types that nobody has seen
         else:
             self._tell_schema(name, rows.schema)
+        if seal is not None and self._limit is None:
+            rows = _whole(rows, raw)
         return _chosen(rows, step.columns, name)
 
     def _tell_schema(self, name: str, schema: pa.Schema) -> None:
@@ -214,6 +243,18 @@ class Inlet:
         return pa.RecordBatchReader.from_batches(rows.schema, counting())
 
 
+def _whole(rows: pa.RecordBatchReader, plain: BinaryIO) -> pa.RecordBatchReader:
+    """Return the rows, and read what is left under the seal: a file counts only when all of it has verified."""
+    import pyarrow as pa
+
+    def reading() -> Iterator[pa.RecordBatch]:
+        yield from rows
+        while plain.read(_LEFT):
+            continue
+
+    return pa.RecordBatchReader.from_batches(rows.schema, reading())
+
+
 def _chosen(rows: pa.RecordBatchReader, columns: tuple[str, ...] | None, name: str) -> pa.RecordBatchReader:
     import pyarrow as pa
 
@@ -228,17 +269,3 @@ def _chosen(rows: pa.RecordBatchReader, columns: tuple[str, ...] | None, name: s
         )
     schema = pa.schema([rows.schema.field(each) for each in columns])
     return pa.RecordBatchReader.from_batches(schema, (batch.select(list(columns)) for batch in rows))
-
-
-def format_for(item: str) -> Format:
-    """Return the format that the item's suffix means; ``Invalid`` when it means none."""
-    lower = item.lower()
-    best: tuple[int, type[Format]] | None = None
-    for type_ in registry.types("format"):
-        plugin: type[Format] = registry.find("format", type_)
-        for suffix in plugin.suffixes:
-            if lower.endswith(suffix) and (best is None or len(suffix) > best[0]):
-                best = (len(suffix), plugin)
-    if best is None:
-        raise Invalid(f"the name {item!r} does not tell a format", hint="Name it: format: { type: csv }")
-    return best[1].model_validate({"type": best[1].model_fields["type"].default})

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sluicegate.base.secret import Secret
 
-What = Literal["run", "test", "items", "preview"]
+What = Literal["run", "test", "items", "preview", "verify", "reseal"]
 
 
 @dataclass(frozen=True)

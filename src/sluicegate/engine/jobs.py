@@ -6,7 +6,9 @@ Its traps, each closed here: JSON instead of pickle, a fixed application version
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,6 +91,7 @@ class Jobs:
         }
         if url.startswith("sqlite"):
             _prepare(Path(url.removeprefix("sqlite:///")))
+            config["db_engine_kwargs"] = {"connect_args": {"factory": Connection}}
         DBOS(config=config)
 
     def open(self) -> None:
@@ -108,9 +111,16 @@ class Jobs:
             _execute = None
 
 
-def _prepare(file: Path) -> None:
-    import sqlite3
+class Connection(sqlite3.Connection):
+    """One that knows ``unixepoch('subsec')``, which DBOS writes from Python 3.12 on, and SQLite since 3.42 only."""
 
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        if sqlite3.sqlite_version_info < (3, 42):
+            self.create_function("unixepoch", 1, lambda _precision: time.time())
+
+
+def _prepare(file: Path) -> None:
     file.touch(mode=0o600)
     with sqlite3.connect(file) as connection:
         connection.execute("PRAGMA journal_mode=WAL")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,8 @@ _DAY = 86400
 class Quarantine:
     """The quarantines of all tenants of this node."""
 
-    def __init__(self, folder: Path, days: float, vault: Vault) -> None:
-        """Keep rows in ``folder`` for ``days``."""
+    def __init__(self, folder: Path, days: Callable[[str], float], vault: Vault) -> None:
+        """Keep rows in ``folder`` for ``days``, which tells them by tenant."""
         self._base, self._days, self._vault = folder, days, vault
 
     def folder(self, scope: Scope) -> Path:
@@ -76,10 +76,11 @@ class Quarantine:
     def sweep(self) -> None:
         """Remove drafts that a crash has left, and rows past their days."""
         sweep_drafts(self._base)
-        oldest = time.time() - self._days * _DAY
-        for file in self._base.glob("*/*.ndjson.age"):
-            if file.stat().st_mtime < oldest:
-                file.unlink()
+        for folder in sorted(self._base.iterdir()) if self._base.is_dir() else ():
+            oldest = time.time() - self._days(folder.name) * _DAY
+            for file in folder.glob("*.ndjson.age"):
+                if file.stat().st_mtime < oldest:
+                    file.unlink(missing_ok=True)
 
     def _keys(self, scope: Scope, purpose: str) -> tuple[Secret, str]:
         identity, recipient = json.loads(self._vault.use(scope, KEY, purpose=purpose).reveal())

@@ -110,7 +110,7 @@ class Runner:
         try:
             self._recheck(scope, run)
             stored = scope.definitions().get("flow", found.flow, found.flow_version)
-            require_tenants(scope, "flow", stored)
+            require_tenants(scope, stored)
             flow = read_flow(stored.body)
             with _Lazy(lambda: self._begin(scope, record, found, stored.body)) as task:
                 for segment in plan(flow, self._one_writer(scope, flow)):
@@ -207,7 +207,7 @@ class Runner:
             raise Left from None
 
     def _begin(self, scope: Scope, record: Recorder, run: Run, body: dict[str, Any]) -> Task:
-        job = self._builder.run(scope, run.id, body, run.params)
+        job = self._builder.run(scope, run.id, body, run.params, run.flow_version)
         with self._lock:
             if self._leaving:
                 raise Left

@@ -22,6 +22,8 @@ from sluicegate.kit.connection import WritesFiles, WritesRows
 from sluicegate.kit.document import parse_definition
 from sluicegate.kit.flow import Flow
 from sluicegate.kit.rows import Marker, Receipt, Stage
+from sluicegate.kit.seals import Zip
+from sluicegate.kit.seals import of as seals_of
 from sluicegate.kit.step import Writing
 from sluicegate.kit.types import opened
 
@@ -57,7 +59,11 @@ def execute(job: Job, name: str, report: Report, cancelled: Callable[[], bool]) 
         receipts = _carry(job, flow, segment, inlet, meter, cancelled, stack)
         inlet.commit()
     body = meter.body()
-    return {"receipts": {step: receipt.model_dump(mode="json") for step, receipt in receipts.items()}, "counts": body}
+    return {"receipts": {step: _body(receipt) for step, receipt in receipts.items()}, "counts": body}
+
+
+def _body(receipt: Receipt) -> dict[str, Any]:
+    return receipt.model_dump(mode="json", exclude=set() if receipt.manifest else {"manifest"})
 
 
 def _carry(
@@ -97,13 +103,15 @@ def _open(job: Job, inlet: Inlet, step: Writing, name: str, schema: pa.Schema, s
     item = inlet.item(step.item, name)
     marker = Marker(job.run, name)
     stage: AbstractContextManager[Stage]
-    seal = getattr(step, "seal", None)
+    seal = seals_of(step)
     if isinstance(session, WritesRows) and seal is None:
         from sluicegate.kit.mode import Append
 
         stage = session.stage(item, schema, getattr(step, "mode", None) or Append(), marker)
     elif isinstance(session, WritesFiles):
-        stage = open_outlet(session, step, item, schema, marker, job.recipients)
+        if isinstance(seal, Zip):
+            inlet.say("Names stand readable in a ZIP file; what is in the file does not.", step=name)
+        stage = open_outlet(session, step, item, schema, marker, inlet.keys, inlet.origin)
     else:
         takes = "files" if seal is not None else "rows"
         raise Invalid(f"the connection {step.connection!r} does not take {takes}")

@@ -184,7 +184,7 @@ class Task:
 # -- in the child ------------------------------------------------------------------------------------------------------
 
 
-def _settle() -> None:
+def settle() -> None:
     """Die with the parent, leave no core, let nobody look into the memory."""
     libc = ctypes.CDLL(None, use_errno=True)
     parent = os.getppid()
@@ -234,12 +234,16 @@ def _answer(job: Job, order: str, report: Report, cancelled: Callable[[], bool])
         return stage.execute(job, order, report, cancelled)
     if job.what == "preview":
         return stage.preview(job, report, cancelled)
+    if job.what in ("verify", "reseal"):
+        from sluicegate.engine import resealing
+
+        return (resealing.verify if job.what == "verify" else resealing.reseal)(job, report, cancelled)
     return stage.explore(job, report, cancelled)
 
 
 def main() -> None:
     """Serve the two descriptors named in the arguments."""
-    _settle()
+    settle()
     with os.fdopen(int(sys.argv[1]), "rb") as orders, os.fdopen(int(sys.argv[2]), "wb") as events:
         _serve(orders, events)
 

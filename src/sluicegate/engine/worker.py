@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Generator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.base.errors import Failed
+from sluicegate.base.errors import Corrupt, Failed, Missing
 from sluicegate.base.log import Log
 from sluicegate.engine.builder import Builder
 from sluicegate.engine.probe import Level, Proof
@@ -21,21 +22,36 @@ if TYPE_CHECKING:
     from sluicegate.engine.events import Events
     from sluicegate.engine.job import Job
     from sluicegate.engine.meter import Report
+    from sluicegate.guard.archives import Archives
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.desk import Asked
+    from sluicegate.guard.rules import Rules
     from sluicegate.guard.vault import Vault
     from sluicegate.store.scope import Scope, System
+
+
+_PATIENCE = {"verify": 600.0, "reseal": 600.0}
+"""Seconds that a task has to answer, when they are not 60."""
 
 
 class Worker:
     """Runs flows for all tenants of this node."""
 
-    def __init__(self, settings: Settings, system: System, vault: Vault, audit: Audit, events: Events) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        system: System,
+        vault: Vault,
+        audit: Audit,
+        events: Events,
+        rules: Rules,
+        archives: Archives,
+    ) -> None:
         """Wire; nothing runs before ``open``."""
         self._settings, self._audit, self._events = settings, audit, events
-        self._quarantine = Quarantine(settings.home / "quarantine", settings.quarantine_days, vault)
+        self._quarantine = Quarantine(settings.home / "quarantine", partial(_days, rules), vault)
         self._jail = Proof(fallback=settings.jail.fallback)
-        self._builder = Builder(settings, vault, self._quarantine, audit, self._jail)
+        self._builder = Builder(settings, vault, self._quarantine, audit, self._jail, rules, archives)
         self._log = Log()
         self._temp = settings.home / "temp"
         self._runner = Runner(system, self._builder, audit, events, self._task, self._log)
@@ -64,6 +80,10 @@ class Worker:
             self._jobs.close()
             self._jobs = None
 
+    def sweep(self) -> None:
+        """Remove quarantined rows past their days."""
+        self._quarantine.sweep()
+
     def health(self) -> Mapping[str, Any]:
         """Say how the jail is and what runs."""
         return {
@@ -87,12 +107,12 @@ class Worker:
         """Have a task do something short and return its answer."""
         if what == "rejects":
             return self._quarantine.read(scope, str(ask["run"]), int(ask["limit"]))
-        job = self._builder.preview(scope, ask) if what == "preview" else self._builder.explore(scope, what, ask)
+        job = self._job(scope, what, ask)
         if not self._slots.acquire(timeout=10):
             raise Failed("Too many previews at once.", hint="Try again in a moment.")
         try:
             with self._task(job, lambda _kind, _body: None) as task:
-                timer = threading.Timer(60, task.cancel)
+                timer = threading.Timer(_PATIENCE.get(what, 60), task.cancel)
                 timer.daemon = True
                 timer.start()
                 try:
@@ -102,6 +122,13 @@ class Worker:
         finally:
             self._slots.release()
         return answer.get("answer", answer.get("items", answer))
+
+    def _job(self, scope: Scope, what: Asked, ask: Mapping[str, Any]) -> Job:
+        if what == "preview":
+            return self._builder.preview(scope, ask)
+        if what in ("verify", "reseal"):
+            return self._builder.archive(scope, what, ask)
+        return self._builder.explore(scope, what, ask)  # type: ignore[arg-type] # rejects need no task
 
     def rejected(self, scope: Scope, run: str) -> Generator[bytes]:
         """Yield the rows that a run has quarantined, a line of JSON each."""
@@ -126,3 +153,11 @@ class Worker:
         if not file.exists():
             file.write_text(new_id())
         return file.read_text().strip()
+
+
+def _days(rules: Rules, tenant: str) -> int:
+    """Return for how many days a tenant's quarantined rows are kept; the installation's for one that is gone."""
+    try:
+        return rules.fresh(tenant).quarantine_days
+    except (Missing, Corrupt):
+        return rules.bounds.base.quarantine_days

@@ -25,13 +25,13 @@ _SPACE = re.compile(rb"[ \t\r\n]*")
 
 
 class Json(Format):
-    """A JSON document: an array of objects, plain or gzip."""
+    """A JSON document: an array of objects, plain, gzip or zstd."""
 
     type: Literal["json"] = "json"
     columns: dict[str, TypeName] | None = None
     """Types by key. With this, and without a snapshot, these are all the columns there are."""
 
-    suffixes: ClassVar[tuple[str, ...]] = (".json", ".json.gz")
+    suffixes: ClassVar[tuple[str, ...]] = (".json", ".json.gz", ".json.zst")
 
     def decode(self, data: BinaryIO, how: Decoding) -> pa.RecordBatchReader:
         """Return the rows lazily; each object that does not fit is rejected with the line it starts on."""

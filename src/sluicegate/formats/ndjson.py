@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
 
 class Ndjson(Format):
-    """One JSON object a line, plain or gzip."""
+    """One JSON object a line, plain, gzip or zstd."""
 
     type: Literal["ndjson"] = "ndjson"
     columns: dict[str, TypeName] | None = None
     """Types by key. With this, and without a snapshot, these are all the columns there are."""
 
-    suffixes: ClassVar[tuple[str, ...]] = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
+    suffixes: ClassVar[tuple[str, ...]] = (
+        ".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz", ".ndjson.zst", ".jsonl.zst",
+    )  # fmt: skip
 
     def decode(self, data: BinaryIO, how: Decoding) -> pa.RecordBatchReader:
         """Return the rows lazily; each object that does not fit is rejected with its line."""

@@ -28,6 +28,7 @@ class Parquet(Format):
     type: Literal["parquet"] = "parquet"
 
     suffixes: ClassVar[tuple[str, ...]] = (".parquet",)
+    seeks: ClassVar[bool] = True
 
     def decode(self, data: BinaryIO, how: Decoding) -> pa.RecordBatchReader:
         """Return the rows lazily. ``DataError``: no Parquet, truncated, too large, or not as in the snapshot."""

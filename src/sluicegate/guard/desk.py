@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+from urllib.parse import urlsplit
 
 from sluicegate.base.errors import Denied, Invalid, Unauthenticated
 from sluicegate.base.principal import Peer, Principal
+from sluicegate.base.settings import HTTPS
 
 if TYPE_CHECKING:
     from sluicegate.base.settings import Settings
     from sluicegate.guard.apikeys import ApiKeys
+    from sluicegate.guard.archives import Archives
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.factors import Factors
     from sluicegate.guard.invitations import Invitations
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from sluicegate.store.scope import Scope, System
 
 
-Asked = Literal["test", "items", "preview", "rejects"]
+Asked = Literal["test", "items", "preview", "rejects", "verify", "reseal"]
 """What operations may ask of a task."""
 
 
@@ -80,6 +83,7 @@ class Services:
     profile: Profile
     sso: Sso
     tickets: Tickets
+    archives: Archives
 
     def scope(self, tenant: str, who: Principal) -> Scope:
         """Open a tenant for somebody."""
@@ -103,8 +107,21 @@ class Desk:
 
     @property
     def origin(self) -> str:
-        """Where people reach this server: as the settings say, else how it was called (``web/headers.py`` looks)."""
-        return self.services.settings.server.url or "/".join(self.url.split("/", 3)[:3])
+        """Where people reach this server: as the settings say, else how it was called, by a name and port of its own.
+
+        ``web/headers.py`` looks at the name, unless any will do. Raises ``Invalid``: what somebody is to come back to
+        is nowhere that a request alone names.
+        """
+        server, parts = self.services.settings.server, urlsplit(self.url)
+        if server.url:
+            return server.url
+        if "*" in server.names or (parts.port or HTTPS) not in (HTTPS, server.port):
+            raise Invalid(
+                "it is not known where people reach this server: it was called by a name or port that is not its own",
+                where="server.url",
+                hint="Set server.url to the address that people use.",
+            )
+        return f"https://{parts.netloc}"
 
     @property
     def who(self) -> Principal:

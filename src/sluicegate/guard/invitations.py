@@ -96,7 +96,7 @@ class Invitations:
         link = self._mail.link("invitation", token)
         by = self._system.accounts().get(scope.who.id).email
         text = _TEXT.format(by=by, tenant=tenant.name, role=user.role.value, until=clock.iso(made.expires), link=link)
-        sent = self._mail.put("invitation", user, "Sluicegate: Invitation", text, until=made.expires)
+        sent = self._mail.put("invitation", user, "Sluicegate: Invitation", text, link=made)
         return Sent(user, made.expires, None if sent else Secret(link))
 
     def accept(self, token: Secret, name: str, chosen: Secret, peer: Peer, key: str) -> Grant:

@@ -28,6 +28,7 @@ from sluicegate.crypto.keys import Key, derive
 if TYPE_CHECKING:
     from sluicegate.base.secret import Secret
     from sluicegate.base.settings import Settings
+    from sluicegate.store.links import Link
     from sluicegate.store.outbox import Post
     from sluicegate.store.people import User
     from sluicegate.store.scope import System
@@ -65,13 +66,16 @@ class Mail:
         """Return a link to a page of ours. What it carries stands behind ``#``: no server and no Referer gets it."""
         return f"{self._settings.url}/#/{page}/{token.reveal()}"
 
-    def put(self, kind: str, user: User, subject: str, text: str, *, to: str = "", until: float = 0.0) -> bool:
-        """Have a mail sent to a user, or to an address of theirs; tell whether there is a relay to send it through."""
+    def put(self, kind: str, user: User, subject: str, text: str, *, to: str = "", link: Link | None = None) -> bool:
+        """Have a mail sent to a user, or to an address of theirs; tell whether there is a relay to send it through.
+
+        ``link``: the one that stands in it. The mail is worth sending as long as that is good.
+        """
         if not self.on:
             return False
         recipient = to or user.email
-        body = {"subject": subject, "text": text}
-        self._add(kind, body, recipient, until or self._now() + PATIENCE, user.tenant, user.id)
+        body = {"subject": subject, "text": text, "link": link.id if link else ""}
+        self._add(kind, body, recipient, link.expires if link else self._now() + PATIENCE, user.tenant, user.id)
         return True
 
     def ask(self, body: dict[str, str]) -> None:
@@ -93,6 +97,11 @@ class Mail:
         if not isinstance(found, dict):
             raise Corrupt
         return found
+
+    def is_void(self, post: Post) -> bool:
+        """Tell whether the link in a post is good no more: used, replaced, or its user cancelled or changed."""
+        link = self.open(post).get("link")
+        return bool(link) and not self._system.links().holds(str(link))
 
     def write(self, post: Post) -> EmailMessage:
         """Return the message of a post. Raises ``Invalid`` when no mail can be sent to its address."""

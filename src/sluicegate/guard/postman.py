@@ -97,6 +97,9 @@ class Postman:
             outbox.end(post, "failed", post.why or "It could not be sent in time.")
             return True
         try:
+            if self._mail.is_void(post):  # looked at as late as can be: a link may end while its mail waits
+                outbox.end(post, "withdrawn", "The link in it was good no more.")
+                return True
             self._send(post)
         except SluiceError as fault:
             self._put_off(post, fault)

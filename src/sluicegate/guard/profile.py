@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sluicegate.guard.links import Links
     from sluicegate.guard.mail import Mail
     from sluicegate.guard.notices import Notices
+    from sluicegate.guard.rules import Rules
     from sluicegate.store.scope import System
 
 EACH: Final = "5/hour"
@@ -44,13 +45,14 @@ class Profile:
         settings: Settings,
         system: System,
         audit: Audit,
+        rules: Rules,
         links: Links,
         mail: Mail,
         notices: Notices,
         now: clock.Clock = clock.system,
     ) -> None:
         """Count from zero."""
-        self._settings, self._system, self._audit = settings, system, audit
+        self._settings, self._system, self._audit, self._rules = settings, system, audit, rules
         self._links, self._mail, self._notices = links, mail, notices
         self._tries = Meter(EACH, now)
 
@@ -73,18 +75,21 @@ class Profile:
             token, made = self._links.make("email", user, self._settings.links.email * 60.0, email=email)
             link = self._mail.link("email", token)
             text = _TEXT.format(old=user.email, until=clock.iso(made.expires), link=link)
-            self._mail.put("email", user, "Sluicegate: Confirm your address", text, to=email, until=made.expires)
+            self._mail.put("email", user, "Sluicegate: Confirm your address", text, to=email, link=made)
 
     def confirm(self, token: Secret, peer: Peer) -> None:
         """Change an address by the link that was sent there, and tell the old one.
 
-        Raises ``Unauthenticated`` for a link that is not good, ``Conflict`` when somebody has the address.
+        Raises ``Unauthenticated`` for a link that is not good, also since its owner or their tenant may not work now;
+        ``Denied`` from where they may not come, ``Conflict`` when somebody has the address.
         """
         link = self._links.find("email", token, peer)
         user = self._system.accounts().get(link.user)
-        if user.state != "active":
+        shut = user.tenant is not None and self._system.tenants().get(user.tenant).state != "active"
+        if user.state != "active" or shut:
             self._links.refuse(peer)
         who = Principal(user.id, user.tenant, user.role)
+        self._rules.require("profile.confirm", who, peer)
         with self._system.transaction():
             self._links.take("email", token, peer)
             self._system.accounts().set_email(user.id, link.email)

@@ -138,7 +138,7 @@ class Recovery:
         token, made = self._links.make("reset", user, self._settings.links.reset * 60.0)
         link = self._mail.link("reset", token)
         text = _TEXT.format(why=why, until=clock.iso(made.expires), link=link)
-        sent = self._mail.put("reset", user, "Sluicegate: New password", text, until=made.expires)
+        sent = self._mail.put("reset", user, "Sluicegate: New password", text, link=made)
         return Sent(user, made.expires, None if sent else Secret(link))
 
 

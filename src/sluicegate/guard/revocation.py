@@ -1,7 +1,8 @@
 """What makes access tokens void before they expire: marks, kept in memory on every node and fed from the store.
 
 A token carries the number of the newest mark when it was made (``epo``). It is void when a mark on everybody, its
-tenant or its user is newer, or when its own id or family is marked: the strictest always wins (SEC-T10).
+tenant or its user is newer, or one on its family's having switched to another tenant, or when its own id or family is
+marked: the strictest always wins (SEC-T10).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sluicegate.crypto.token import Claims
-    from sluicegate.store.grants import Mark
+    from sluicegate.store.marks import Mark
     from sluicegate.store.scope import System
 
 BEAT: Final = 1.0
@@ -36,6 +37,7 @@ class Revocation:
         self._seq, self._everybody, self._fresh = 0, 0, float("-inf")
         self._tenants: dict[str, int] = {}
         self._users: dict[str, int] = {}
+        self._switched: dict[str, tuple[int, float]] = {}  # families, by which mark, and until when it matters
         self._over: dict[str, float] = {}  # ids of tokens and families, and until when they matter
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -60,7 +62,8 @@ class Revocation:
         """Tell whether no mark forbids a token. What this process has marked counts at once."""
         if self._pulled != self._system.database.marks or self._marked.is_set():
             self.pull()
-        newest = max(self._everybody, self._tenants.get(claims.tid or "", 0), self._users.get(claims.sub, 0))
+        switched, _ = self._switched.get(claims.sid, (0, 0.0))
+        newest = max(self._everybody, self._tenants.get(claims.tid or "", 0), self._users.get(claims.sub, 0), switched)
         return newest <= claims.epo and claims.jti not in self._over and claims.sid not in self._over
 
     def require_fresh(self) -> None:
@@ -93,6 +96,8 @@ class Revocation:
             self.on_rules(mark.subject)  # a new policy makes all tokens of its tenant void
         elif mark.kind == "user":
             self._users[mark.subject] = mark.seq
+        elif mark.kind == "switch":
+            self._switched[mark.subject] = mark.seq, mark.value
         elif mark.kind == "keys":
             self.on_keys()
         elif mark.kind == "rules":
@@ -146,3 +151,4 @@ class Revocation:
         with self._lock:
             now = self._now()
             self._over = {name: until for name, until in self._over.items() if until > now}
+            self._switched = {name: mark for name, mark in self._switched.items() if mark[1] > now}

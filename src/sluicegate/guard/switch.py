@@ -1,7 +1,7 @@
 """Which tenant a SuperAdmin works in: the one that their token is bound to, and none that a request names.
 
-The binding is kept with the sign-in, so a refresh keeps it; it is dropped when the tenant is suspended. What was given
-out for the place before is void at once.
+The binding is kept with the sign-in, so a refresh keeps it; it is dropped when the tenant is suspended. All that the
+sign-in was given for the place before, in whatever tab, is void at once on every node.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sluicegate.base import clock
-from sluicegate.base.errors import Denied
+from sluicegate.base.errors import Denied, Unauthenticated
 from sluicegate.base.principal import Peer, Principal, Role
+from sluicegate.crypto.token import LEEWAY
 from sluicegate.guard.tokens import ACCESS
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Switch:
         """Return an access token for ``tenant`` (a name), or for none, and the seconds it is good for.
 
         Raises ``Missing`` for an unknown tenant, ``Denied`` for a suspended one, for whom is no SuperAdmin, and for who
-        came without the second factor that the tenant asks for.
+        came without the second factor that the tenant asks for; ``Unauthenticated`` when something ends it meanwhile.
         """
         if who.role is not Role.SUPERADMIN:
             raise Denied("Only a SuperAdmin works in more than one tenant.")
@@ -59,9 +60,12 @@ class Switch:
                 hint="Set one up (sluice factor begin), or sign in again with yours.",
             )
         there = replace(who, tenant=place.id if place else None, support="", lent=frozenset())
+        marks = self._system.marks()
         with self._system.transaction():
             self._system.grants().bind(who.grant, there.tenant)
-            self._system.marks().revoke(who.token, self._now() + self._tokens.ttl + 1)
+            if marks.ended(who.id, there.tenant, epoch):  # from here on nobody else marks anything: ours is the next
+                raise Unauthenticated("Sign in again.")
+            epoch = marks.switch(who.grant, self._now() + self._tokens.ttl + LEEWAY)
             self.record(SWITCH, there, peer, left=who.tenant)
         access, expires = self._tokens.mint(ACCESS, replace(there, token=""), epoch)
         return access, int(expires - self._now())

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 
 from sluicegate.base.errors import Corrupt, Denied
-from sluicegate.base.model import Model
+from sluicegate.base.model import Model, Name
 from sluicegate.base.networks import Network
 from sluicegate.guard.limits import read_rate
+from sluicegate.guard.tls import ORDER
+from sluicegate.kit.connection import Tls
 
 if TYPE_CHECKING:
     from sluicegate.base.settings import Settings
@@ -56,6 +58,18 @@ class Policy(Model):
     """Hours that a support access lasts at the most."""
     requests: Rate | None = None
     """Work of the tenant (``500/second``): a plain read counts 1, a change 2, a test, listing or preview 10."""
+    files_sealed: bool | None = None
+    """Flows write files only sealed."""
+    seals: tuple[Literal["age", "openpgp", "zip"], ...] = Field(default=(), max_length=LIST_MAX, strict=False)
+    """Kinds of seals that flows may write with; as the installation has it when empty."""
+    formats: tuple[Name, ...] = Field(default=(), max_length=LIST_MAX, strict=False)
+    """Formats of files that flows may read and write; as the installation has it when empty."""
+    residency: tuple[Name, ...] = Field(default=(), max_length=LIST_MAX, strict=False)
+    """Values of a connection's ``residency`` that flows may use; as the installation has it when empty."""
+    weakest_tls: Tls | None = None
+    """The weakest ``tls`` that connections may have; ``disable`` lets plain protocols be used."""
+    quarantine_days: int | None = Field(default=None, ge=1, le=3650)
+    """Days that quarantined rows are kept."""
 
 
 class Effective(Model):
@@ -72,6 +86,12 @@ class Effective(Model):
     sso_required: bool
     support_hours: int
     requests: str
+    files_sealed: bool
+    seals: tuple[str, ...]
+    formats: tuple[str, ...]
+    residency: tuple[str, ...]
+    weakest_tls: str
+    quarantine_days: int
 
 
 class Setting(Model):
@@ -99,6 +119,8 @@ _LESS = _Direction(lambda value, base: value <= base, "{} or less")
 _MORE = _Direction(lambda value, base: value >= base, "{} or more")
 _YES = _Direction(lambda value, base: value or not base, "yes")
 _SLOWER = _Direction(lambda value, base: _speed(value) <= _speed(base), "{} or less")
+_WITHIN = _Direction(lambda value, base: not base or set(value) <= set(base), "some of {}")
+_STRONGER = _Direction(lambda value, base: ORDER.index(value) >= ORDER.index(base), "{} or stronger")
 _NARROWER = _Direction(lambda _value, _base: True, "")
 """A list of networks is looked at beside the installation's own, so each narrows."""
 
@@ -114,6 +136,12 @@ DIRECTIONS: Final[Mapping[str, _Direction]] = {
     "sso_required": _YES,
     "support_hours": _LESS,
     "requests": _SLOWER,
+    "files_sealed": _YES,
+    "seals": _WITHIN,
+    "formats": _WITHIN,
+    "residency": _WITHIN,
+    "weakest_tls": _STRONGER,
+    "quarantine_days": _LESS,
 }
 
 
@@ -134,6 +162,12 @@ class Bounds:
             sso_required=False,
             support_hours=settings.people.support_hours,
             requests=settings.limits.tenant,
+            files_sealed=settings.files.sealed,
+            seals=settings.files.seals,
+            formats=settings.files.formats,
+            residency=settings.files.residency,
+            weakest_tls=settings.tls.weakest,
+            quarantine_days=settings.quarantine_days,
         )
         self._rules = settings.overrides.model_dump()
 
@@ -150,7 +184,7 @@ class Bounds:
             if not self.may(name, value):
                 base = getattr(self.base, name)
                 rule = "is not for tenants to set" if self._rules[name] == "fixed" else "may only be stricter here"
-                words = "" if self._rules[name] == "fixed" else f": {DIRECTIONS[name].words.format(base)}"
+                words = "" if self._rules[name] == "fixed" else f": {DIRECTIONS[name].words.format(_told(base))}"
                 raise Denied(
                     f"This {rule}{words}.", where=name, hint="The installation's settings say so, under [overrides]."
                 )
@@ -187,6 +221,10 @@ def policy_of(tenant: Tenant) -> Policy:
 def _said(policy: Policy) -> list[tuple[str, Any]]:
     """Return what a tenant has set itself."""
     return [(name, value) for name in DIRECTIONS if (value := getattr(policy, name)) not in (None, ())]
+
+
+def _told(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _speed(rate: str) -> float:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from sluicegate.base.errors import Invalid, SluiceError
+from sluicegate.kit import seals
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.document import Definition, Document, Recipient, names_used
 from sluicegate.kit.flow import Flow
-from sluicegate.kit.step import Writing
+from sluicegate.kit.step import Reading, Writing
 
 Find = Callable[[str, str], Definition | None]
 """Returns the definition of a kind and a name; None when there is none."""
@@ -36,6 +37,7 @@ def check(documents: list[Document], find: Find, *, hint: str) -> None:
     for each in documents:
         if isinstance(each.definition, Flow):
             _check_writes(each, each.definition, find)
+            _check_seals(each, each.definition, find)
 
 
 def _check_writes(document: Document, flow: Flow, find: Find) -> None:
@@ -58,6 +60,29 @@ def _check_writes(document: Document, flow: Flow, find: Find) -> None:
                 where=document.place(flow.path(step, "connection")),
                 hint="Archive to a connection that holds files.",
             )
+
+
+def _check_seals(document: Document, flow: Flow, find: Find) -> None:
+    for step in flow.steps:
+        seal = seals.of(step)
+        if seal is None:
+            continue
+        for name, path in seal.recipients():
+            found = find("recipient", name)
+            if isinstance(found, Recipient) and found.type != seal.type:
+                raise Invalid(
+                    f"step {flow.step_name(step)}: the recipient {name!r} has a key for {found.type}",
+                    where=document.place(flow.path(step, "seal", *path)),
+                    hint=f"This seal is of type {seal.type}: name recipients of that type.",
+                )
+        if isinstance(step, Reading):
+            source = find("connection", step.connection)
+            if isinstance(source, Connection) and source.holds == "tables":
+                raise Invalid(
+                    f"step {flow.step_name(step)}: the connection {step.connection!r} does not give files",
+                    where=document.place(flow.path(step, "connection")),
+                    hint="Only files are sealed: leave out 'seal'.",
+                )
 
 
 def check_paths(documents: Iterable[Document]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, NamedTuple, 
 from pydantic import Field, model_validator
 
 from sluicegate.base.flaws import Misfit
-from sluicegate.base.model import Model, Name
+from sluicegate.base.model import NAME_PATTERN, Model, Name
 from sluicegate.kit.mode import Mode
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class Connection(Model):
     """What this connection is for."""
     type: str
     """Which connector."""
+    residency: str = Field(default="", max_length=64, pattern=f"^$|{NAME_PATTERN}")
+    """Where its data lies (``eu``): a word of yours, which a policy may ask for."""
 
     destination: ClassVar[frozenset[str]] = frozenset()
     """Fields that say where the connection leads. Changing one clears the secrets it uses (SEC-V08)."""

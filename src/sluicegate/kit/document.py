@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-from pydantic import ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from sluicegate.base.errors import Invalid, from_validation
 from sluicegate.base.flaws import Misfit, Path
 from sluicegate.base.model import NAME_PATTERN, Model, Name
-from sluicegate.kit import registry
+from sluicegate.kit import registry, seals
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow
 from sluicegate.kit.origin import Origin
@@ -20,6 +20,7 @@ from sluicegate.kit.step import Formatted, Reading, Writing, parse_format
 BYTES_MAX = 1 << 20
 DEPTH_MAX = 32
 DOCUMENTS_MAX = 500
+CERTIFICATE_MAX = 256 << 10
 EVENTS_MAX = 50_000
 """Keys, values, beginnings and ends of maps and lists in a file: a parser's work grows with these, not with bytes."""
 
@@ -30,19 +31,31 @@ class Recipient(Model):
     kind: Literal["recipient"] = "recipient"
     name: Name
     """Name of this recipient."""
-    type: Literal["age"] = "age"
+    type: Literal["age", "openpgp"] = "age"
     """Kind of key."""
-    recipient: str
-    """The public key: an age recipient, ``age1…``."""
+    recipient: str = Field(max_length=CERTIFICATE_MAX)
+    """The public key: an age recipient (``age1…``), or an armoured OpenPGP certificate."""
 
     @field_validator("recipient")
     @classmethod
-    def _public(cls, value: str) -> str:
+    def _public(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("type") == "openpgp":
+            return _certificate(value)
         if value.upper().startswith("AGE-SECRET-KEY"):
             raise Misfit("this is the secret half of the key; keep it, and give the public half (age1…)")
         if not value.startswith("age1") or not value.isalnum() or len(value) > 4096:  # noqa: PLR2004 - generous
             raise Misfit("an age recipient begins with age1")
         return value
+
+
+def _certificate(value: str) -> str:
+    from sluicegate.crypto.seal.openpgp import check_certificate
+
+    try:
+        check_certificate(value)
+    except Invalid as fault:
+        raise Misfit(f"{fault.message} {fault.hint}".strip()) from None
+    return value
 
 
 class SavedFormat(Formatted):
@@ -216,10 +229,8 @@ def _used(document: Document, flow: Flow) -> Iterator[tuple[str, str, str]]:
     for step in flow.steps:
         if isinstance(step, Reading | Writing):
             yield "connection", step.connection, document.place(flow.path(step, "connection"))
-        seal = getattr(step, "seal", None)
-        for place, to in enumerate(seal.to if seal else ()):
-            if not to.startswith("age1"):
-                yield "recipient", to, document.place(flow.path(step, "seal", "to", place))
+        for name, path in seals.recipients(step):
+            yield "recipient", name, document.place(flow.path(step, "seal", *path))
 
 
 __all__ = [

@@ -57,6 +57,8 @@ class Format(Model):
 
     suffixes: ClassVar[tuple[str, ...]] = ()
     """File-name endings that mean this format, such as ``.csv`` and ``.csv.gz``."""
+    seeks: ClassVar[bool] = False
+    """Whether it reads a file out of order, so that the input must be seekable."""
 
     def decode(self, data: BinaryIO, how: Decoding) -> pa.RecordBatchReader:
         """Return the rows lazily. Raises ``DataError`` for input that is truncated or not of this format."""

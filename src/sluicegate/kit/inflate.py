@@ -10,13 +10,16 @@ from sluicegate.base.errors import DataError
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+    import pyarrow as pa
+
 GZIP = b"\x1f\x8b"
+ZSTD = b"\x28\xb5\x2f\xfd"
 _INPUT = 1 << 18
 _LEVEL = 1  # four times as fast as zlib's default for a fifth more bytes: packing must not be what a run waits for
 
 
 class Inflated:
-    """Reads a file, unpacking gzip (RFC 1952, also of several members) when its first bytes or its suffix say so.
+    """Reads a file, unpacking it when its first bytes or its suffix say so: gzip (RFC 1952), Zstandard (RFC 8878).
 
     Raises ``DataError`` naming the file when it ends early, is damaged, or unpacks to more than ``max_bytes``.
     """
@@ -30,6 +33,11 @@ class Inflated:
         self._begun = False
         if self._packed and not self._ahead.startswith(GZIP[: len(self._ahead)]):
             raise DataError("This is not a gzip file, though its name says so.", where=self._item)
+        self._zstd = None
+        if self._ahead.startswith(ZSTD) or self._item.lower().endswith(".zst"):
+            if not self._ahead.startswith(ZSTD):
+                raise DataError("This is not a Zstandard file, though its name says so.", where=self._item)
+            self._zstd = _Zstd(data, self._ahead, self._item)
 
     def read(self, size: int) -> bytes:
         """Return the next bytes, ``size`` at the most and fewer only at the end, where it returns ``b""``."""
@@ -49,6 +57,8 @@ class Inflated:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _some(self, size: int) -> bytes:
+        if self._zstd is not None:
+            return self._zstd.read(size)
         if self._member is None:
             taken, self._ahead = self._ahead[:size], self._ahead[size:]
             return taken or self._data.read(size)
@@ -80,22 +90,91 @@ class Inflated:
         return self._ended
 
 
+class _Zstd:
+    """Unpacks Zstandard data, of several frames too."""
+
+    def __init__(self, data: BinaryIO, ahead: bytes, item: str) -> None:
+        import pyarrow as pa
+
+        self._item, self._source = item, _Source(data, ahead)
+        self._stream = pa.CompressedInputStream(pa.PythonFile(self._source, mode="r"), "zstd")
+
+    def read(self, size: int) -> bytes:
+        """Return 1 to ``size`` bytes, ``b""`` at the end. Raises ``DataError``, or what reading the file raised."""
+        try:
+            taken: bytes = self._stream.read(size)
+        except (OSError, ValueError):
+            if self._source.fault is not None:
+                raise self._source.fault from None
+            raise DataError("The Zstandard data is damaged or cut off.", where=self._item) from None
+        return taken
+
+
+class _Source:
+    """A file whose first bytes have been read. It keeps its fault: the library passes on only its text."""
+
+    closed = False
+
+    def __init__(self, data: BinaryIO, ahead: bytes) -> None:
+        self._data, self._ahead = data, ahead
+        self.fault: BaseException | None = None
+
+    def read(self, size: int) -> bytes:
+        if self._ahead:
+            taken, self._ahead = self._ahead[:size], self._ahead[size:]
+            return taken
+        try:
+            return self._data.read(size)
+        except BaseException as fault:
+            self.fault = fault
+            raise
+
+    def close(self) -> None:
+        """Leave the file open."""
+
+
+class _Target:
+    """A file that stays open."""
+
+    closed = False
+
+    def __init__(self, out: BinaryIO) -> None:
+        self.write = out.write
+
+    def flush(self) -> None:
+        """Do nothing: the file is flushed by whoever owns it."""
+
+    def close(self) -> None:
+        """Leave the file open."""
+
+
 class Deflated:
-    """Writes a file, packing it as gzip when its name ends in ``.gz``. The output itself stays open."""
+    """Writes a file, packing it when its name ends in ``.gz`` or ``.zst``. The output itself stays open."""
 
     def __init__(self, out: BinaryIO, item: str) -> None:
         """Begin; ``item`` is the file name."""
         self._out = out
         self._pack = zlib.compressobj(_LEVEL, zlib.DEFLATED, 31) if item.lower().endswith(".gz") else None
+        self._zstd: pa.CompressedOutputStream | None = None
+        if item.lower().endswith(".zst"):
+            import pyarrow as pa
+
+            self._zstd = pa.CompressedOutputStream(pa.PythonFile(_Target(out), mode="w"), "zstd")
 
     def write(self, data: bytes | memoryview) -> None:
         """Write ``data``."""
+        if self._zstd is not None:
+            self._zstd.write(data)
+            return
         packed = self._pack.compress(data) if self._pack else data
         if packed:
             self._out.write(packed)
 
     def close(self) -> None:
-        """Write the end of the gzip data."""
+        """Write the end of the packed data."""
+        if self._zstd is not None:
+            self._zstd.close()
+            self._zstd = None
         if self._pack:
             self._out.write(self._pack.flush())
             self._pack = None

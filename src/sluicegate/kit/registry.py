@@ -48,3 +48,17 @@ def find(shape: Shape, type_: str) -> type:
         msg = f"{module.__name__} must hold exactly one {shape} class that declares its type"
         raise TypeError(msg)
     return found[0]
+
+
+def format_for(item: str) -> Format:
+    """Return the format that the item's suffix means; ``Invalid`` when it means none."""
+    lower = item.lower()
+    best: tuple[int, type[Format]] | None = None
+    for type_ in types("format"):
+        plugin: type[Format] = find("format", type_)
+        for suffix in plugin.suffixes:
+            if lower.endswith(suffix) and (best is None or len(suffix) > best[0]):
+                best = (len(suffix), plugin)
+    if best is None:
+        raise Invalid(f"the name {item!r} does not tell a format", hint="Name it: format: { type: csv }")
+    return best[1].model_validate({"type": best[1].model_fields["type"].default})

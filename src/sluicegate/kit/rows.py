@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 from sluicegate.base.model import Model
 
@@ -54,6 +54,8 @@ class Receipt(Model):
     bytes: int = 0
     sha256: str | None = None
     guarantee: Literal["exactly-once", "at-least-once"] = "exactly-once"
+    manifest: dict[str, Any] | None = None
+    """Of a sealed file: what stands beside it."""
     repeated: bool = False
     """True when an earlier attempt of the same run had landed already, and nothing was done now."""
 

@@ -30,6 +30,7 @@ _NOUNS = {
     "explore": ("connection", "flow", "run"),
     "runs": ("run",),
     "downloads": ("ticket", "run", "audit"),
+    "archives": ("archive",),
     "secrets": ("secret",),
     "system": ("system", "audit"),
     "vault": ("vault", "system"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -10,15 +11,17 @@ from sluicegate.base import clock
 from sluicegate.base.errors import Invalid, Missing
 from sluicegate.base.model import Model, Name
 from sluicegate.base.permission import Permission
-from sluicegate.guard import tls
+from sluicegate.guard import conduct, tls
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Nothing, Operation
-from sluicegate.kit import bundle, document
+from sluicegate.guard.vault import RESERVED
+from sluicegate.kit import bundle, document, seals
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow, digest
 from sluicegate.operations import places
 
 if TYPE_CHECKING:
+    from sluicegate.guard.tenancy import Effective
     from sluicegate.store.definitions import Brief, Last
 
 
@@ -136,8 +139,8 @@ def _read(source: str) -> list[document.Document]:
     return found
 
 
-def _check(desk: Desk, documents: list[document.Document]) -> None:
-    """Check what the documents refer to, among themselves and in the store; and that all paths stay in the tenant's."""
+def _check(desk: Desk, documents: list[document.Document], policy: Effective) -> None:
+    """Check what the documents refer to, in the call and in the store; that paths stay in the tenant's; its policy."""
     own = bundle.finder(documents)
 
     def find(kind: str, name: str) -> document.Definition | None:
@@ -150,16 +153,32 @@ def _check(desk: Desk, documents: list[document.Document]) -> None:
 
     bundle.check(documents, find, hint="Apply it first, or put its document into the same call.")
     bundle.check_paths(documents)
+    for each in documents:
+        if isinstance(each.definition, Flow):
+            _check_secrets(each.definition)
+            conduct.check(each.definition, partial(_connection, find), policy)
+
+
+def _connection(find: bundle.Find, name: str) -> Connection | None:
+    found = find("connection", name)
+    return found if isinstance(found, Connection) else None
+
+
+def _check_secrets(flow: Flow) -> None:
+    for name, step in seals.secret_names(flow.steps):
+        if name.startswith(RESERVED):
+            raise Invalid(f"the secret {name!r} is the product's own", where=f"step {flow.step_name(step)}, seal")
 
 
 def apply(ask: ApplyAsk, desk: Desk) -> AppliedAll:
     """Save documents: all of them, or none when one is wrong."""
     documents = _read(ask.source)
+    policy = desk.services.rules.fresh(desk.scope.tenant)
     for each in documents:
         if isinstance(each.definition, Connection):
-            tls.admit(each.definition, desk.services.settings, desk.services.audit, desk.scope, "apply")
+            tls.admit(each.definition, policy.weakest_tls, desk.services.audit, desk.scope, "apply")
     with desk.scope.transaction():
-        _check(desk, documents)
+        _check(desk, documents, policy)
         moved = places.find_moved(desk, documents)
         stored = [
             desk.scope.definitions().put(
@@ -181,10 +200,11 @@ def apply(ask: ApplyAsk, desk: Desk) -> AppliedAll:
 def validate(ask: ApplyAsk, desk: Desk) -> CheckedAll:
     """Check documents without saving them."""
     documents = _read(ask.source)
+    policy = desk.services.rules.fresh(desk.scope.tenant)
     for each in documents:
         if isinstance(each.definition, Connection):
-            tls.check(each.definition, desk.services.settings)
-    _check(desk, documents)
+            tls.check(each.definition, policy.weakest_tls)
+    _check(desk, documents, policy)
     places.find_moved(desk, documents)
     return CheckedAll(
         items=tuple(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, SecretStr, StringConstraints
 
@@ -15,6 +15,9 @@ from sluicegate.base.secret import Secret
 from sluicegate.guard import policy
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Nothing, Operation
+
+if TYPE_CHECKING:
+    from sluicegate.store.people import User
 
 _CODE = 64
 
@@ -141,12 +144,17 @@ def reset(ask: UserOf, desk: Desk) -> Nothing:
         raise Denied("Nobody resets a role above their own.")
     if user.id == desk.who.id:
         raise Denied("Nobody resets themselves.", hint="Remove a factor with: sluice factor remove")
+    clear(user, desk)
+    return Nothing()
+
+
+def clear(user: User, desk: Desk) -> None:
+    """Take all second factors and recovery codes of a user away, end their sign-ins, and tell them."""
     with desk.services.system.transaction():
         desk.services.system.factors().clear(user.id)
         desk.services.system.marks().raise_user(user.id)
         desk.services.system.grants().kill_user(user.id)
         desk.services.notices.tell(user, "factor_reset")
-    return Nothing()
 
 
 def _tell(desk: Desk, kind: str) -> None:

@@ -29,7 +29,7 @@ class MailView(Model):
     """``invitation``, ``reset``, ``email``, ``test``, or ``notice.`` and what happened."""
     to: str
     state: str
-    """``waiting``, ``sent`` or ``failed``."""
+    """``waiting``, ``sent``, ``failed``, or ``withdrawn``: what it was about was over before its turn came."""
     tries: int
     why: str
     """What went wrong at the last try."""

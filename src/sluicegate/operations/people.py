@@ -91,6 +91,8 @@ class User(Model):
     last_sign_in: str | None
     factor: bool
     """Whether there is a second factor."""
+    sso: bool
+    """Whether they have come by single sign-on."""
     kind: str
     """``person``, or ``service``: a program that has nothing but API keys."""
     addresses: tuple[str, ...]
@@ -98,7 +100,7 @@ class User(Model):
     link_expires: str | None
     """Until when somebody who is invited may come."""
     mail: str
-    """What became of the newest link sent to them: ``waiting``, ``sent``, or why it failed; empty without one."""
+    """What became of the newest link sent to them: ``waiting``, ``sent``, or why it was not; empty without one."""
 
 
 class Users(Model):
@@ -140,6 +142,7 @@ def list_users(_ask: Nothing, desk: Desk) -> Users:
     """List the users of the tenant."""
     found = desk.scope.people().list()
     owners = desk.services.system.factors().owners(each.id for each in found)
+    shown = desk.services.system.sso().known(desk.scope.tenant)
     links = desk.services.system.links().waiting((each.id for each in found if each.state == "invited"), "invitation")
     mails = desk.scope.outbox().newest(("invitation", "reset"))
     return Users(
@@ -153,6 +156,7 @@ def list_users(_ask: Nothing, desk: Desk) -> Users:
                 created=clock.iso(each.created),
                 last_sign_in=clock.iso(each.last_sign_in) if each.last_sign_in else None,
                 factor=each.id in owners,
+                sso=each.id in shown,
                 kind=each.kind,
                 addresses=each.addresses,
                 link_expires=clock.iso(links[each.id]) if each.id in links else None,

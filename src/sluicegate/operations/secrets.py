@@ -9,11 +9,13 @@ from sluicegate.base.errors import Invalid
 from sluicegate.base.model import Model, Name
 from sluicegate.base.permission import Permission
 from sluicegate.base.secret import Secret
+from sluicegate.crypto.passphrase import new_passphrase
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Nothing, Operation
 from sluicegate.guard.vault import RESERVED, SECRET_MAX
-from sluicegate.kit import document
+from sluicegate.kit import document, seals
 from sluicegate.kit.connection import Connection
+from sluicegate.kit.flow import Flow
 from sluicegate.operations import places
 
 
@@ -43,7 +45,17 @@ class Kept(Model):
     set_at: str
     set_by: str
     used_by: tuple[str, ...] = ()
-    """Connections that name it."""
+    """Connections, and flows whose seals name it."""
+
+
+class Generated(Model):
+    """A passphrase that was made and is kept. Write it down for those who open archives with it."""
+
+    name: str
+    version: int
+    fingerprint: str
+    passphrase: str
+    """It is never shown again."""
 
 
 class KeptAll(Model):
@@ -54,6 +66,11 @@ class KeptAll(Model):
 
 def _used_by(desk: Desk) -> dict[str, list[str]]:
     used: dict[str, list[str]] = {}
+    for brief in desk.scope.definitions().list("flow"):
+        flow = document.parse_definition(desk.scope.definitions().get("flow", brief.name).body)
+        if isinstance(flow, Flow):
+            for name in sorted({name for name, _ in seals.secret_names(flow.steps)}):
+                used.setdefault(name, []).append(brief.name)
     for brief in desk.scope.definitions().list("connection"):
         found = document.parse_definition(desk.scope.definitions().get("connection", brief.name).body)
         if isinstance(found, Connection):
@@ -73,6 +90,13 @@ def set_(ask: SecretAsk, desk: Desk) -> Kept:
         places.check_one_place(desk, ask.name)
         desk.services.vault.put(desk.scope, ask.name, Secret(value))
     return next(each for each in list_(Nothing(), desk).items if each.name == ask.name)
+
+
+def generate(ask: SecretOf, desk: Desk) -> Generated:
+    """Make a passphrase of 140 bits, keep it as a secret, and show it: this once."""
+    made = new_passphrase()
+    kept = set_(SecretAsk(name=ask.name, value=SecretStr(made.reveal())), desk)
+    return Generated(name=kept.name, version=kept.version, fingerprint=kept.fingerprint, passphrase=made.reveal())
 
 
 def list_(_ask: Nothing, desk: Desk) -> KeptAll:
@@ -110,6 +134,16 @@ OPERATIONS = (
         SecretAsk,
         Kept,
         set_,
+        audited=True,
+        fresh=True,
+    ),
+    Operation(
+        "secret.generate",
+        Permission.SECRET_WRITE,
+        Http("POST", "/secrets/{name}/generate"),
+        SecretOf,
+        Generated,
+        generate,
         audited=True,
         fresh=True,
     ),

@@ -100,7 +100,7 @@ class Tested(Model):
 
 def show(_ask: Nothing, desk: Desk) -> ProviderShown:
     """Show how single sign-on is set up in your tenant."""
-    return _shown(desk)
+    return _shown(desk, desk.origin)
 
 
 def set_(ask: ProviderAsk, desk: Desk) -> ProviderShown:
@@ -109,8 +109,9 @@ def set_(ask: ProviderAsk, desk: Desk) -> ProviderShown:
         raise Invalid("a secret cannot hold a NUL", where="secret")
     provider = Provider.model_validate(ask.model_dump(exclude={"secret"}))
     secret = Secret(ask.secret.get_secret_value()) if ask.secret is not None else None
+    origin = desk.origin  # before anything is set: it may not be known
     cleared = desk.services.sso.set_up(desk.scope, provider, secret)
-    return _shown(desk, secret_cleared=cleared)
+    return _shown(desk, origin, secret_cleared=cleared)
 
 
 def remove(_ask: Nothing, desk: Desk) -> Nothing:
@@ -162,13 +163,13 @@ def _back(ask: BackAsk) -> tuple[Secret, Back, str]:
     return state, Back(code, ask.iss), ask.at
 
 
-def _shown(desk: Desk, *, secret_cleared: bool = False) -> ProviderShown:
+def _shown(desk: Desk, origin: str, *, secret_cleared: bool = False) -> ProviderShown:
     services, tenant = desk.services, desk.scope.tenant
     provider = services.sso.provider(tenant)
     stored = services.system.sso().provider(tenant)
     more: dict[str, Any] = {
         "has_secret": services.sso.has_secret(desk.scope),
-        "redirect": desk.origin + PATH + tenant,
+        "redirect": origin + PATH + tenant,
         "required": bool(policy_of(services.system.tenants().get(tenant)).sso_required),
         "set_at": clock.iso(stored.set_at) if stored else "",
         "set_by": stored.set_by if stored else "",

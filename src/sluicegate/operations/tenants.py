@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sluicegate.base import clock
 from sluicegate.base.errors import Denied, Missing
 from sluicegate.base.model import Email, Id, Line, Model
@@ -9,6 +11,10 @@ from sluicegate.base.permission import Permission
 from sluicegate.base.principal import Role
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Nothing, Operation
+from sluicegate.operations import factors
+
+if TYPE_CHECKING:
+    from sluicegate.store.people import User
 
 
 class TenantOf(Model):
@@ -133,9 +139,19 @@ def activate(ask: SuperadminOf, desk: Desk) -> Nothing:
     return Nothing()
 
 
-def _one(user: str, desk: Desk) -> None:
-    if desk.services.system.accounts().get(user).tenant is not None:
+def reset(ask: SuperadminOf, desk: Desk) -> Nothing:
+    """Take all second factors of a SuperAdmin away who has lost them, and end their sign-ins."""
+    if ask.id == desk.who.id:
+        raise Denied("Nobody resets themselves.", hint="Remove a factor with: sluice factor remove")
+    factors.clear(_one(ask.id, desk), desk)
+    return Nothing()
+
+
+def _one(user: str, desk: Desk) -> User:
+    found = desk.services.system.accounts().get(user)
+    if found.tenant is not None:
         raise Missing("There is no such user.")
+    return found
 
 
 OPERATIONS = (
@@ -203,6 +219,18 @@ OPERATIONS = (
         activate,
         audited=True,
         tenant=False,
+        fresh=True,
+    ),
+    Operation(
+        "superadmin.reset",
+        Permission.TENANT_MANAGE,
+        Http("POST", "/superadmins/{id}/factors/reset"),
+        SuperadminOf,
+        Nothing,
+        reset,
+        audited=True,
+        tenant=False,
+        person=True,
         fresh=True,
     ),
 )

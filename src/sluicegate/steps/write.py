@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from sluicegate.kit.mode import Mode
+from sluicegate.kit.seals import Sealing
 from sluicegate.kit.step import Formatted, Writing
 
 
@@ -14,3 +15,5 @@ class Write(Writing, Formatted):
     type: ClassVar[str] = "write"
     mode: Mode | None = None
     """``append``, ``replace`` or ``merge``; when absent a table is appended to and a file is replaced."""
+    seal: Sealing | None = None
+    """Files: how it is sealed (``age``, ``openpgp`` or ``zip``); not sealed when absent."""

@@ -11,7 +11,7 @@ from sluicegate.base.errors import Conflict, Missing
 from sluicegate.base.permission import Permission
 from sluicegate.base.principal import Role
 from sluicegate.store.database import pack, unpack
-from sluicegate.store.grants import end_family
+from sluicegate.store.marks import mark_family
 from sluicegate.store.tables import api_keys as k
 from sluicegate.store.tables import tenants, users
 
@@ -175,7 +175,7 @@ def end_keys(reach: Scope | System, connection: Connection, which: ColumnElement
     ended = update(k).where(which, mine(reach), k.c.ended.is_(None)).values(ended=now, ended_why=why)
     found = [_key(row) for row in connection.execute(ended.returning(*_KEY))]
     for each in found:
-        end_family(reach.database, family(each.id), now + LASTING)
+        mark_family(reach.database, family(each.id), now + LASTING)
     return found
 
 

@@ -77,6 +77,11 @@ class Links:
         with self._system.writing() as connection:
             return connection.execute(self._over(n.c.user_id == user, n.c.purpose == purpose)).rowcount
 
+    def holds(self, link: str) -> bool:
+        """Tell whether the link with this id is good."""
+        with self._system.reading() as connection:
+            return connection.execute(select(n.c.id).where(n.c.id == link, *self._alive())).first() is not None
+
     def waiting(self, users_: Iterable[str], purpose: str) -> dict[str, float]:
         """Return until when each of these users has a link that is good."""
         asked = select(n.c.user_id, func.max(n.c.expires)).where(
@@ -92,11 +97,12 @@ class Links:
             return connection.execute(delete(n).where(or_(n.c.expires <= before, n.c.ended <= before))).rowcount
 
     def _good(self, purpose: str, digest: bytes) -> tuple[ColumnElement[bool], ...]:
-        """Say which link is good. A change of the user that makes tokens void ends links, too, but no invitation."""
+        return (n.c.digest == digest, n.c.purpose == purpose, *self._alive())
+
+    def _alive(self) -> tuple[ColumnElement[bool], ...]:
+        """Say which links are good. A change of the user that makes tokens void ends links, too, but no invitation."""
         same = select(users.c.id).where(users.c.id == n.c.user_id, users.c.epoch == n.c.epoch).exists()
         return (
-            n.c.digest == digest,
-            n.c.purpose == purpose,
             n.c.ended.is_(None),
             n.c.expires > self._system.database.clock(),
             or_(n.c.purpose == Purpose.INVITATION, same),

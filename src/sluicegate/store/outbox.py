@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 WAITING_MAX = 10_000
 """Mails that may wait at once: a flood ends here, and not on the disk."""
+SHARE_MAX = 1_000
+"""Mails of one tenant that may wait at once; SuperAdmins have such a share, and so have strangers' questions."""
 KEPT = 30 * 86400.0
 """Seconds for which it is remembered what became of a mail."""
 
@@ -28,6 +30,8 @@ class State(StrEnum):
     WAITING = "waiting"
     SENT = "sent"
     FAILED = "failed"
+    WITHDRAWN = "withdrawn"
+    """Not sent: what it is about was over before its turn came."""
 
 
 class Post(NamedTuple):
@@ -95,11 +99,13 @@ class AllPosts(Outbox):
     def add(
         self, id_: str, sealed: bytes, kind: str, recipient: str, until: float, tenant: str | None, user: str | None
     ) -> None:
-        """Add a mail. Raises ``Throttled`` when too many wait."""
+        """Add a mail. Raises ``Throttled`` when too many wait: in all, or of the tenant."""
         now = self._reach.database.clock()
+        mine = o.c.tenant_id.is_not_distinct_from(tenant) & (_MAIL if recipient else ~_MAIL)
+        asked = select(func.count(), func.count().filter(mine)).where(o.c.state == State.WAITING)
         with self._reach.writing() as connection:
-            waiting = connection.scalar(select(func.count()).where(o.c.state == State.WAITING)) or 0
-            if waiting >= WAITING_MAX:
+            waiting, ours = connection.execute(asked).one()
+            if waiting >= WAITING_MAX or ours >= SHARE_MAX:
                 raise Throttled("Too many mails wait to be sent.", after=60)
             row = Post(
                 id_ or new_id(), tenant, user, kind, recipient, sealed, State.WAITING, 0, now, now, until, None, ""
@@ -141,7 +147,9 @@ class AllPosts(Outbox):
 
     def last(self) -> Post | None:
         """Return the mail that was sent, or failed, last."""
-        asked = select(*_POST).where(o.c.tries > 0, _MAIL).order_by(o.c.ended.desc()).limit(1)
+        asked = (
+            select(*_POST).where(o.c.tries > 0, o.c.state != State.WITHDRAWN, _MAIL).order_by(o.c.ended.desc()).limit(1)
+        )
         with self._reach.reading() as connection:
             row = connection.execute(asked.where(o.c.ended.is_not(None))).first()
         return None if row is None else _post(row)

@@ -130,7 +130,7 @@ class People:
 
     def set_addresses(self, user: str, addresses: tuple[str, ...]) -> None:
         """Set the networks a user may come from. Raises ``Missing``."""
-        from sluicegate.store.grants import announce_rules
+        from sluicegate.store.marks import announce_rules
 
         with self._reach.writing():
             announce_rules(self._reach.database, user)
@@ -191,7 +191,7 @@ class People:
         was: ColumnElement[bool] | None = None,
     ) -> None:
         from sluicegate.store.apikeys import end_keys
-        from sluicegate.store.grants import raise_user
+        from sluicegate.store.marks import raise_user
 
         with self._reach.writing() as connection:
             if void:

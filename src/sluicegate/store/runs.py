@@ -113,6 +113,23 @@ _SNAPSHOT = (
 )
 
 
+class Archived(NamedTuple):
+    """A sealed file that a run has made."""
+
+    run: str
+    step: str
+    at: float
+    manifest: dict[str, Any]
+
+
+class Listed(NamedTuple):
+    """A page of sealed files."""
+
+    items: tuple[Archived, ...]
+    before: str | None
+    """Where the next page goes on; None at the end."""
+
+
 class Runs:
     """The runs of one tenant."""
 
@@ -208,6 +225,29 @@ class Runs:
             if not found and connection.scalar(_CANCEL_REQUESTED, keys) is None:
                 raise _missing()
         return found
+
+    def archives(self, limit: int, before: str | None = None) -> Listed:
+        """Return what runs have sealed, newest run first, of ``limit`` runs with receipts at the most.
+
+        ``before`` is the id of a run to go on from.
+        """
+        mine = receipts.c.tenant_id == self._scope.tenant
+        page = select(receipts.c.run_id).distinct().where(mine)
+        if before is not None:
+            page = page.where(receipts.c.run_id < before)
+        page = page.order_by(receipts.c.run_id.desc()).limit(limit)
+        asked = select(receipts.c.run_id, receipts.c.segment, receipts.c.body, receipts.c.at)
+        with self._scope.reading() as connection:
+            chosen = list(connection.scalars(page))
+            rows = connection.execute(
+                asked.where(mine, receipts.c.run_id.in_(chosen)).order_by(receipts.c.run_id.desc(), receipts.c.segment)
+            )
+            found = tuple(
+                Archived(row.run_id, row.segment, row.at, manifest)
+                for row in rows
+                if (manifest := unpack(row.body).get("manifest"))
+            )
+        return Listed(found, chosen[-1] if len(chosen) == limit else None)
 
     def snapshot(self, flow: str) -> dict[str, dict[str, Any]]:
         """Return, for each step of ``flow``, the columns it has been seen with; empty before the first run."""

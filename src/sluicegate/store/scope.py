@@ -22,9 +22,10 @@ from sluicegate.store.apikeys import AllApiKeys, ApiKeys
 from sluicegate.store.database import Database, pack, unpack
 from sluicegate.store.definitions import Definitions
 from sluicegate.store.factors import Factors
-from sluicegate.store.grants import Grants, Marks
+from sluicegate.store.grants import Grants
 from sluicegate.store.ledger import Ledger
 from sluicegate.store.links import Links
+from sluicegate.store.marks import Marks
 from sluicegate.store.notices import Notices
 from sluicegate.store.outbox import AllPosts, Outbox
 from sluicegate.store.people import Accounts, People

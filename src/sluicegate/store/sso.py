@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
-from sluicegate.base.errors import Missing, Throttled
+from sluicegate.base.errors import Missing
 from sluicegate.store.database import pack, unpack
 from sluicegate.store.tables import grants as g
 from sluicegate.store.tables import identities as i
@@ -22,8 +22,10 @@ LIFE: Final = 600.0
 """Seconds that a sign-in may take at the provider."""
 EACH_MAX: Final = 100
 """Sign-ins of one address that may be on their way: with one more, its oldest is over."""
+TENANT_MAX: Final = 2_000
+"""Sign-ins of one tenant that may be on their way …"""
 ALL_MAX: Final = 20_000
-"""Sign-ins of everybody that may be on their way."""
+"""… and of all: with one more, the oldest of the address that has the most there is over."""
 
 
 class Provider(NamedTuple):
@@ -105,6 +107,11 @@ class Sso:
         with self._system.reading() as connection:
             return connection.execute(asked).first() is not None
 
+    def known(self, tenant: str) -> frozenset[str]:
+        """Return the users of a tenant whom a provider has shown to be there, this one or one before it."""
+        with self._system.reading() as connection:
+            return frozenset(connection.scalars(select(i.c.user_id).where(i.c.tenant_id == tenant)))
+
     def link(self, tenant: str, issuer: str, subject: str, user: str) -> None:
         """Know a user by a provider's subject from now on. Raises ``Conflict`` when somebody is known by it."""
         row = {"tenant_id": tenant, "issuer": issuer, "subject": subject, "user_id": user}
@@ -114,7 +121,10 @@ class Sso:
     # -- requests ------------------------------------------------------------------------------------------------------
 
     def begin(self, digest: bytes, tenant: str, thumbprint: str, address: str, family: str, sealed: bytes) -> None:
-        """Put a request on record. Those that are over go. Raises ``Throttled`` when too many are on their way."""
+        """Put a request on record; those that are over go, and one gives way when there are too many.
+
+        It is one of those who have the most: whoever floods pushes out their own, and keeps out nobody.
+        """
         now = self._system.database.clock()
         row = {
             "digest": digest, "tenant_id": tenant, "thumbprint": thumbprint, "address": address, "family": family,
@@ -127,8 +137,12 @@ class Sso:
             older = [each.digest for each in connection.execute(newest.offset(EACH_MAX - 1))]
             if older:
                 connection.execute(delete(r).where(r.c.digest.in_(older)))
-            if (connection.scalar(select(func.count()).select_from(r)) or 0) >= ALL_MAX:
-                raise Throttled("Too many sign-ins are on their way.", after=LIFE)
+            asked = select(r.c.tenant_id, func.count()).group_by(r.c.tenant_id)
+            there: dict[str, int] = {row[0]: row[1] for row in connection.execute(asked)}
+            if there.get(tenant, 0) >= TENANT_MAX:
+                _push_out(connection, tenant)
+            elif sum(there.values()) >= ALL_MAX:
+                _push_out(connection, max(there, key=lambda name: there[name]))
             connection.execute(insert(r), row)
 
     def take(self, digest: bytes, thumbprint: str, family: str = "") -> Request | None:
@@ -138,3 +152,11 @@ class Sso:
         with self._system.writing() as connection:
             row = connection.execute(gone.returning(r.c.tenant_id, r.c.family, r.c.sealed, r.c.created)).first()
         return Request(row.tenant_id, row.family, row.sealed, row.created) if row else None
+
+
+def _push_out(connection: Connection, tenant: str) -> None:
+    """Take away the oldest request of the address that has the most in a tenant."""
+    most = select(r.c.address).where(r.c.tenant_id == tenant).group_by(r.c.address)
+    address = connection.scalar(most.order_by(func.count().desc(), func.min(r.c.created)).limit(1))
+    oldest = select(r.c.digest).where(r.c.tenant_id == tenant, r.c.address == address).order_by(r.c.created, r.c.digest)
+    connection.execute(delete(r).where(r.c.digest == connection.scalar(oldest.limit(1))))

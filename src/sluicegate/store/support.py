@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 from sluicegate.base.errors import Missing
 from sluicegate.base.permission import Permission
 from sluicegate.store.database import pack, unpack
-from sluicegate.store.grants import announce_rules
+from sluicegate.store.marks import announce_rules
 from sluicegate.store.tables import support as s
 
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+import re
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 CSP = (
@@ -28,6 +29,23 @@ Message = MutableMapping[str, Any]
 App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
 
 
+_PORT_MAX = 65535
+_HOST = re.compile(rb"(?:\[([0-9a-f:.]{2,45})\]|([a-z0-9._-]{1,253}))(?::([0-9]{1,5}))?", re.IGNORECASE)
+
+
+def _name(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """Return the name that a request calls this server by, without its port; empty when it is not one and well-formed.
+
+    All of it must be a name and a port (RFC 9110 §7.2): what follows ``localhost:`` would else become part of links.
+    An IPv6 address stands in brackets in a request, and without them in the settings.
+    """
+    told = [value for name, value in headers if name == b"host"]
+    found = _HOST.fullmatch(told[0]) if len(told) == 1 else None
+    if found is None or int(found[3] or 0) > _PORT_MAX:
+        return ""
+    return (found[1] or found[2]).decode("ascii").lower()
+
+
 class Headers:
     """ASGI wrapper: adds the headers, refuses unknown hosts, lets no cookie out."""
 
@@ -44,10 +62,7 @@ class Headers:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
-        name = (host if host.endswith("]") else host.rsplit(":", 1)[0]).lower()
-        if name.startswith("[") and name.endswith("]"):
-            name = name[1:-1]  # an IPv6 address stands in brackets in a request, and without them in the settings
+        name = _name(scope["headers"])
         added = self._plain if name in LOCAL else [*self._plain, _HSTS]  # no HSTS on localhost: it would bind all ports
 
         async def dressed(message: Message) -> None:
@@ -56,7 +71,7 @@ class Headers:
                 message["headers"] = [*kept, *added]
             await send(message)
 
-        if name not in self._hosts and "*" not in self._hosts:
+        if name not in self._hosts and not (name and "*" in self._hosts):
             title = b"This server has another name."
             body = b'{"type":"urn:sluicegate:malformed","code":"malformed","status":421,"title":"%s"}' % title
             start = {

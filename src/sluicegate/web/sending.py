@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sluicegate.guard.gate import Gate
     from sluicegate.guard.operation import Operation
     from sluicegate.guard.pieces import Pieces
-    from sluicegate.web.server import Pool
+    from sluicegate.web.pools import Pool
 
 _BEAT = 0.4
 """Seconds between two looks at whether a stream still may go on: a revocation ends it within one (SEC-T09)."""

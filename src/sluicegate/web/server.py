@@ -9,11 +9,10 @@ import re
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 import orjson
 from starlette.applications import Starlette
@@ -34,8 +33,8 @@ from sluicegate.operations import OPERATIONS
 from sluicegate.web import oauth, openapi, sending
 from sluicegate.web.headers import Headers
 from sluicegate.web.peer import client_address
+from sluicegate.web.pools import Pool, Pools
 
-_T = TypeVar("_T")
 STATIC = Path(__file__).parent / "static"
 _DEPTH_MAX = 64
 _UNKEPT_MAX, _UNKEPT_SECONDS = 32 << 20, 5
@@ -71,67 +70,6 @@ def _description() -> bytes:
 async def _describe(_request: Request) -> Response:
     document = await asyncio.to_thread(_description)
     return Response(document, media_type="application/json", headers=_API_HEADERS)
-
-
-class Pool:
-    """A few threads behind the gate, and a queue before them that is not endless."""
-
-    def __init__(self, name: str, threads: int, waiting: int) -> None:
-        """Take at most ``waiting`` calls at once, those at work included."""
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=f"gate-{name}")
-        self._count, self._waiting = threads, waiting
-        self._there = 0
-        self._usual = 0.0  # seconds that one call takes, of late
-
-    async def run(self, work: Callable[[], _T]) -> _T:
-        """Return what ``work`` does in a thread. Raises ``Throttled`` when too many are there; for one event loop."""
-        if self._there >= self._waiting:
-            raise Throttled("Too many requests at once.", after=self._there * self._usual / self._count)
-        self._there += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._timed, work)
-        finally:
-            self._there -= 1
-
-    def _timed(self, work: Callable[[], _T]) -> _T:
-        began = time.perf_counter()
-        try:
-            return work()
-        finally:
-            self._usual += (time.perf_counter() - began - self._usual) / 16
-
-
-class Pools:
-    """Threads by what they may be held up by: none waits for another kind.
-
-    Few for quick reads, since Python runs one at a time; few for what hashes a password, since each takes a hash's
-    memory (SEC-A02), and who waits for these is told to come back rather than kept; some for what asks a task; some
-    for what asks another system; some for the rest.
-    """
-
-    def __init__(self, threads: int) -> None:
-        """``threads``: for what changes something."""
-        self._reads = Pool("read", 2, 1024)
-        self._hashes = Pool("hash", 2, 32)
-        self._asks = Pool("ask", 8, 16)
-        self._abroad = Pool("abroad", 16, 256)
-        self._rest = Pool("work", threads, 256)
-
-    def door(self, operation: Operation) -> Pool:
-        """Return the threads in which it is seen who asks: quick, so it waits for no password's hash."""
-        return self._rest if operation.hashes or operation.abroad else self.of(operation)
-
-    def of(self, operation: Operation) -> Pool:
-        """Return the threads an operation runs in."""
-        if operation.hashes:
-            return self._hashes
-        if operation.asks:
-            return self._asks
-        if operation.abroad:
-            return self._abroad
-        if operation.http.method == "GET" and not operation.audited:
-            return self._reads
-        return self._rest
 
 
 def _endpoint(app: App, operation: Operation, pools: Pools, log: Log) -> Callable[[Request], Awaitable[Response]]:

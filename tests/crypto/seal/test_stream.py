@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 
 from sluicegate.base.errors import Corrupt, Invalid
 from sluicegate.base.secret import Secret
-from sluicegate.crypto import seal
-from sluicegate.crypto.seal import check_recipient, new_identity, open_sealed, seal_to
+from sluicegate.crypto.seal import check_recipient, new_identity, open_sealed, seal_to, stream
 from tests.fixtures.archives import CHUNK, IDENTITY, RECIPIENT, opened, sealed
 
 SMALL = sealed(b"x" * 300)
@@ -245,5 +244,5 @@ def test_the_pipe_waits_for_a_slow_target():
     ahead = progress[-1] if progress else 0
     go.set()
     thread.join()
-    assert ahead <= seal._BLOCK * (seal._BLOCKS + 3)
+    assert ahead <= stream.BLOCK * (stream._BLOCKS + 3)
     assert writer.tell() == 6_400_000

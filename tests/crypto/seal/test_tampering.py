@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluicegate.base.errors import Corrupt, Invalid
-from sluicegate.crypto.seal import Sealer, new_identity, open_sealed
+from sluicegate.crypto.seal import new_identity, open_sealed, seal_to
 from tests.fixtures.archives import CHUNK, IDENTITY, RECIPIENT, opened, sealed
 
 
@@ -135,4 +135,4 @@ def test_the_most_recipients_still_open():
     blob = sealed(b"rows" * 100_000, *recipients, RECIPIENT)
     assert opened(blob) == b"rows" * 100_000
     with pytest.raises(Invalid):
-        Sealer([RECIPIENT] * 1001, io.BytesIO())
+        seal_to([RECIPIENT] * 1001, io.BytesIO())

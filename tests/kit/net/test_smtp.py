@@ -212,6 +212,39 @@ def test_a_relay_that_never_ends_is_cut_off(mail, talk, monkeypatch):
     assert time.monotonic() - began < smtp.STEP, "the whole has its own limit"
 
 
+SILENT = {
+    "tls": relays.hang,
+    "starttls": relays.script(b"220 hi\r\n", b"250-hi\r\n250 STARTTLS\r\n", b"220 go\r\n", then=relays.hang),
+}
+
+
+@pytest.mark.security
+@pytest.mark.parametrize("mode", SILENT)
+def test_a_relay_that_accepts_and_shakes_no_hands_is_cut_off(certificates, mail, mode, monkeypatch):
+    monkeypatch.setattr(smtp, "WHOLE", 0.5)
+    began = time.monotonic()
+    with relays.hostile(SILENT[mode]) as port, pytest.raises(Unreachable):
+        hand_in(given(port, certificates, mode=mode), mail)
+    assert time.monotonic() - began < 5 < smtp.STEP, "a step of a handshake would last longer"
+
+
+@pytest.mark.security
+def test_a_connection_that_comes_after_the_limit_is_cut_at_once(mail, monkeypatch):
+    monkeypatch.setattr(smtp, "WHOLE", 0.0)
+    net = Net(grants("127.0.0.1"))
+    connect = net.connect
+
+    def late(*given):
+        time.sleep(0.2)  # as a resolver may
+        return connect(*given)
+
+    monkeypatch.setattr(net, "connect", late)
+    began = time.monotonic()
+    with relays.hostile(relays.hang) as port, pytest.raises(Unreachable):
+        hand_in(given(port), mail, net=net)
+    assert time.monotonic() - began < 5 < smtp.STEP
+
+
 @pytest.mark.security
 def test_a_relay_that_talks_without_end_fills_no_memory(mail):
     with relays.hostile(relays.flood) as port, pytest.raises(Unreachable):

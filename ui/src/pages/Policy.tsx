@@ -98,9 +98,9 @@ function Field({
   onValue: (text: string) => void;
 }): ReactNode {
   const { name, installation, may } = setting;
-  const { title, note } = meaningOf(name);
+  const { title, note, example } = meaningOf(name);
   const common = { label: title, description: note, name, value };
-  const base = `As the installation has it: ${wordsOf(installation)}`;
+  const base = `As the installation has it: ${wordsOf(installation, name)}`;
   const choices = choicesOf(setting);
   // A yes that the installation says cannot be made stricter.
   if (may === "fixed" || (typeof installation === "boolean" && choices.length === 1))
@@ -109,7 +109,7 @@ function Field({
         <p className="setting-title">{title}</p>
         <p className="setting-note">{note}</p>
         <p>
-          <strong>{wordsOf(setting.value)}</strong> <span className="dim">· the installation says so</span>
+          <strong>{wordsOf(setting.value, name)}</strong> <span className="dim">· the installation says so</span>
         </p>
       </div>
     );
@@ -129,7 +129,7 @@ function Field({
         {...common}
         rows={3}
         spellCheck={false}
-        placeholder="192.0.2.0/24"
+        placeholder={installation.length > 0 ? base : (example ?? "")}
         onChange={(event) => onValue(event.currentTarget.value)}
       />
     );

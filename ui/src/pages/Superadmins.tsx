@@ -17,6 +17,7 @@ export function Superadmins(): ReactNode {
   const who = useWho();
   const [adding, setAdding] = useState(false);
   const [turning, setTurning] = useState<SuperadminRow>();
+  const [resetting, setResetting] = useState<SuperadminRow>();
   const query = useQuery({ queryKey: KEY, queryFn: api.superadmins });
   return (
     <Panel
@@ -49,6 +50,16 @@ export function Superadmins(): ReactNode {
             <Pill tone={each.state === "active" ? "ok" : "plain"}>
               {each.state === "active" ? "active" : "deactivated"}
             </Pill>
+            {each.id !== who.id && each.factor ? (
+              <button
+                type="button"
+                className="link"
+                aria-label={`Reset second factor of ${each.name || each.email}`}
+                onClick={() => setResetting(each)}
+              >
+                Reset second factor
+              </button>
+            ) : null}
             {each.id === who.id ? null : (
               <button
                 type="button"
@@ -63,8 +74,35 @@ export function Superadmins(): ReactNode {
         ))}
       </ul>
       {adding ? <NewSuperadmin onClose={() => setAdding(false)} /> : null}
+      {resetting ? <Reset row={resetting} onClose={() => setResetting(undefined)} /> : null}
       {turning ? <Turn row={turning} onClose={() => setTurning(undefined)} /> : null}
     </Panel>
+  );
+}
+
+function Reset({ row, onClose }: { row: SuperadminRow; onClose: () => void }): ReactNode {
+  const cache = useQueryClient();
+  const reset = useMutation({
+    mutationFn: () => api.resetSuperadmin(row.id),
+    onSuccess: () => {
+      void cache.invalidateQueries({ queryKey: KEY });
+      onClose();
+    },
+  });
+  return (
+    <Confirm
+      title={`Reset the second factor of ${row.name || row.email}?`}
+      act="Reset"
+      busy={reset.isPending}
+      fault={reset.error}
+      onAct={() => reset.mutate()}
+      onClose={onClose}
+    >
+      <p>
+        Be sure that it is them who asks: they stand above every tenant. They are signed out everywhere, and their
+        password alone signs them in until they set up another.
+      </p>
+    </Confirm>
   );
 }
 

@@ -70,7 +70,10 @@ function Shown({ row }: { row: UserRow }): ReactNode {
           ["Created", <When key="created" at={row.created} />],
           ...(service
             ? []
-            : [["Last sign-in", row.last_sign_in ? <When key="seen" at={row.last_sign_in} /> : "never"] as const]),
+            : [
+                ["Last sign-in", row.last_sign_in ? <When key="seen" at={row.last_sign_in} /> : "never"] as const,
+                ["Single sign-on", row.sso ? "has come by it" : "has never come by it"] as const,
+              ]),
         ]}
       />
       {other ? null : (

@@ -39,6 +39,13 @@ const COLUMNS = columnsOf<UserRow>([
       isService(row) ? <span className="dim">–</span> : row.factor ? "yes" : <span className="dim">no</span>,
   },
   {
+    id: "sso",
+    title: "Single sign-on",
+    value: (row) => (row.sso ? "yes" : "no"),
+    cell: (row) =>
+      isService(row) ? <span className="dim">–</span> : row.sso ? "yes" : <span className="dim">no</span>,
+  },
+  {
     id: "seen",
     title: "Last sign-in",
     value: (row) => row.last_sign_in ?? "",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Csv(Format):
-    """Comma-separated values, plain or gzip."""
+    """Comma-separated values, plain, gzip or zstd."""
 
     type: Literal["csv"] = "csv"
     columns: dict[str, TypeName] | None = None
@@ -44,7 +44,7 @@ class Csv(Format):
     encoding: str = "utf-8"
     """Character encoding of the file."""
 
-    suffixes: ClassVar[tuple[str, ...]] = (".csv", ".csv.gz")
+    suffixes: ClassVar[tuple[str, ...]] = (".csv", ".csv.gz", ".csv.zst")
 
     @field_validator("encoding")
     @classmethod

@@ -15,7 +15,6 @@ from sluicegate.kit.net.trust import trust, unreachable
 
 if TYPE_CHECKING:
     import smtplib
-    from collections.abc import Iterator
     from email.message import EmailMessage
 
     from sluicegate.base.secret import Secret
@@ -49,9 +48,10 @@ def send(net: Net, relay: Relay, mail: EmailMessage, sender: str, recipient: str
     """Hand one mail in. Raises ``MailRefused``, ``Unreachable`` or ``Egress``: then it was not taken."""
     import smtplib
 
-    link = _link(net, relay)
+    limit = _Limit(WHOLE)
+    link = _link(net, relay, limit)
     try:
-        with _limit(link):
+        with limit:
             number, _ = link.connect(relay.host, relay.port)
             if number != _READY:
                 raise smtplib.SMTPConnectError(number, b"")
@@ -72,7 +72,7 @@ def send(net: Net, relay: Relay, mail: EmailMessage, sender: str, recipient: str
         link.close()
 
 
-def _link(net: Net, relay: Relay) -> smtplib.SMTP:
+def _link(net: Net, relay: Relay, limit: _Limit) -> smtplib.SMTP:
     """Return a client whose socket ``net`` opens, to an address that it has checked."""
     import smtplib
 
@@ -82,6 +82,7 @@ def _link(net: Net, relay: Relay) -> smtplib.SMTP:
             if relay.tls == "off" and not _is_here(opened):
                 opened.close()
                 raise Unreachable("TLS is off for a relay that is not on this machine.", hint="See mail.tls.")
+            limit.watch(opened)
             return net.tls(opened, host, relay.ca) if relay.tls == "tls" else opened
 
         def getreply(self) -> tuple[int, bytes]:
@@ -117,22 +118,38 @@ def _is_here(sock: socket.socket) -> bool:
     return ipaddress.ip_address(sock.getpeername()[0]).is_loopback
 
 
-@contextlib.contextmanager
-def _limit(link: smtplib.SMTP) -> Iterator[None]:
-    """Cut the connection when all of it takes too long."""
+class _Limit:
+    """Cuts a connection when all of it takes too long, a handshake included.
 
-    def cut() -> None:
-        if link.sock is not None:
+    It holds a handle of its own: ``wrap_socket`` takes the one it is given away before it begins to shake hands.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+        self._over = threading.Event()
+        self._handle: socket.socket | None = None
+
+    def watch(self, sock: socket.socket) -> None:
+        """Watch a connection; one that comes too late is cut at once."""
+        self._handle = sock.dup()
+        if self._over.is_set():
+            self._cut()
+
+    def _cut(self) -> None:
+        self._over.set()
+        if self._handle is not None:
             with contextlib.suppress(OSError):
-                socket.socket.shutdown(link.sock, socket.SHUT_RDWR)  # not SSLSocket's: another thread reads from it
+                self._handle.shutdown(socket.SHUT_RDWR)
 
-    timer = threading.Timer(WHOLE, cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        self._timer.join()  # else the number of the handle could be another's by the time it is cut
+        if self._handle is not None:
+            self._handle.close()
 
 
 def _told(fault: Exception) -> MailRefused | Unreachable:

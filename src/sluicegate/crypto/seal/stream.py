@@ -1,36 +1,27 @@
-"""Sealed archives: age v1 files (https://age-encryption.org/v1), written and read as streams in constant memory.
+"""What all seals share: a thread of its own behind a bounded pipe. Libraries pull from a reader, or push to a writer.
 
-The library pulls from a reader and pushes into a writer, so it runs in a thread of its own behind a bounded pipe. An
-age file is authenticated in chunks of 64 KiB with a marked last one: reading gives only bytes that were checked, and a
-cut or changed file fails at the read that meets it. Until a read has returned ``b""``, do not act on the whole.
+A ``Sealer`` is a file to write into, an ``Opened`` one to read from. Which kind of archive it is, its work decides.
 """
 
 import io
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
-
-from sluicegate.base.errors import Corrupt, Invalid
-from sluicegate.base.secret import Secret
+from collections.abc import Callable
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
-_BLOCK = 256 * 1024
+BLOCK = 256 * 1024
 _BLOCKS = 4  # at most 1 MiB waits in a pipe
-_RECIPIENTS = 1000
-# A header that does not end is parsed in quadratic time (3 MB: a minute), so we stop feeding it. 1000 recipients
-# take 100 KB; the first chunk and the library's own buffer come on top.
-_HEADER = 192 * 1024
 
 
-class _Cancelled(Exception):
+class Cancelled(Exception):
     """The other side of the pipe has gone."""
 
 
-class _Pipe:
+class Pipe:
     """A bounded queue of blocks between two threads. A fault of either side reaches the other."""
 
     def __init__(self) -> None:
@@ -95,18 +86,23 @@ class _Pipe:
         return taken
 
 
-class _Collector:
+Work = Callable[[Pipe, BinaryIO], None]
+"""What a seal does in its thread. All that goes wrong goes into the pipe; it raises nothing."""
+
+
+class Collector:
     """Gathers small writes into blocks for a pipe."""
 
-    def __init__(self, pipe: _Pipe) -> None:
+    def __init__(self, pipe: Pipe) -> None:
         self._pipe = pipe
         self._held = bytearray()
 
     def write(self, data: "ReadableBuffer") -> int:
+        """Take ``data``."""
         view = memoryview(data).cast("B")
-        for start in range(0, len(view), _BLOCK):
-            self._held += view[start : start + _BLOCK]
-            if len(self._held) >= _BLOCK:
+        for start in range(0, len(view), BLOCK):
+            self._held += view[start : start + BLOCK]
+            if len(self._held) >= BLOCK:
                 self.flush()
         return len(view)
 
@@ -124,7 +120,7 @@ def _taken(done: int | None) -> int:
     return done
 
 
-class _Source:
+class Source:
     """What the library reads from. It keeps the fault itself: the library passes on only its text."""
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
@@ -132,6 +128,7 @@ class _Source:
         self.fault: BaseException | None = None
 
     def read(self, size: int = -1) -> bytes:
+        """Read, and keep the fault."""
         try:
             return self._read(size)
         except BaseException as fault:
@@ -139,7 +136,7 @@ class _Source:
             raise
 
 
-class _Sink:
+class Sink:
     """What the library writes to. It keeps the fault, and writes until all is written."""
 
     def __init__(self, write: "Callable[[memoryview], int | None]") -> None:
@@ -148,6 +145,7 @@ class _Sink:
         self.fault: BaseException | None = None
 
     def write(self, data: "ReadableBuffer") -> int:
+        """Write all of ``data``, and keep the fault."""
         self.begun = True
         left = memoryview(data).cast("B")
         size = len(left)
@@ -168,64 +166,25 @@ class _Sink:
         """Do nothing: the library flushes after each chunk, the pipe and the target at their own pace."""
 
 
-def _encrypt(pipe: _Pipe, out: BinaryIO, recipients: list[Any]) -> None:
-    import pyrage
-
-    source, sink = _Source(pipe.read), _Sink(out.write)
-    try:
-        pyrage.encrypt_io(source, sink, recipients)
-        sink.check()
-        pipe.finish()
-    except BaseException as fault:  # noqa: BLE001 - whatever it is, it is raised in the thread of the writer
-        pipe.fail(sink.fault or source.fault or fault)
-
-
-def _decrypt(pipe: _Pipe, data: BinaryIO, identities: list[Any]) -> None:
-    import pyrage
-
-    blocks = _Collector(pipe)
-    sink = _Sink(blocks.write)
-    fed = 0
-
-    def read(size: int) -> bytes:
-        nonlocal fed
-        if fed > _HEADER and not sink.begun:
-            raise Corrupt
-        taken = data.read(size)
-        fed += len(taken)
-        return taken
-
-    source = _Source(read)
-    try:
-        pyrage.decrypt_io(source, sink, identities)
-        sink.check()
-        blocks.flush()
-        pipe.end()
-    except (pyrage.DecryptError, OSError):  # the library's own words tell causes apart
-        pipe.fail(sink.fault or source.fault or Corrupt())
-    except BaseException as fault:  # noqa: BLE001 - whatever it is, it is raised in the thread of the reader
-        pipe.fail(fault)
-
-
-def _start(owner: object, work: Callable[..., None], pipe: _Pipe, *args: object) -> Callable[[], object]:
-    """Start ``work(pipe, *args)`` in a thread; return what ends it.
+def _start(owner: object, work: Work, pipe: Pipe, other: BinaryIO) -> Callable[[], object]:
+    """Start ``work(pipe, other)`` in a thread; return what ends it.
 
     It is ended too when ``owner`` is collected and when the process exits, before its threads are frozen. The thread
     does not know ``owner``, or it would keep it alive.
     """
-    thread = threading.Thread(target=work, args=(pipe, *args), name=work.__name__, daemon=True)
+    thread = threading.Thread(target=work, args=(pipe, other), name="seal", daemon=True)
     thread.start()
     return weakref.finalize(owner, _end, pipe, thread)
 
 
-def _end(pipe: _Pipe, thread: threading.Thread) -> None:
-    pipe.fail(_Cancelled())
+def _end(pipe: Pipe, thread: threading.Thread) -> None:
+    pipe.fail(Cancelled())
     if thread is not threading.current_thread():  # the collector may run in any thread
         thread.join()
 
 
 class Sealer(io.RawIOBase):
-    """A file to write plaintext into; age ciphertext arrives in ``out``, which stays open and is the caller's to close.
+    """A file to write plaintext into; ciphertext arrives in ``out``, which stays open and is the caller's to close.
 
     ``close()`` completes the archive; only after it has returned is the archive whole. Leaving a ``with`` block by an
     exception, ``abort()`` or dropping the object leaves an archive that does not open. Errors of ``out`` are raised as
@@ -234,16 +193,13 @@ class Sealer(io.RawIOBase):
 
     _stop: Callable[[], object] | None = None
 
-    def __init__(self, recipients: Sequence[str], out: BinaryIO) -> None:
-        """Begin an archive for 1 to 1000 ``recipients``. Raises ``Invalid`` for a bad one or none."""
+    def __init__(self, work: Work, out: BinaryIO) -> None:
+        """Begin an archive: ``work`` takes plaintext from the pipe, writes to ``out``, and says when it is done."""
         super().__init__()
-        if isinstance(recipients, str) or not 1 <= len(recipients) <= _RECIPIENTS:
-            raise Invalid(f"A sealed archive needs a list of 1 to {_RECIPIENTS} recipients.")
-        keys = [_recipient(text) for text in recipients]
-        self._pipe = _Pipe()
-        self._blocks = _Collector(self._pipe)
+        self._pipe = Pipe()
+        self._blocks = Collector(self._pipe)
         self._count = 0
-        self._stop = _start(self, _encrypt, self._pipe, out, keys)
+        self._stop = _start(self, work, self._pipe, out)
 
     def writable(self) -> bool:
         """Tell that it is written to."""
@@ -293,75 +249,32 @@ class Sealer(io.RawIOBase):
         self.abort()  # not close(), as the base class does: what nobody completed is not complete
 
 
-class _Opened(io.RawIOBase):
+class Opened(io.RawIOBase):
     """The reading side of an archive."""
 
-    def __init__(self, data: BinaryIO, identities: list[Any]) -> None:
+    def __init__(self, work: Work, data: BinaryIO) -> None:
+        """Begin to open: ``work`` reads ``data``, puts plaintext into the pipe, and says when it is done."""
         super().__init__()
-        self._pipe = _Pipe()
-        self._stop = _start(self, _decrypt, self._pipe, data, identities)
+        self._pipe = Pipe()
+        self._stop = _start(self, work, self._pipe, data)
 
     def readable(self) -> bool:
+        """Tell that it is read from."""
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
+        """Fill ``buffer`` as far as there is something; 0 at the end. Raises ``Corrupt`` or the error of the source."""
         view = memoryview(buffer).cast("B")
         data = self._pipe.read(len(view))
         view[: len(data)] = data
         return len(data)
 
     def close(self) -> None:
+        """Stop, whether all was read or not."""
         self._stop()
         super().close()
 
 
-def seal_to(recipients: Sequence[str], out: BinaryIO) -> Sealer:
-    """Return a file to write into; what arrives in ``out`` opens with any of the recipients' identities."""
-    return Sealer(recipients, out)
-
-
-def open_sealed(identity: Secret, data: BinaryIO) -> BinaryIO:
-    """Return a stream of the plaintext of an age archive. ``data`` stays open and is the caller's to close.
-
-    ``identity`` is an ``AGE-SECRET-KEY-1…`` line, or a whole identity file (several, comments). Raises ``Invalid`` when
-    it is none. A wrong identity, a changed or a cut archive raises ``Corrupt`` at the read that meets it.
-    """
-    return io.BufferedReader(_Opened(data, _identities(identity)), _BLOCK)
-
-
-def new_identity() -> tuple[Secret, str]:
-    """Return a fresh identity (keep it away from this machine) and its recipient (to seal to)."""
-    import pyrage
-
-    made = pyrage.x25519.Identity.generate()
-    return Secret(str(made)), str(made.to_public())
-
-
-def check_recipient(text: str) -> str:
-    """Return ``text`` as the one form of an age X25519 recipient (``age1…``). Raises ``Invalid``."""
-    return str(_recipient(text))
-
-
-def _recipient(text: str) -> Any:
-    import pyrage
-
-    plain = text.strip()
-    if plain.upper().startswith("AGE-SECRET-KEY-"):
-        raise Invalid("That is the secret identity, not the recipient.", hint="Give the age1… line; make a new pair.")
-    try:
-        return pyrage.x25519.Recipient.from_str(plain)
-    except pyrage.RecipientError:
-        raise Invalid("That is not an age recipient.", hint="It starts with age1 and has 62 characters.") from None
-
-
-def _identities(identity: Secret) -> list[Any]:
-    import pyrage
-
-    lines = [line.strip() for line in identity.reveal().splitlines()]
-    try:
-        found = [pyrage.x25519.Identity.from_str(line) for line in lines if line and not line.startswith("#")]
-    except pyrage.IdentityError:
-        found = []
-    if not found:
-        raise Invalid("That is not an age identity.", hint="It starts with AGE-SECRET-KEY-1.")
-    return found
+def reading(work: Work, data: BinaryIO) -> BinaryIO:
+    """Return the plaintext that ``work`` finds in ``data``, buffered."""
+    return io.BufferedReader(Opened(work, data), BLOCK)
