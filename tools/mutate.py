@@ -171,6 +171,8 @@ def _sure(module: Module, source: str, found: Mapping[str, Found]) -> dict[str, 
     """Return what was judged, but for what was caught by a test that is red without any change when it runs alone."""
     killers = sorted({each["by"] for each in found.values() if "by" in each} - {"", "import"})
     alone = run(lambda: module.load(source, lambda session: session.alone(killers)))
+    if "red" not in alone:
+        raise SystemExit(f"{module.name}: what caught mutants does not run without them, so nothing is proved: {alone}")
     for name in alone["red"]:
         os.write(SHOWN, f"  proves nothing, since it is red alone: {name}\n".encode())
     return {key: each for key, each in found.items() if "by" in each and each["by"] not in alone["red"]}
