@@ -47,7 +47,7 @@ seals:  ## what sealing costs, and 5 GiB through every kind of seal in constant 
 
 mutate:  ## change the guards one thing at a time and see it caught (MINUTES=60); writes docs/security/mutation.md
 	@$(INSTALL) system test
-	@$(TEST) tools/mutate.py --report --minutes $(or $(MINUTES),60)
+	@$(TEST) -m tools.mutate --report --minutes $(or $(MINUTES),60)
 
 ui:  ## build the UI into the package
 	@$(INSTALL) ui

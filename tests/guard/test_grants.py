@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+from dataclasses import FrozenInstanceError
+
+import pyotp
 import pytest
 
-from sluicegate.base.errors import Unauthenticated
+from sluicegate.base.errors import Denied, Unauthenticated
 from sluicegate.base.principal import Peer, Role
 from sluicegate.base.secret import Secret
-from tests.fixtures.server import address
+from sluicegate.crypto import opaque
+from sluicegate.crypto.keys import derive
+from tests.fixtures.server import PASSWORD, address
 
 
 @pytest.mark.security
@@ -63,3 +69,55 @@ def test_signing_out_ends_the_family_and_nothing_else(fresh):
     with pytest.raises(Unauthenticated):
         grants.refresh(Secret(one["refresh"]), Peer(address()), fresh.key.thumbprint)
     assert grants.refresh(Secret(other["refresh"]), Peer(address()), fresh.key.thumbprint).refresh.reveal()
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A09", "SEC-T07")
+def test_a_sign_in_that_owed_a_second_factor_does_not_go_on_beside_the_one_that_showed_it(fresh):
+    fresh.app.services.system.tenants().set_policy(fresh.tenants["north"], {"factor_required": True})
+    who = fresh.people["north", Role.EDITOR]
+    here, there = fresh.sign_in(who), fresh.sign_in(who)
+    there = fresh.call("session.refresh", {"refresh": there["refresh"]}).model_dump()
+    assert here["standing"] == there["standing"] == "enrol"
+    begun = fresh.call("factor.begin", {"name": "phone"}, here["access"])
+    fresh.call("factor.confirm", {"id": begun.id, "code": pyotp.TOTP(begun.seed).now()}, here["access"])
+    with pytest.raises(Unauthenticated, match="Sign in again"):
+        fresh.call("session.refresh", {"refresh": there["refresh"]})
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T12")
+def test_what_a_sign_in_gives_is_not_changed_on_its_way(fresh):
+    who = fresh.people["north", Role.EDITOR]
+    given = fresh.app.services.login.sign_in(
+        "north", who.email, Secret(PASSWORD), Peer(address()), fresh.key.thumbprint
+    )
+    with pytest.raises(FrozenInstanceError):
+        given.standing = "signed in"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T07")
+def test_what_an_earlier_release_gave_goes_on(fresh):
+    """The digest that is stored, and the token that follows, are made as ever: an update signs nobody out."""
+    services, who = fresh.app.services, fresh.people["north", Role.EDITOR]
+    root, given, now = fresh.main_key(), Secret("rt_given-before"), services.system.database.clock()
+    digest = opaque.digest(derive(root, "refresh-token"), given)
+    services.system.grants().open(
+        who.id, fresh.tenants["north"], digest, fresh.key.thumbprint, expires=now + 60, absolute=now + 60
+    )
+    raw = opaque.digest(derive(root, "refresh-token-child"), given)[:32]
+    child = services.login.grants.refresh(given, Peer(address()), fresh.key.thumbprint).refresh.reveal()
+    assert child == "rt_" + base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-K01", "SEC-L02")
+def test_a_refresh_from_where_nobody_may_come_from_is_refused_and_on_record(fresh):
+    grants, tokens = fresh.app.services.login.grants, fresh.sign_in(fresh.people["north", Role.EDITOR])
+    fresh.app.services.system.tenants().set_policy(fresh.tenants["north"], {"addresses": ["10.0.0.0/8"]})
+    before = fresh.head()
+    with pytest.raises(Denied, match="not allowed from your address"):
+        grants.refresh(Secret(tokens["refresh"]), Peer("198.51.100.7"), fresh.key.thumbprint)
+    told = [(each["action"], each["result"], each["about"]) for each in fresh.records(after=before)]
+    assert told == [("session.refresh", "denied", {"list": "tenant"})]

@@ -208,3 +208,28 @@ def test_whom_a_provider_has_not_asked_just_now_proves_it_before_something_dange
             continue
         with pytest.raises(fault):
             login.require_fresh(who)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T12")
+def test_a_token_is_of_no_use_without_its_key(place, hand):
+    login = make(place, hand)
+    access, thief = enter(login, place).access, ProofKey.new()
+    for stolen in (proven(login, access, thief), Credentials(access, None, "GET", URL)):
+        with pytest.raises(Unauthenticated):
+            login.authenticate(stolen)
+    assert login.authenticate(Credentials(access), again=True).id == login.authenticate(proven(login, access)).id
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A12", "SEC-T09")
+def test_a_sign_in_that_has_ended_is_no_proof_that_somebody_is_there(fresh, hand):
+    login = make(fresh, hand)
+    who = login.authenticate(proven(login, enter(login, fresh).access))
+    login.require_fresh(who)
+    hand.now += 301
+    with pytest.raises(StepUp):
+        login.require_fresh(who)
+    fresh.app.services.system.grants().kill(who.grant)
+    with pytest.raises(Unauthenticated):
+        login.require_fresh(who)

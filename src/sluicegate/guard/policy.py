@@ -23,10 +23,8 @@ GRANTS: Mapping[Role, frozenset[Permission]] = {
     Role.API_USER: frozenset({Permission.SELF}),
 }
 
-RANK: Mapping[Role, int] = {
-    Role.API_USER: 0, Role.VIEWER: 1, Role.OPERATOR: 2, Role.EDITOR: 3, Role.ADMINISTRATOR: 4, Role.SUPERADMIN: 5,
-}  # fmt: skip
-
+_LADDER = (Role.API_USER, Role.VIEWER, Role.OPERATOR, Role.EDITOR, Role.ADMINISTRATOR, Role.SUPERADMIN)
+RANK: Mapping[Role, int] = {role: rank for rank, role in enumerate(_LADDER)}
 
 LENDABLE = frozenset({Permission.DATA_READ})
 """What a tenant can lend a SuperAdmin by a support access. They have all else already, or nobody lends it."""

@@ -66,8 +66,6 @@ class Tokens:
         self._ttl, self._system, self._revocation, self._now = ttl, system, revocation, now
         self._lock = threading.Lock()
         self._rings: dict[Purpose, TokenRing] = {}
-        self._changes = 0.0
-        self._keys: tuple[_Signing, ...] = ()
         if system.blobs().get(_BLOB) is None:
             first = _Signing(_new_kid(), new_key(), self._now(), None)
             system.blobs().put_if_absent(_BLOB, self._seal((first,)))
@@ -158,9 +156,7 @@ class Tokens:
         return tuple(each for each in keys if each.until is None or each.until > now)
 
     def _read(self) -> tuple[_Signing, ...]:
-        blob = self._system.blobs().get(_BLOB)
-        if blob is None:
-            raise Corrupt
+        blob = self._system.blobs().get(_BLOB) or b""
         try:
             found = json.loads(envelope.decrypt(self._kek, blob, (_BLOB,)))
             return tuple(
