@@ -77,7 +77,7 @@ def test_from_a_key_file_to_shares_and_back(fresh, sealing):
 def test_what_was_destroyed_is_certified(fresh, sealing):
     before = sealing.standing().root
     after = sealing.renew()
-    (told,) = [each["about"] for each in fresh.records(None) if each["result"] == "destroyed"]
+    (told,) = [each["about"] for each in fresh.records(None) if each["action"] == "seal.retire"]
     assert (told["root"], told["replaced_by"], told["seal"]) == (before, after, "file")
     assert verify(fresh.app.services.vault.public, canonical(told), told["signature"])
     assert not verify(fresh.app.services.vault.public, canonical({**told, "root": "x"}), told["signature"])

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sluicegate.guard.vault import Vault
     from sluicegate.store.scope import System
 
-ACTION: Final = "seal.change"
+ACTION: Final = "seal.retire"
 _OWED: Final = "seal-owed"
 
 
@@ -173,4 +173,4 @@ def certify(vault: Vault, audit: Audit, before: str, after: str, state: Mapping[
         "kind": "root-key-destruction", "root": before, "replaced_by": after, "seal": state["seal"],
         "destroyed": clock.iso(clock.system()),
     }  # fmt: skip
-    audit.event(ACTION, None, None, "destroyed", vault.certify(told))
+    audit.event(ACTION, None, None, "ok", vault.certify(told))
