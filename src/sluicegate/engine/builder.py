@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sluicegate.base.errors import Denied, Failed, Invalid, Missing
 from sluicegate.base.principal import Role
+from sluicegate.crypto.manifest import READS
 from sluicegate.engine.job import Job, What
 from sluicegate.engine.plan import above, plan, steps
 from sluicegate.guard import conduct, tls
@@ -123,7 +124,7 @@ class Builder:
             require_tenants(scope, "recipient", scope.definitions().get("recipient", wanted))
         conduct.check(flow, partial(_connection, scope), self._rules.fresh(scope.tenant))
         secrets |= self._seals(scope, flow, purpose)
-        claims = {"resealed_by": scope.who.id} if what == "reseal" else {}
+        claims = {"resealed_by": scope.who.id} if what == "reseal" else READS
         secrets[WARRANT] = self._archives.warrant(scope.tenant, claims)
         return Job(
             what=what, run="", connections=connections, recipients=_recipients(scope, flow), secrets=secrets,
