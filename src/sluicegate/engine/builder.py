@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from sluicegate.base.errors import Denied, Failed, Invalid, Missing
 from sluicegate.base.principal import Role
+from sluicegate.crypto.manifest import READS
 from sluicegate.engine.job import Job, What
 from sluicegate.engine.plan import above, plan, steps
 from sluicegate.guard import conduct, tls
@@ -122,7 +123,7 @@ class Builder:
         conduct.check(flow, named.connection, self._rules.fresh(scope.tenant))
         connections, secrets = self._connections(scope, named.connections, purpose)
         secrets |= self._seals(scope, flow, purpose)
-        claims = {"resealed_by": scope.who.id} if what == "reseal" else {}
+        claims = {"resealed_by": scope.who.id} if what == "reseal" else READS
         secrets[WARRANT] = self._archives.warrant(scope.tenant, claims)
         return Job(
             what=what, run="", connections=connections, recipients=named.keys(), secrets=secrets,
