@@ -112,12 +112,16 @@ def test_a_superadmin_who_comes_into_a_tenant_with_a_second_factor_is_on_record_
 
 @pytest.mark.security
 @pytest.mark.req("SEC-K01", "SEC-L02")
-def test_who_comes_by_single_sign_on_is_held_to_the_tenants_addresses(fresh, editor):
+def test_whichever_way_somebody_comes_they_are_held_to_the_tenants_addresses(fresh, editor):
     fresh.app.services.system.tenants().set_policy(fresh.tenants["north"], {"addresses": ["10.0.0.0/8"]})
     login, before = fresh.app.services.login, fresh.head()
     with pytest.raises(Denied, match="not allowed from your address"):
         login.admit(account(fresh, editor), Peer(AWAY), "k", factor=False, fresh=True)
     assert results(fresh, before) == [("sso.finish", "denied", {"list": "tenant"})]
+    before = fresh.head()
+    with pytest.raises(Denied, match="not allowed from your address"):
+        login.sign_in("north", editor.email, Secret(PASSWORD), Peer(AWAY), "k")
+    assert results(fresh, before) == [("session.login", "denied", {"list": "tenant"})]
     before, seen = fresh.head(), account(fresh, editor).last_sign_in
     assert login.admit(account(fresh, editor), Peer(address()), "k", factor=False, fresh=True).refresh.reveal()
     assert results(fresh, before) == [("sso.finish", "ok", {"email": editor.email})]
