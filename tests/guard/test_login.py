@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sluicegate.base.errors import Conflict, StepUp, Unauthenticated
-from sluicegate.base.principal import Credentials, Peer, Role
+from sluicegate.base.principal import Credentials, Peer, Role, Via
 from sluicegate.base.secret import Secret
 from sluicegate.base.settings import Passwords, Settings, Tokens
 from sluicegate.crypto.dpop import ProofKey
@@ -235,3 +237,24 @@ def test_a_sign_in_that_has_ended_is_no_proof_that_somebody_is_there(fresh, hand
     fresh.app.services.system.grants().kill(who.grant)
     with pytest.raises(Unauthenticated):
         login.require_fresh(who)
+    login.require_fresh(replace(who, via=Via.SYSTEM))  # nobody who could prove anything
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A12", "SEC-A13")
+@pytest.mark.parametrize(
+    ("came", "factor", "kept"),
+    [
+        ("password", False, "password"),
+        ("password", True, "password factor"),
+        ("password factor", False, "password"),
+        ("sso", False, "sso"),
+        ("sso", True, "sso factor"),
+    ],
+)
+def test_a_fresh_proof_says_what_was_shown_and_not_another_way_in(fresh, hand, came, factor, kept):
+    login, grants = make(fresh, hand), fresh.app.services.system.grants()
+    who = login.authenticate(proven(login, enter(login, fresh).access))
+    grants.prove(who.grant, came)
+    login.proved(who, factor=factor)
+    assert grants.factors(who.grant) == kept
