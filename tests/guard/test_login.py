@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sluicegate.base.errors import Conflict, StepUp, Unauthenticated
-from sluicegate.base.principal import Credentials, Peer, Role
+from sluicegate.base.principal import Credentials, Peer, Role, Via
 from sluicegate.base.secret import Secret
 from sluicegate.base.settings import Passwords, Settings, Tokens
 from sluicegate.crypto.dpop import ProofKey
@@ -103,6 +105,7 @@ def test_a_hash_of_lower_cost_is_raised_at_the_next_sign_in(fresh, hand):
     raised = fresh.app.services.system.accounts().account(who.id).password
     assert "m=20480" in raised
     assert login.sign_in("north", who.email, Secret(PASSWORD), Peer(address()), KEY).access
+    assert fresh.app.services.system.accounts().account(who.id).password == raised, "once"
 
 
 @pytest.mark.security
@@ -226,10 +229,32 @@ def test_a_token_is_of_no_use_without_its_key(place, hand):
 def test_a_sign_in_that_has_ended_is_no_proof_that_somebody_is_there(fresh, hand):
     login = make(fresh, hand)
     who = login.authenticate(proven(login, enter(login, fresh).access))
+    hand.now = fresh.app.services.system.grants().proved(who.grant) + 300
     login.require_fresh(who)
-    hand.now += 301
+    hand.now += 0.001
     with pytest.raises(StepUp):
         login.require_fresh(who)
     fresh.app.services.system.grants().kill(who.grant)
     with pytest.raises(Unauthenticated):
         login.require_fresh(who)
+    login.require_fresh(replace(who, via=Via.SYSTEM))  # nobody who could prove anything
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A12", "SEC-A13")
+@pytest.mark.parametrize(
+    ("came", "factor", "kept"),
+    [
+        ("password", False, "password"),
+        ("password", True, "password factor"),
+        ("password factor", False, "password"),
+        ("sso", False, "sso"),
+        ("sso", True, "sso factor"),
+    ],
+)
+def test_a_fresh_proof_says_what_was_shown_and_not_another_way_in(fresh, hand, came, factor, kept):
+    login, grants = make(fresh, hand), fresh.app.services.system.grants()
+    who = login.authenticate(proven(login, enter(login, fresh).access))
+    grants.prove(who.grant, came)
+    login.proved(who, factor=factor)
+    assert grants.factors(who.grant) == kept

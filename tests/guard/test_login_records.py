@@ -11,6 +11,7 @@ from sluicegate.base.secret import Secret
 from sluicegate.crypto import opaque
 from sluicegate.crypto.keys import derive
 from sluicegate.guard.limits import Limits, Rates
+from sluicegate.guard.tokens import ACCESS, FACTOR
 from sluicegate.guard.tries import NEAR
 from sluicegate.store.scope import TenantState
 from tests.fixtures.server import PASSWORD, Person, address
@@ -77,9 +78,15 @@ def test_each_sign_in_is_on_record_with_how_far_it_came(fresh, editor):
     assert results(fresh, before) == [("session.login", "ok", {"email": editor.email, "tenant": "north"})]
     codes, before = phone(fresh, token), fresh.head()
     owing = fresh.sign_in(editor)
+    used = fresh.app.services.tokens.verify(FACTOR, owing["access"])
     assert results(fresh, before) == [("session.login", "factor", {"email": editor.email})]
     seen, above = account(fresh, editor).last_sign_in, fresh.head(None)
     given = fresh.call("session.factor", {"code": next(codes)}, owing["access"])
+    claims = fresh.app.services.tokens.verify(ACCESS, given.access)
+    marks = {each.subject: each.value for each in fresh.app.services.system.marks().since(0) if each.kind == "token"}
+    assert marks.keys() == {used.jti}
+    assert marks[used.jti] > used.exp, "what the password gave stays void for as long as it would have held"
+    assert claims.jti not in marks
     assert account(fresh, editor).last_sign_in > seen
     assert by(fresh, given.access) == "password factor"
     assert fresh.head(None) == above, "the installation's trail is about SuperAdmins"
@@ -105,15 +112,20 @@ def test_a_superadmin_who_comes_into_a_tenant_with_a_second_factor_is_on_record_
 
 @pytest.mark.security
 @pytest.mark.req("SEC-K01", "SEC-L02")
-def test_who_comes_by_single_sign_on_is_held_to_the_tenants_addresses(fresh, editor):
+def test_whichever_way_somebody_comes_they_are_held_to_the_tenants_addresses(fresh, editor):
     fresh.app.services.system.tenants().set_policy(fresh.tenants["north"], {"addresses": ["10.0.0.0/8"]})
     login, before = fresh.app.services.login, fresh.head()
     with pytest.raises(Denied, match="not allowed from your address"):
         login.admit(account(fresh, editor), Peer(AWAY), "k", factor=False, fresh=True)
     assert results(fresh, before) == [("sso.finish", "denied", {"list": "tenant"})]
     before = fresh.head()
+    with pytest.raises(Denied, match="not allowed from your address"):
+        login.sign_in("north", editor.email, Secret(PASSWORD), Peer(AWAY), "k")
+    assert results(fresh, before) == [("session.login", "denied", {"list": "tenant"})]
+    before, seen = fresh.head(), account(fresh, editor).last_sign_in
     assert login.admit(account(fresh, editor), Peer(address()), "k", factor=False, fresh=True).refresh.reveal()
     assert results(fresh, before) == [("sso.finish", "ok", {"email": editor.email})]
+    assert account(fresh, editor).last_sign_in != seen
 
 
 @pytest.mark.security
@@ -264,7 +276,9 @@ def test_a_link_lets_nobody_past_what_holds_for_everybody(fresh, editor):
     def come(who=editor):
         return login.welcome(who.id, Peer(address()), fresh.key.thumbprint)
 
+    seen = account(fresh, editor).last_sign_in
     assert come().standing == "signed in"
+    assert account(fresh, editor).last_sign_in != seen
     assert come(fresh.people[None, Role.SUPERADMIN]).standing == "signed in"
     tenants.set_policy(north, {"factor_required": True})
     assert come().standing == "enrol"

@@ -41,7 +41,7 @@ class Grant:
     expires_in: int
     refresh: Secret
     """Empty while a second factor is owed."""
-    standing: Standing = "signed in"
+    standing: Standing
     """How far the person has come: what ``access`` is good for."""
 
 
