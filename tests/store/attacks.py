@@ -46,7 +46,7 @@ ATTACKS = {
         "put_tenant_key": [(1, b"mine")],
     },
     Runs: {
-        "archives": [(9,), (9, RUN)],
+        "archives": [(9,)],
         "get": [(RUN,)],
         "advance": [(RUN, State.RUNNING)],
         "amend": [(RUN,)],

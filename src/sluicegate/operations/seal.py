@@ -73,7 +73,9 @@ class Changed(Model):
 class SharesAsk(Model):
     """Shares that were handed out."""
 
-    shares: tuple[Annotated[SecretStr, StringConstraints(max_length=GIVEN_MAX)], ...] = Field(min_length=1, max_length=32)
+    shares: tuple[Annotated[SecretStr, StringConstraints(max_length=GIVEN_MAX)], ...] = Field(
+        min_length=1, max_length=32
+    )
     """As many as open together."""
 
 
