@@ -19,8 +19,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sluicegate.app import root_key
 from sluicegate.crypto.dpop import ProofCheck
+from sluicegate.crypto.keys import load_key_file
 from sluicegate.guard.keyring import Keyring
 from sluicegate.guard.revocation import Revocation
 from sluicegate.guard.tokens import ACCESS, Tokens
@@ -40,7 +40,7 @@ KEYS = ("name", "version", "digest", "author", "created")
 def build(home: Path) -> Starlette:
     """Return the app."""
     system = System(Database(f"sqlite:///{home / 'store.db'}"))
-    root = Keyring(root_key(home), system).main
+    root = Keyring(load_key_file(home / "root.key"), system).main
     revocation = Revocation(system)
     revocation.open()
     tokens, proofs = Tokens(root, 300, system, revocation), ProofCheck()

@@ -9,13 +9,15 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from sluicegate import app as app_
-from sluicegate.app import KEY_FILE, build, certificate, make_home, root_key
+from sluicegate.app import build, certificate, make_home
 from sluicegate.base import settings as settings_
 from sluicegate.base.errors import Conflict, Invalid, SluiceError
 from sluicegate.base.permission import Permission, Public
 from sluicegate.base.principal import Role
 from sluicegate.base.settings import Passwords, Server, Settings, Store
+from sluicegate.crypto.keys import load_key_file
 from sluicegate.guard import policy
+from sluicegate.guard.sealfile import KEY_FILE
 from sluicegate.operations import OPERATIONS
 from tests.fixtures.server import Place
 
@@ -206,7 +208,7 @@ def test_no_two_homes_share_a_key(tmp_path):
     for name in ("one", "two"):
         make_home(tmp_path / name, (), None, None)
     assert (tmp_path / "one" / KEY_FILE).read_bytes() != (tmp_path / "two" / KEY_FILE).read_bytes()
-    assert root_key(tmp_path / "one").raw != root_key(tmp_path / "two").raw
+    assert load_key_file(tmp_path / "one" / KEY_FILE).raw != load_key_file(tmp_path / "two" / KEY_FILE).raw
 
 
 def test_what_is_there_stays_as_it_is(home):

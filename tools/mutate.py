@@ -311,9 +311,9 @@ def main(words: Sequence[str] | None = None) -> int:
     for number, target in enumerate(wanted):
         began = time.monotonic()
         until = began + (end - began) / (len(wanted) - number)
-        each = results[target] = judge(target, told.workers, until, again=told.again)
-        print(f"{target}: {each.killed} of {len(each.found)} killed, {len(each.left)} not run, "
-              f"{len(each.quiet)} equivalent, {time.monotonic() - began:.0f} s", flush=True)  # fmt: skip
+        judged = results[target] = judge(target, told.workers, until, again=told.again)
+        print(f"{target}: {judged.killed} of {len(judged.found)} killed, {len(judged.left)} not run, "
+              f"{len(judged.quiet)} equivalent, {time.monotonic() - began:.0f} s", flush=True)  # fmt: skip
     if told.report:
         write_report(results)
     return int(

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from sluicegate.base import clock
-from sluicegate.base.errors import Invalid
-from sluicegate.base.settings import Settings
+from sluicegate.base.errors import Conflict, Corrupt, Denied, Invalid
+from sluicegate.base.seals import SealKind
+from sluicegate.base.secret import Secret
+from sluicegate.base.settings import Settings, load
 from sluicegate.crypto import keys
 from sluicegate.crypto.chain import Chain
 from sluicegate.engine.events import Events
 from sluicegate.engine.worker import Worker
 from sluicegate.guard import gate as gates
+from sluicegate.guard import seals
 from sluicegate.guard.apikeys import ApiKeys
 from sluicegate.guard.archives import Archives
 from sluicegate.guard.audit import Audit
+from sluicegate.guard.ceremony import Rehearsal, rehearse
 from sluicegate.guard.desk import Services
 from sluicegate.guard.factors import Factors
 from sluicegate.guard.gate import Gate
 from sluicegate.guard.invitations import Invitations
-from sluicegate.guard.keyring import Keyring
+from sluicegate.guard.keyring import ROOT, Keyring
 from sluicegate.guard.limits import Limits, Rates
 from sluicegate.guard.links import Links
 from sluicegate.guard.login import Login
@@ -37,6 +43,10 @@ from sluicegate.guard.recovery import Recovery
 from sluicegate.guard.revocation import Revocation
 from sluicegate.guard.rotation import Rotation
 from sluicegate.guard.rules import Rules
+from sluicegate.guard.sealed import Gate as SealedGate
+from sluicegate.guard.sealed import refuse
+from sluicegate.guard.sealfile import KEY_FILE, SEAL_FILE, SealFile
+from sluicegate.guard.sealing import Sealing, certify
 from sluicegate.guard.sso import Sso
 from sluicegate.guard.support import Support
 from sluicegate.guard.switch import Switch
@@ -47,10 +57,11 @@ from sluicegate.guard.vault import Vault
 from sluicegate.kit.net import Egress, Grant, Net
 from sluicegate.operations import OPERATIONS
 
+RootKey = keys.Key
+"""What people open an installation with."""
+
 if TYPE_CHECKING:
     from sluicegate.store.scope import System
-
-KEY_FILE = "root.key"
 
 
 @dataclass(frozen=True)
@@ -80,42 +91,53 @@ class App:
         self.services.system.database.close()
 
 
-def root_key(folder: Path) -> keys.Key:
-    """Return the root key of an installation; ``Invalid`` when ``sluice init`` has not been run."""
-    file = folder / KEY_FILE
-    if not file.exists():
-        raise Invalid("this is not a Sluicegate home: it has no root key", where=str(folder), hint="Run: sluice init")
-    return keys.load_key_file(file)
+def sealed_gate(settings: Settings, enter: Callable[[keys.Key], None]) -> SealedGate | None:
+    """Return what stands before an installation that people must open; ``None`` when it opens by itself.
+
+    ``enter`` is called with the root key. Raises ``Invalid`` when ``sluice init`` has not been run.
+    """
+    system, state = _look(settings)
+    system.database.close()
+    return SealedGate(settings, state, enter) if seals.find(state["seal"], settings).people else None
 
 
-def build(settings: Settings) -> App:
-    """Wire everything. Refuses an unsound operations table, a bad key, a broken audit chain, a newer store."""
+def _look(settings: Settings) -> tuple[System, seals.State]:
+    """Return the store, and the seal once a change of it that was cut off has been finished or undone."""
     from sluicegate.store.database import Database
     from sluicegate.store.scope import System as StoreSystem
 
-    gates.check(OPERATIONS)
-    opener = root_key(settings.home)  # first: no store is made where there is no installation
+    file = SealFile(settings.home)
+    if file.pending() is None:
+        file.read()  # first: no store is made where there is no installation
     database = Database(settings.store_url, settings.store.owner_url.reveal() or None)
     try:
         database.migrate()
-        system: System = StoreSystem(database)
-        ring = Keyring(opener, system)
-        root = ring.main
-        audit = Audit(system, Chain(keys.derive(root, "audit-chain")))
-        audit.check()
+        system = StoreSystem(database)
+        named = system.blobs().get(ROOT)
+        file.settle(None if named is None else named.decode("ascii", "replace"))
+        state = file.read()
+        if settings.vault.seal not in (None, state["seal"]):
+            raise Invalid(
+                f"vault.seal is {settings.vault.seal}, and this installation is sealed by {state['seal']}",
+                where="sluice.toml",
+                hint="Take the line out; sluice seal change puts another seal into its place.",
+            )
     except BaseException:
         database.close()
         raise
-    given = settings.limits
-    limits = Limits(
-        Rates(
-            address=given.requests,
-            public=given.public,
-            guesses=given.guesses,
-            tenant=given.guesses_tenant,
-            everybody=given.guesses_all,
-        )
-    )
+    return system, state
+
+
+def build(settings: Settings, opener: keys.Key | None = None) -> App:
+    """Wire everything. ``opener`` is the root key of an installation that people have opened.
+
+    Refuses an unsound operations table, a bad key, a broken audit chain, a newer store; ``Sealed`` without a root key.
+    """
+    gates.check(OPERATIONS)
+    file = SealFile(settings.home)
+    begun = file.pending()
+    system, ring, audit = _enter(settings, opener)
+    root, limits = ring.main, _limits(settings)
     revocation = Revocation(system)
     revocation.pull()
     tokens = Tokens(root, settings.tokens.access, system, revocation)
@@ -137,6 +159,10 @@ def build(settings: Settings) -> App:
     postman.on_ask = recovery.answer
     vault = Vault(ring, audit, settings.vault.suite)
     rotation = Rotation(vault, ring, system, audit)
+    sealing = Sealing(settings, system, ring, vault, audit, file)
+    rotation.on_done = sealing.tend
+    if begun is not None and begun["root"] == ring.root:  # it was cut off between the store and the file
+        certify(vault, audit, str(begun.get("before")), ring.root, begun)
     events = Events()
     archives = Archives(root)
     worker = Worker(settings, system, vault, audit, events, rules, archives)
@@ -175,8 +201,45 @@ def build(settings: Settings) -> App:
         sso,
         tickets,
         archives,
+        sealing,
     )
     return App(settings, services, Gate(services, limits, _quotas(settings, rules)), worker, events, postman)
+
+
+def _enter(settings: Settings, opener: keys.Key | None) -> tuple[System, Keyring, Audit]:
+    """Return the store, the keys in it, and its audit trail, which has been verified."""
+    system, state = _look(settings)
+    try:
+        ring = Keyring(opener or _open(settings, state), system)
+        audit = Audit(system, Chain(keys.derive(ring.main, "audit-chain")))
+        audit.check()
+    except BaseException:
+        system.database.close()
+        raise
+    return system, ring, audit
+
+
+def _limits(settings: Settings) -> Limits:
+    given = settings.limits
+    return Limits(
+        Rates(
+            address=given.requests,
+            public=given.public,
+            guesses=given.guesses,
+            tenant=given.guesses_tenant,
+            everybody=given.guesses_all,
+        )
+    )
+
+
+def _open(settings: Settings, state: seals.State) -> keys.Key:
+    seal = seals.find(state["seal"], settings)
+    if seal.people:
+        raise refuse()
+    try:
+        return seal.open(state)
+    except Corrupt:
+        raise Invalid("the seal does not open", hint="Restore it, and what it needs, from their own backups.") from None
 
 
 def _net(settings: Settings) -> Net:
@@ -198,19 +261,41 @@ def claim(settings: Settings) -> AbstractContextManager[None]:
     return nullcontext() if shared else hold(settings.home)
 
 
-def make_home(folder: Path, names: tuple[str, ...], certificate: Path | None, key: Path | None) -> list[str]:
+class SealMade(NamedTuple):
+    """The root key of a new installation is sealed."""
+
+    file: str
+    shares: tuple[Secret, ...]
+    """What people must write down: it is kept nowhere."""
+
+
+def make_seal(folder: Path, kind: SealKind, passphrase: Secret | None = None) -> SealMade:
+    """Make the root key of an installation, sealed by ``kind``.
+
+    Raises ``Conflict`` when there is one already, ``Invalid`` or ``Unavailable`` when it cannot be sealed.
+    """
+    file = SealFile(folder)
+    if file.exists:
+        raise Conflict("There is a root key already.", where=str(folder), hint="Run: sluice seal change --to KIND")
+    made = seals.find(kind, load({**os.environ, "SLUICE_HOME": str(folder)})).make(keys.new_key(), passphrase)
+    file.write(made.state)
+    return SealMade(KEY_FILE if kind == "file" else SEAL_FILE, made.shares)
+
+
+def make_home(
+    folder: Path, names: tuple[str, ...], certificate: Path | None, key: Path | None, *, keyed: bool = True
+) -> list[str]:
     """Make an installation's directory: root key, settings, and a certificate (a local CA's, or the one given).
 
-    What exists stays. Returns what was made.
+    What exists stays. The root key is left to ``make_seal`` unless ``keyed``. Returns what was made.
     """
     from sluicegate.crypto import tls
 
     made: list[str] = []
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    if not (folder / KEY_FILE).exists():
-        keys.create_key_file(folder / KEY_FILE)
-        made.append(KEY_FILE)
+    if keyed and not SealFile(folder).exists:
+        made.append(make_seal(folder, "file").file)
     file = folder / "sluice.toml"
     hosts = tuple(dict.fromkeys((*names, "localhost", "127.0.0.1", "::1")))
     if certificate is None and not (folder / "tls" / "server.pem").exists():
@@ -240,6 +325,35 @@ def _quote(text: object) -> str:
     return json.dumps(str(text), ensure_ascii=False)
 
 
+def rehearse_seal(shares: int, threshold: int) -> Rehearsal:
+    """Make shares of a key that is thrown away, and try what they open. Raises ``Invalid``."""
+    return rehearse(shares, threshold)
+
+
+def adopt_keyring(settings: Settings, given: tuple[Secret, ...]) -> str:
+    """Give a store from an older backup the keyring of today; return the name of the root key that opens it.
+
+    Raises ``Conflict`` while a server uses the home, ``Denied`` when ``given`` does not open the seal, ``Invalid``.
+    """
+    from sluicegate.guard.keyring import adopt
+
+    with claim(settings):
+        file = SealFile(settings.home)
+        state, ring = file.read(), file.ring()
+        if ring is None:
+            raise Invalid("there is no copy of the keyring", where=str(settings.home))
+        try:
+            root = seals.find(state["seal"], settings).open(state, given)
+        except Corrupt:
+            raise Denied("What was given does not open the seal.") from None
+        system, _ = _look(settings)
+        try:
+            adopt(root, system, ring)
+        finally:
+            system.database.close()
+        return str(state["root"])
+
+
 def certificate(settings: Settings) -> tuple[Path, Path]:
     """Return the certificate chain and key to serve with; ``Invalid`` when they do not hold."""
     from sluicegate.crypto import tls
@@ -257,7 +371,7 @@ def import_breached(folder: Path, stream: IO[bytes], name: str) -> int:
     """Take a list of breached passwords into the installation in ``folder``; return how many. Raises ``Invalid``."""
     from sluicegate.guard.passwords import Breached
 
-    root_key(folder)  # no list where there is no installation
+    SealFile(folder).read()  # no list where there is no installation
     return Breached(folder).load(stream, name)
 
 
@@ -266,7 +380,7 @@ def describe_breached(folder: Path) -> dict[str, Any]:
     from sluicegate.crypto.hashset import HashSet
     from sluicegate.guard.passwords import COMMON, Breached
 
-    root_key(folder)
+    SealFile(folder).read()
     breached = Breached(folder)
     found = breached.open()
     since = clock.iso(breached.file.stat().st_mtime) if found is not None else None

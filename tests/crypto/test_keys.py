@@ -17,7 +17,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluicegate.base.errors import Conflict, Invalid
-from sluicegate.crypto.keys import Key, create_key_file, derive, load_key_file, new_key, read_private, write_private
+from sluicegate.crypto.keys import (
+    Key,
+    create_key_file,
+    derive,
+    join,
+    load_key_file,
+    new_key,
+    read_private,
+    write_private,
+)
 
 RAW = bytes(range(64))
 
@@ -233,3 +242,13 @@ def test_importing_the_floor_loads_nothing_heavy(module):
         env={"PYTHONPATH": source, "PATH": os.environ["PATH"]},
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V09")
+def test_a_joined_key_needs_both_keys_in_their_order_and_its_purpose():
+    one, other = new_key(), new_key()
+    made = join(one, other, "p").raw
+    assert made == join(one, other, "p").raw
+    others = [join(other, one, "p"), join(one, new_key(), "p"), join(new_key(), other, "p"), join(one, other, "q")]
+    assert made not in [each.raw for each in (*others, derive(one, "p"), derive(other, "p"))]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sluicegate.base.errors import Corrupt
 from sluicegate.crypto.keys import Key
-from sluicegate.crypto.manifest import Digest, Warrant, check, issue, read, sign
+from sluicegate.crypto.manifest import READS, Digest, Warrant, check, issue, read, sign
 from sluicegate.crypto.signing import Signer
 
 SIGNER, OTHER = Signer(Key(b"\1" * 64)), Signer(Key(b"\2" * 64))
@@ -68,6 +68,13 @@ def test_a_task_speaks_only_of_what_its_warrant_says():
     for name, value in (("run", "another"), ("flow", "another"), ("flow_version", 4), ("tenant", "another")):
         with pytest.raises(Corrupt):
             check(sign({**BODY, "made": {**BODY["made"], name: value}}, WARRANT), SIGNER.public)
+
+
+@pytest.mark.security
+def test_a_task_that_only_looks_signs_nothing():
+    looking = Warrant.read(issue(SIGNER, CONTENT, {"tenant": "t", **READS}))
+    with pytest.raises(Corrupt):
+        check(sign({**BODY, "made": {**BODY["made"], **READS}}, looking), SIGNER.public)
 
 
 @pytest.mark.security

@@ -20,6 +20,8 @@ from sluicegate.crypto.password import (
     hash_password,
     needs_rehash,
     new_password,
+    new_salt,
+    stretch,
     verify_password,
 )
 
@@ -163,3 +165,17 @@ def test_a_one_time_password_has_at_least_128_bits():
     made = [new_password().reveal() for _ in range(500)]
     assert len(set(made)) == 500
     assert all(len(text.replace("-", "")) * 5 >= 128 for text in made)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V06")
+def test_a_passphrase_is_stretched_by_its_salt_and_cost_and_reads_the_same_from_each_keyboard():
+    salt = new_salt()
+    made = stretch(Secret("a caf\u00e9 by the sea"), salt, FLOOR).raw
+    assert made == stretch(Secret("a cafe\u0301 by the sea"), salt, FLOOR).raw
+    dearer = Cost(memory=FLOOR.memory, passes=FLOOR.passes + 1)
+    others = [stretch(Secret("a café by the sea"), new_salt(), FLOOR), stretch(Secret("a cafe by the sea"), salt, FLOOR),
+              stretch(Secret("a café by the sea"), salt, dearer)]  # fmt: skip
+    assert made not in [each.raw for each in others]
+    with pytest.raises(Invalid, match="salt"):
+        stretch(Secret("a café by the sea"), b"short", FLOOR)

@@ -52,7 +52,7 @@ def test_a_tenants_key_is_replaced_and_no_other_tenants(fresh, rotation):
 def test_the_key_above_all_is_replaced_and_destroyed(fresh, rotation):
     fill(fresh)
     ring, scope = fresh.app.services.vault._ring, fresh.scope("north")
-    old, before = ring.vault(1), scope.secrets().tenant_keys()[0]
+    old, before = ring.vault(1, scope.tenant), scope.secrets().tenant_keys()[0]
     assert rotation.renew_installation() == 2
     rotation.sweep()
     after = scope.secrets().tenant_keys()[0]

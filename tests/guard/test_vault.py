@@ -21,7 +21,7 @@ class Ring:
     def __init__(self):
         self.main, self._key = new_key(), new_key()
 
-    def vault(self, version):
+    def vault(self, version, tenant):
         return self._key
 
 
@@ -184,7 +184,10 @@ def test_a_record_opens_only_with_every_part_it_was_sealed_for(place, vault, par
 
 
 def wrapped_by_hand(place, key, tenant, *, version="1", above="1", kind="tenant-key"):
-    return envelope.wrap(place.app.services.vault._ring.vault(1), key, (kind, place.tenants[tenant], version, above))
+    ring = place.app.services.vault._ring
+    with place.scope(tenant).transaction(), ring.held(place.tenants[tenant]):
+        over = ring.vault(1, place.tenants[tenant])
+    return envelope.wrap(over, key, (kind, place.tenants[tenant], version, above))
 
 
 @pytest.mark.security

@@ -99,6 +99,7 @@ ATTACKS = {
 NORTHS = {
     "tenant.suspend": {"id": "tenant"},
     "tenant.resume": {"id": "tenant"},
+    "tenant.shred": {"id": "tenant", "name": "north"},
     "superadmin.deactivate": {"id": "user"},
     "superadmin.activate": {"id": "user"},
     "superadmin.reset": {"id": "user"},

@@ -14,7 +14,7 @@ from sluicegate.base.model import Model
 from sluicegate.base.permission import Public
 from sluicegate.base.principal import Role
 from sluicegate.operations import OPERATIONS
-from sluicegate.web.server import _nesting, _parse
+from sluicegate.web.body import nesting, parse
 from tests.security.asks import ask_for, path_for, role_for
 
 PROTECTED = ("tenant", "tenant_id", "id_", "owner", "set_by", "author", "version", "state", "epoch", "password_hash", "must_change",
@@ -230,8 +230,8 @@ VALUES = st.recursive(
 @given(value=st.dictionaries(st.text(max_size=8), VALUES, max_size=5))
 @settings(max_examples=80, deadline=None)
 def test_plain_json_is_read_as_it_was_written(value):
-    assert _parse(json.dumps(value).encode()) == value
-    assert _parse(json.dumps(value, indent=1).encode()) == value
+    assert parse(json.dumps(value).encode()) == value
+    assert parse(json.dumps(value, indent=1).encode()) == value
 
 
 @pytest.mark.security
@@ -240,7 +240,7 @@ def test_plain_json_is_read_as_it_was_written(value):
 @settings(max_examples=100, deadline=None)
 def test_any_bytes_give_an_object_or_one_error(raw):
     try:
-        assert isinstance(_parse(raw), dict)
+        assert isinstance(parse(raw), dict)
     except Malformed as fault:
         assert len(str(fault)) < 200
 
@@ -253,7 +253,7 @@ def test_nesting_is_counted_outside_of_texts_only(value):
             return 1 + max((depth(inner) for inner in each.values()), default=0)
         return 1 + max((depth(inner) for inner in each), default=0) if isinstance(each, list) else 0
 
-    assert _nesting(json.dumps(value).encode()) == depth(value)
+    assert nesting(json.dumps(value).encode()) == depth(value)
 
 
 @pytest.mark.security

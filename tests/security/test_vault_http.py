@@ -145,6 +145,7 @@ def test_secrets_are_taken_as_a_type_that_hides_them():
               ("invitation.accept", "token"), ("invitation.accept", "password"), ("password.reset", "token"),
               ("password.reset", "password"), ("profile.confirm", "token"),
               ("session.factor", "code"), ("session.prove", "password"), ("session.prove", "code"), ("factor.confirm", "code"),
+              ("seal.open", "share"), ("seal.change", "passphrase"),
               ("sso.set", "secret"), ("sso.prove", "code"), *((f"sso.{verb}", name) for verb in ("finish", "confirm") for name in ("code", "state"))}  # fmt: skip
     found = {
         (each.name, name)

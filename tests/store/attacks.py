@@ -46,6 +46,7 @@ ATTACKS = {
         "put_tenant_key": [(1, b"mine")],
     },
     Runs: {
+        "archives": [(9,)],
         "get": [(RUN,)],
         "advance": [(RUN, State.RUNNING)],
         "amend": [(RUN,)],
@@ -105,7 +106,7 @@ FIRST = {
     (Secrets, "list"): [], (Secrets, "moments"): {}, (Secrets, "tenant_keys"): (), (Secrets, "under"): {}, (Secrets, "elsewhere"): (), (Secrets, "hold"): None,
     (Secrets, "rewrap"): None, (Secrets, "rewrap_tenant_key"): None, (Secrets, "drop_tenant_key"): False, (Secrets, "next_version"): 1, (Secrets, "put"): 1,
     (Secrets, "put_tenant_key"): None,
-    (Runs, "list"): [], (Runs, "snapshot"): {}, (Runs, "put_snapshot"): None,
+    (Runs, "list"): [], (Runs, "archives"): ((), None), (Runs, "snapshot"): {}, (Runs, "put_snapshot"): None,
     (People, "list"): [], (ApiKeys, "list"): [], (Support, "list"): [], (Outbox, "list"): [], (Outbox, "newest"): {},
     (Ledger, "head"): (0, GENESIS), (Ledger, "list"): [], (Ledger, "all"): [], (Ledger, "append"): 1,
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from sluicegate.base.errors import Unavailable
 from sluicegate.store import sqlite
 from sluicegate.store.database import Database
+from sluicegate.store.scope import System
 
 
 def mode(path: str) -> int:
@@ -55,3 +57,34 @@ def test_a_writer_that_waits_too_long_is_told(place, monkeypatch):
         pass
     first.close()
     second.close()
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V05")
+def test_what_is_flushed_is_in_the_file_and_gone_from_the_journal(tmp_path):
+    database = Database(f"sqlite:///{tmp_path / 'store.db'}")
+    database.migrate()
+    System(database).blobs().put("key", b"under the old one" * 20)
+    System(database).blobs().put("key", b"under the new one" * 20)
+    database.flush()
+    journal = tmp_path / "store.db-wal"
+    assert journal.stat().st_size == 0
+    content = (tmp_path / "store.db").read_bytes()
+    assert b"under the new one" in content
+    assert b"under the old one" not in content
+    database.close()
+
+
+def test_a_reader_that_does_not_end_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("sluicegate.store.sqlite.WAIT", 0.1)
+    database = Database(f"sqlite:///{tmp_path / 'store.db'}")
+    database.migrate()
+    with database.read(system=True) as connection:
+        connection.exec_driver_sql("select count(*) from blobs").fetchall()
+        writer = threading.Thread(target=System(database).blobs().put, args=("key", b"x"))
+        writer.start()
+        writer.join()
+        with pytest.raises(Unavailable):
+            database.flush()
+    database.flush()
+    database.close()

@@ -212,7 +212,7 @@ def fits(value, schema, place="answer"):
 )
 def test_an_answer_is_as_it_is_described(place, name):
     path, _, shown = BY_ID[name]
-    tenant = None if name.startswith(("tenant.", "superadmin.")) else "north"
+    tenant = None if name.startswith(("tenant.", "superadmin.", "seal.")) else "north"
     token = place.token(Role.SUPERADMIN if tenant is None else Role.ADMINISTRATOR, tenant)
     place.a_run("north")
     place.call("sso.set", ask_for("sso.set"), place.token(Role.ADMINISTRATOR))

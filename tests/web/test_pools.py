@@ -84,7 +84,7 @@ def test_whatever_hashes_a_password_waits_with_its_like_and_nothing_else_does():
     hashing = {each.name for each in OPERATIONS if pools.of(each) is pools._hashes}
     assert hashing == {
         "session.login", "session.bootstrap", "session.prove", "session.password", "user.create", "superadmin.create",
-        "invitation.accept", "password.reset",
+        "invitation.accept", "password.reset", "seal.change",
     }  # fmt: skip
     assert not any(pools.door(each) in (pools._hashes, pools._abroad) for each in OPERATIONS)
     abroad = {each.name for each in OPERATIONS if pools.of(each) is pools._abroad}

@@ -12,6 +12,7 @@ import { Door } from "./pages/Door";
 import { Factor } from "./pages/Factor";
 import { Factors } from "./pages/Factors";
 import { SignIn } from "./pages/SignIn";
+import { Unseal } from "./pages/Unseal";
 import { StepUp } from "./parts/StepUp";
 import { Trouble } from "./parts/Trouble";
 import { queries } from "./queries";
@@ -75,6 +76,7 @@ function Outside({ notice }: { notice: string }): ReactNode {
         </button>
       </Door>
     );
+  if (health.data.status === "sealed") return <Unseal />;
   return health.data.bootstrap ? <Bootstrap /> : <SignIn notice={notice} mail={health.data.mail !== "off"} />;
 }
 

@@ -81,6 +81,8 @@ export type Events = Omit<Schema["Events"], "items"> & { items: RunEvent[] };
 
 export const api = {
   health: async (signal?: AbortSignal) => (await session.open("/health", signal)) as Schema["Health"],
+  seal: async (signal?: AbortSignal) => (await session.open("/seal", signal)) as Schema["SealProgress"],
+  unseal: (share: string) => session.openly("/seal/open", { share }),
   whoami: async () => (await ask("get", "/api/v1/session/whoami", {})) as Who,
 
   definitions: async (shelf: Shelf, signal?: AbortSignal) =>

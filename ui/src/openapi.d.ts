@@ -467,6 +467,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tenants/{id}/shred": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Destroy all keys of a suspended tenant: its secrets and sealed files open no more, in old backups neither. */
+        post: operations["tenant.shred"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/superadmins": {
         parameters: {
             query?: never;
@@ -1633,6 +1650,125 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/seal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Say whether the server is sealed, and how many shares are still missing. */
+        get: operations["seal.get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/seal/open": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Give a share or the passphrase to a sealed server. */
+        post: operations["seal.open"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/seal/about": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show what the root key is sealed by. */
+        get: operations["seal.about"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/seal/change": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Put another seal into the place of this one, with a new root key, while everybody works. */
+        post: operations["seal.change"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/seal/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Bring shares back that were handed out: from now on they open, and what was before is destroyed, on record. */
+        post: operations["seal.confirm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/seal/renew": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Replace the root key under the same seal: the one before is destroyed, on record; nobody's share changes. */
+        post: operations["seal.renew"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/seal/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Seal the server: runs rest where they are, and all keys leave its memory until people open it again. */
+        post: operations["seal.close"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2044,6 +2180,40 @@ export interface components {
             password: string;
         };
         /**
+         * ChangeAsk
+         * @description Which seal is to take the place of the one there is.
+         */
+        ChangeAsk: {
+            /**
+             * To
+             * @description ``file``, ``passphrase``, ``shamir``, ``transit`` or ``aws-kms``; their settings are in ``sluice.toml``.
+             * @enum {string}
+             */
+            to: "file" | "passphrase" | "shamir" | "transit" | "aws-kms";
+            /**
+             * Passphrase
+             * @description For the seal ``passphrase``.
+             * @default null
+             */
+            passphrase?: string | null;
+        };
+        /**
+         * Changed
+         * @description What came of it.
+         */
+        Changed: {
+            /**
+             * Done
+             * @description False while shares must still be brought back: until then the seal from before holds.
+             */
+            done: boolean;
+            /**
+             * Shares
+             * @description The shares. They are shown this once, and kept nowhere.
+             */
+            shares: string[];
+        };
+        /**
          * Checked
          * @description One document that is sound.
          */
@@ -2062,6 +2232,14 @@ export interface components {
         CheckedAll: {
             /** Items */
             items: components["schemas"]["Checked"][];
+        };
+        /**
+         * Closing
+         * @description The server is about to be sealed.
+         */
+        Closing: {
+            /** Sealed */
+            sealed: boolean;
         };
         /**
          * CodeAsk
@@ -2893,6 +3071,18 @@ export interface components {
             items: components["schemas"]["NoticeView"][];
         };
         /**
+         * OpenAsk
+         * @description What one person brings.
+         */
+        OpenAsk: {
+            /**
+             * Share
+             * Format: password
+             * @description A share, or the passphrase.
+             */
+            share: string;
+        };
+        /**
          * PasswordAsk
          * @description Old and new.
          */
@@ -3490,6 +3680,17 @@ export interface components {
             role: string;
         };
         /**
+         * RootKey
+         * @description The root key from now on.
+         */
+        RootKey: {
+            /**
+             * Root
+             * @description Its name.
+             */
+            root: string;
+        };
+        /**
          * RotateAsk
          * @description How.
          */
@@ -3639,6 +3840,60 @@ export interface components {
             before?: string | null;
         };
         /**
+         * SealProgress
+         * @description Whether the server is sealed, and how far it is from being open.
+         */
+        SealProgress: {
+            /** Sealed */
+            sealed: boolean;
+            /**
+             * Kind
+             * @description ``shamir`` or ``passphrase``; empty when nobody is asked for anything.
+             */
+            kind: string;
+            /**
+             * Given
+             * @description How many have given their share; whether it was right is not known yet.
+             */
+            given: number;
+            /** Needed */
+            needed: number;
+            /**
+             * Set
+             * @description Name of the set of shares that is asked for.
+             */
+            set: string;
+        };
+        /**
+         * SealStanding
+         * @description How the seal stands.
+         */
+        SealStanding: {
+            /** Seal */
+            seal: string;
+            /**
+             * Root
+             * @description Name of the root key: it tells nothing of the key.
+             */
+            root: string;
+            /** Made */
+            made: string | null;
+            /**
+             * Set
+             * @description Name of the set of shares.
+             */
+            set: string | null;
+            /** Shares */
+            shares: number;
+            /** Threshold */
+            threshold: number;
+            /**
+             * Pending
+             * @description Shares of another seal have been handed out, and nobody has brought them back yet.
+             */
+            pending: boolean;
+        };
+        /**
          * SecretAsk
          * @description A secret to keep.
          */
@@ -3722,6 +3977,17 @@ export interface components {
             may: "fixed" | "stricter" | "free";
         };
         /**
+         * SharesAsk
+         * @description Shares that were handed out.
+         */
+        SharesAsk: {
+            /**
+             * Shares
+             * @description As many as open together.
+             */
+            shares: string[];
+        };
+        /**
          * Shown
          * @description One definition whole. Definitions hold names of secrets, never secrets.
          */
@@ -3744,6 +4010,40 @@ export interface components {
             body: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * ShredAsk
+         * @description The tenant whose keys are to be destroyed.
+         */
+        ShredAsk: {
+            /**
+             * Id
+             * @description Id of the tenant.
+             */
+            id: string;
+            /**
+             * Name
+             * @description Its name, once more: this cannot be undone.
+             */
+            name: string;
+        };
+        /**
+         * Shredded
+         * @description Nothing that was sealed for the tenant opens any more.
+         */
+        Shredded: {
+            /**
+             * Certificate
+             * @description What was destroyed and when, signed; ``vault.get`` has the key to check it with.
+             */
+            certificate: {
+                [key: string]: unknown;
+            };
+            /**
+             * Root
+             * @description Name of the root key from now on: copies of the store from before are under another one, which is gone.
+             */
+            root: string;
         };
         /**
          * SignIn
@@ -5366,6 +5666,47 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "tenant.shred": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Name
+                     * @description Its name, once more: this cannot be undone.
+                     */
+                    name: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Nothing that was sealed for the tenant opens any more. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Shredded"];
                 };
             };
             /** @description What was wrong. */
@@ -7908,6 +8249,221 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Renewed"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "seal.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether the server is sealed, and how far it is from being open. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SealProgress"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "seal.open": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpenAsk"];
+            };
+        };
+        responses: {
+            /** @description Whether the server is sealed, and how far it is from being open. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SealProgress"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "seal.about": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How the seal stands. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SealStanding"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "seal.change": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeAsk"];
+            };
+        };
+        responses: {
+            /** @description What came of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Changed"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "seal.confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SharesAsk"];
+            };
+        };
+        responses: {
+            /** @description The root key from now on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RootKey"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "seal.renew": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The root key from now on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RootKey"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "seal.close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The server is about to be sealed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Closing"];
                 };
             };
             /** @description What was wrong. */

@@ -146,10 +146,16 @@ class Throttled(SluiceError):
 
 
 class Unavailable(SluiceError):
-    """A part that is needed does not answer (database, feed, audit log, seal)."""
+    """A part that is needed does not answer (database, feed, audit log, the service that seals)."""
 
     code = "unavailable"
     status = 503
+
+
+class Sealed(Unavailable):
+    """The server has no keys yet: people must bring their shares or the passphrase first."""
+
+    code = "sealed"
 
 
 class Internal(SluiceError):

@@ -60,12 +60,14 @@ class Secret:
 
 
 _TOKEN = re.compile(
-    r"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2}|\b(?:rt|tk|lt)_[A-Za-z0-9_-]{16,}|\bslg_[0-9A-Za-z_]{22,}", re.ASCII
+    r"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2}|\b(?:rt|tk|lt)_[A-Za-z0-9_-]{16,}|\bslg_[0-9A-Za-z_]{22,}"
+    r"|\b[Ss][Gg][Ss]1[- ]?[0-9A-Za-z-]{16,}",
+    re.ASCII,
 )
 
 
 def hide_tokens(text: str) -> str:
-    """Return ``text`` with a mask where our own tokens, tickets and keys stand, which people put in odd places."""
+    """Return ``text`` with a mask where our own tokens, tickets, keys and shares stand, wherever people put them."""
     return _TOKEN.sub(MASK, text)
 
 

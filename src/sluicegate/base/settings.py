@@ -15,6 +15,7 @@ from sluicegate.base.flaws import Misfit
 from sluicegate.base.home import home
 from sluicegate.base.model import Model
 from sluicegate.base.networks import Network
+from sluicegate.base.seals import Kms, Passphrase, SealKind, Shamir, Transit
 from sluicegate.base.secret import SecretText, SecretUrl
 
 _VARIABLES = "SLUICE_"
@@ -185,6 +186,9 @@ class Vault(Model):
 
     suite: Literal["S1", "S2"] = "S1"
     """For what is sealed from now on: ``S1`` is AES-256-SIV, ``S2`` A256CBC-HS512; what is there keeps opening."""
+    seal: SealKind | None = None
+    """The only seal that this installation starts with: ``file``, ``passphrase``, ``shamir``, ``transit``, ``aws-kms``;
+    the one it has when empty. ``sluice init --seal`` and ``sluice seal change`` set it up."""
 
 
 class Jail(Model):
@@ -286,6 +290,10 @@ class Settings(Model):
     files: Files = Files()
     overrides: Overrides = Overrides()
     vault: Vault = Vault()
+    passphrase: Passphrase = Passphrase()
+    shamir: Shamir = Shamir()
+    transit: Transit = Field(default_factory=Transit)
+    kms: Kms = Field(default_factory=Kms)
     jail: Jail = Jail()
     limits: Limits = Limits()
     mail: Mail = Field(default_factory=Mail)

@@ -19,7 +19,7 @@ _PLACES = {
     "sso": "table",
     "support": "table", "superadmin": "table",
     "invitation": "table", "password": "table", "profile": "table", "grant": "table", "notice": "table",
-    "mail": "table", "vault": "table",
+    "mail": "table", "vault": "table", "seal": "seal", "unseal": "seal",
 }  # fmt: skip
 
 _HELP = {
@@ -72,6 +72,8 @@ _HELP = {
     "audit": "Read the audit trail.",
     "system": "Health and version of a server; its keys.",
     "vault": "See and replace the key of your tenant's secrets.",
+    "seal": "See, change and rehearse what seals the root key.",
+    "unseal": "Give your share or the passphrase to a sealed server.",
     "version": "Print the version.",
 }
 

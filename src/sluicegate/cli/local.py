@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from sluicegate.base.errors import Usage
 from sluicegate.base.home import home
+from sluicegate.base.seals import SealKind
 from sluicegate.cli import show
 from sluicegate.cli.commands import json_option
+from sluicegate.cli.seal import new_passphrase, show_shares
 
 
 def command(name: str) -> click.Command:
@@ -38,19 +41,39 @@ def command(name: str) -> click.Command:
     help="Your own certificate chain (PEM) instead of a local CA.",
 )
 @click.option("--key", type=click.Path(exists=True, path_type=Path), help="Its private key (PEM, mode 0600).")
+@click.option("--seal", type=click.Choice(get_args(SealKind)), help="What seals the root key (a key file).")
+@click.option("--passphrase-file", help="For --seal passphrase: file that holds it; '-' reads standard input.")
 @json_option
-def init(*, example: bool, names: tuple[str, ...], certificate: Path | None, key: Path | None, as_json: bool) -> None:
-    """Make a home: root key, certificate, settings. What is there already stays as it is."""
-    from sluicegate.app import make_home
+def init(
+    *,
+    example: bool,
+    names: tuple[str, ...],
+    certificate: Path | None,
+    key: Path | None,
+    seal: SealKind | None,
+    passphrase_file: str | None,
+    as_json: bool,
+) -> None:
+    """Make a home: root key, certificate, settings. What is there already stays as it is. Shares are shown once."""
+    from sluicegate.app import make_home, make_seal
 
     if bool(certificate) != bool(key):
         raise Usage("--certificate and --key go together")
-    made = make_home(home(), names, certificate, key)
+    passphrase = new_passphrase(passphrase_file) if seal == "passphrase" else None
+    made = make_home(home(), names, certificate, key, keyed=seal is None)
+    shares: tuple[str, ...] = ()
+    if seal is not None:
+        sealed = make_seal(home(), seal, passphrase)
+        made.append(sealed.file)
+        shares = tuple(each.reveal() for each in sealed.shares)
     if example:
         made.append(str(_example(Path("sluice-example"))))
-    show.answer({"home": str(home()), "made": made}, as_json=as_json)
-    if not as_json:
-        print("\nNext: sluice serve" + ("      and: sluice run --local sluice-example/flow.yaml" if example else ""))
+    if as_json:
+        show.answer({"home": str(home()), "made": made, **({"shares": shares} if shares else {})}, as_json=True)
+        return
+    show.answer({"home": str(home()), "made": made}, as_json=False)
+    show_shares(shares)
+    print("\nNext: sluice serve" + ("      and: sluice run --local sluice-example/flow.yaml" if example else ""))
 
 
 def _example(folder: Path) -> Path:
@@ -74,7 +97,9 @@ def serve(*, host: str | None, port: int | None, as_json: bool) -> None:
     server = found.server.model_copy(
         update={key: value for key, value in (("host", host), ("port", port)) if value is not None}
     )
-    listen(found.model_copy(update={"server": server}), as_json=as_json)
+    again = listen(found.model_copy(update={"server": server}), as_json=as_json)
+    if again is not None:  # sealed: a new program in this process, so that no key is left in its memory
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:], "--port", str(again)])  # noqa: S606 - itself
 
 
 @click.command()

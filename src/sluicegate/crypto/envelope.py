@@ -12,9 +12,12 @@ Every failure to open is the same ``Corrupt``, found in the same time: an unknow
 the cipher like any other.
 """
 
+from __future__ import annotations
+
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 from sluicegate.base.errors import Corrupt, Invalid
@@ -41,6 +44,13 @@ class Suite(Protocol):
         """Return the plaintext; raises ``cryptography.exceptions.InvalidTag`` when anything differs."""
         ...
 
+    def keyed(self, key: bytes) -> tuple[Cipher, Cipher]:
+        """Return ``seal`` and ``open`` for one key, made ready once for many calls."""
+        ...
+
+
+Cipher = Callable[[bytes, list[bytes]], bytes]
+
 
 class Siv:
     """AES-SIV (RFC 5297). Deterministic by itself; misuse of the random part shows equality at the most."""
@@ -58,6 +68,13 @@ class Siv:
         from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
         return AESSIV(key).decrypt(body, parts)
+
+    def keyed(self, key: bytes) -> tuple[Cipher, Cipher]:
+        """See ``Suite.keyed``."""
+        from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+        ready = AESSIV(key)
+        return ready.encrypt, ready.decrypt
 
 
 class CbcHmac:
@@ -81,6 +98,10 @@ class CbcHmac:
         opener = Cipher(algorithms.AES256(key[32:]), modes.CBC(iv)).decryptor()
         unpad = PKCS7(128).unpadder()
         return unpad.update(opener.update(ciphertext) + opener.finalize()) + unpad.finalize()
+
+    def keyed(self, key: bytes) -> tuple[Cipher, Cipher]:
+        """See ``Suite.keyed``: there is nothing to make ready."""
+        return partial(self.seal, key), partial(self.open, key)
 
     def encrypt(self, key: bytes, plaintext: bytes, aad: bytes, iv: bytes) -> bytes:
         """Return ``iv | ciphertext | tag``, as the RFC has it."""
@@ -163,3 +184,36 @@ def unwrap(kek: Key, blob: bytes, aad: Sequence[bytes | str]) -> Key:
     if len(raw) != SIZE:
         raise Corrupt
     return Key(raw)
+
+
+class Rewrap:
+    """Takes many wrapped keys from under one key to under another: what ``wrap(unwrap(…))`` does, made ready once.
+
+    The parts of the associated data are the same under both, but for the last: ``was`` and ``now``.
+    """
+
+    def __init__(self, old: Key, new: Key, was: str, now: str, suite: int = S1) -> None:
+        """Hold both keys."""
+        from cryptography.exceptions import InvalidTag
+
+        self._misfit = InvalidTag
+        self._old, self._new, self._was, self._now, self._suite = old, new, was, now, suite
+        self._open, self._seal = SUITES[suite].keyed(old.raw)[1], SUITES[suite].keyed(new.raw)[0]
+        self._mark = bytes([suite])
+        self._head = _parts((), self._mark, _WRAPPED, b"=")
+        self._ends = b"=" + was.encode(), b"=" + now.encode()
+        self._size = 1 + SIZE + 16 if suite == S1 else -1
+        """Bytes of what may go the short way; all else goes the long one, where every failure is alike."""
+
+    def __call__(self, blob: bytes, aad: Sequence[str]) -> bytes:
+        """Return the key that ``blob`` wraps, wrapped anew. Raises ``Corrupt``, the same for every cause."""
+        if len(blob) != self._size or blob[0] != self._suite or len(aad) >= _PARTS:
+            key = unwrap(self._old, blob, (*aad, self._was))
+            return wrap(self._new, key, (*aad, self._now), self._suite)
+        parts = [*self._head, *[b"=" + part.encode() for part in aad], self._ends[0]]
+        try:
+            raw = self._open(blob[1:], parts)
+        except self._misfit:
+            raise Corrupt from None
+        parts[-1] = self._ends[1]
+        return self._mark + self._seal(raw, parts)

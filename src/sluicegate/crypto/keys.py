@@ -73,12 +73,21 @@ def derive(root: Key, purpose: str) -> Key:
 
     Keys of two purposes tell nothing of each other or of ``root``. Raises ``Invalid`` for an empty purpose.
     """
+    return _hkdf(root.raw, purpose)
+
+
+def join(one: Key, other: Key, purpose: str) -> Key:
+    """Return the key of one ``purpose`` that only who has both keys can derive: HKDF-SHA-512 over the two in order."""
+    return _hkdf(one.raw + other.raw, purpose)
+
+
+def _hkdf(material: bytes, purpose: str) -> Key:
     from cryptography.hazmat.primitives.hashes import SHA512
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
     if not purpose:
         raise Invalid("A derived key needs a purpose.")
-    return Key(HKDF(algorithm=SHA512(), length=SIZE, salt=None, info=_INFO + purpose.encode()).derive(root.raw))
+    return Key(HKDF(algorithm=SHA512(), length=SIZE, salt=None, info=_INFO + purpose.encode()).derive(material))
 
 
 def read_private(path: Path, *, limit: int, follow: bool = False) -> bytes:

@@ -7,12 +7,13 @@ import secrets
 from sluicegate.base.secret import Secret
 from sluicegate.crypto.keys import Key
 
-_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base32: no i, l, o, u to misread
+LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base32: no i, l, o, u to misread."""
 
 
 def readable(groups: int, size: int) -> str:
     """Return ``groups`` of ``size`` random letters joined by ``-``: 5 bits a letter, fit to be read aloud and typed."""
-    return "-".join("".join(secrets.choice(_LETTERS) for _ in range(size)) for _ in range(groups))
+    return "-".join("".join(secrets.choice(LETTERS) for _ in range(size)) for _ in range(groups))
 
 
 def new_refresh() -> Secret:

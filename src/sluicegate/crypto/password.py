@@ -2,17 +2,20 @@
 
 ``stored = Argon2id(HMAC-SHA-512(pepper, NFC(password)))`` in the PHC text form. HMAC first: no length is cut off, and
 NUL bytes do not matter. NFC (SP 800-63B §3.1.1.2): the same password typed on two keyboards is one password.
+
+A passphrase that seals the root key goes through the same function, to a key (``stretch``).
 """
 
 import hashlib
 import hmac
+import secrets
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sluicegate.base.errors import Corrupt, Invalid
 from sluicegate.base.secret import Secret
-from sluicegate.crypto.keys import Key
+from sluicegate.crypto.keys import SIZE, Key
 from sluicegate.crypto.opaque import readable
 
 if TYPE_CHECKING:
@@ -112,6 +115,27 @@ def burn(password: Secret, pepper: Key, *, cost: Cost = STANDARD) -> bool:
     """Spend the time of ``verify_password`` and return ``False``: for a user who is not there (no enumeration)."""
     _hasher(cost).hash(_peppered(password, pepper))
     return False
+
+
+def new_salt() -> bytes:
+    """Return 16 fresh bytes to stretch a passphrase with."""
+    return secrets.token_bytes(_SALT)
+
+
+def stretch(passphrase: Secret, salt: bytes, cost: Cost) -> Key:
+    """Return the key that a passphrase stands for: 64 bytes of Argon2id over its NFC text. ``salt``: 16 bytes or more.
+
+    There is no pepper here: nothing is open yet that could hold one. Raises ``Invalid`` for a short salt.
+    """
+    from argon2.low_level import ARGON2_VERSION, Type, hash_secret_raw
+
+    if len(salt) < _SALT:
+        raise Invalid(f"A salt has {_SALT} bytes at the least.")
+    text = unicodedata.normalize("NFC", passphrase.reveal()).encode("utf-8", "surrogatepass")
+    raw = hash_secret_raw(
+        text, salt, cost.passes, cost.memory, cost.lanes, hash_len=SIZE, type=Type.ID, version=ARGON2_VERSION
+    )
+    return Key(raw)
 
 
 def new_password() -> Secret:

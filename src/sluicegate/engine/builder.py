@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from sluicegate.base.errors import Denied, Failed, Invalid, Missing
 from sluicegate.base.principal import Role
+from sluicegate.crypto.manifest import READS
 from sluicegate.engine.job import Job, What
 from sluicegate.engine.plan import above, plan, steps
 from sluicegate.guard import conduct, tls
@@ -122,7 +123,7 @@ class Builder:
         conduct.check(flow, named.connection, self._rules.fresh(scope.tenant))
         connections, secrets = self._connections(scope, named.connections, purpose)
         secrets |= self._seals(scope, flow, purpose)
-        claims = {"resealed_by": scope.who.id} if what == "reseal" else {}
+        claims = {"resealed_by": scope.who.id} if what == "reseal" else READS
         secrets[WARRANT] = self._archives.warrant(scope.tenant, claims)
         return Job(
             what=what, run="", connections=connections, recipients=named.keys(), secrets=secrets,
@@ -222,10 +223,9 @@ class _Named(NamedTuple):
     @classmethod
     def read(cls, scope: Scope, flow: Flow, *connections: str) -> Self:
         """Read what a flow names, and further ``connections``."""
-        recipients = (name for step in flow.steps for name, _ in seals.recipients(step))
-        return cls(
-            _read(scope, "connection", {*flow.connections(), *connections}), _read(scope, "recipient", recipients)
-        )
+        reads = dict.fromkeys((*flow.connections(), *connections))
+        recipients = dict.fromkeys(name for step in flow.steps for name, _ in seals.recipients(step))
+        return cls(_read(scope, "connection", reads), _read(scope, "recipient", recipients))
 
     def connection(self, name: str) -> Connection | None:
         """Return one of the connections; ``None`` when the document is something else."""

@@ -90,7 +90,8 @@ class _Child:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [sys.executable, "-s", "-P", "-m", "sluicegate.engine.pgp", *map(str, theirs)],
                 pass_fds=theirs, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                env={"PYTHONPATH": str(_SOURCE), "LANG": "C.UTF-8", "PATH": os.defpath}, cwd="/",
+                env={"PYTHONPATH": str(_SOURCE), "LANG": "C.UTF-8", "PATH": os.defpath, "RUST_LIB_BACKTRACE": "0"},
+                cwd="/",
             )  # fmt: skip
         except BaseException:
             for each in (orders, data, out, told):

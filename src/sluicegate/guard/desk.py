@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sluicegate.guard.revocation import Revocation
     from sluicegate.guard.rotation import Rotation
     from sluicegate.guard.rules import Rules
+    from sluicegate.guard.sealing import Sealing
     from sluicegate.guard.sso import Sso
     from sluicegate.guard.support import Support
     from sluicegate.guard.switch import Switch
@@ -84,6 +85,7 @@ class Services:
     sso: Sso
     tickets: Tickets
     archives: Archives
+    sealing: Sealing
 
     def scope(self, tenant: str, who: Principal) -> Scope:
         """Open a tenant for somebody."""

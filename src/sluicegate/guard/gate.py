@@ -117,7 +117,7 @@ class Gate:
             question = operation.takes.model_validate(ask)
         except ValidationError as fault:
             self._authorise(entry, {})  # who may not ask is told that, and not how to ask
-            raise _misfit(operation, fault) from None
+            raise misfit(operation, fault) from None
         self._authorise(entry, question)
         inside = services.scope(who.tenant, who) if who and who.tenant else None
         desk = Desk(services, peer, who, inside, entry.key, entry.credentials.url)
@@ -239,7 +239,7 @@ _SHOWN = (
 )
 
 
-def _misfit(operation: Operation, fault: ValidationError) -> Invalid:
+def misfit(operation: Operation, fault: ValidationError) -> Invalid:
     """Return what is wrong with a question. An unknown key is not repeated: somebody's password may stand there."""
     if any(each["type"] == "extra_forbidden" for each in fault.errors(include_url=False, include_input=False)):
         known = ", ".join(operation.takes.model_fields) or "nothing"

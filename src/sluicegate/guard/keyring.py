@@ -1,7 +1,9 @@
 """The keys from which all others of an installation come, sealed by the root key.
 
 The root key opens this ring and does nothing else. ``main`` is what keys for one purpose are derived from; vault keys
-wrap the tenants' keys, and are replaced one after another.
+wrap the tenants' keys, and are replaced one after another. Each tenant has a key of its own here, too: a tenant's keys
+are wrapped by what comes of both. So a tenant whose key is taken off the ring is gone from every copy of the store,
+once no root key is left that opens an older ring (``shred``, then ``reseal``).
 """
 
 from __future__ import annotations
@@ -11,11 +13,13 @@ import binascii
 import json
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
 
-from sluicegate.base.errors import Corrupt, Invalid
+from sluicegate.base.errors import Corrupt, Invalid, Missing
 from sluicegate.crypto import envelope
-from sluicegate.crypto.keys import Key, derive, new_key
+from sluicegate.crypto.keys import Key, derive, join, new_key
+from sluicegate.guard.seals.seal import name_of, opener_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,54 +27,92 @@ if TYPE_CHECKING:
     from sluicegate.store.scope import System
 
 _BLOB: Final = "keyring"
+ROOT: Final = "keyring-root"
+"""Blob that names the root key which the ring is under; the name tells nothing of the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ring:
+    """What is on the ring."""
+
+    main: Key
+    vault: Mapping[int, Key]
+    tenants: Mapping[str, Key] = field(default_factory=dict)
+    plain: int = 0
+    """Vault keys up to this version wrap without the tenant's own; what is under them moves to a newer one."""
 
 
 class Keyring:
-    """``main``, and the vault keys by their version."""
+    """``main``, the vault keys by their version, and a key of each tenant's own."""
 
     def __init__(self, root: Key, system: System) -> None:
         """Open the ring, or make it. Raises ``Invalid`` when this root key does not open it."""
-        self._seal, self._system = derive(root, "keyring"), system
+        self._take(root)
+        self._system = system
         self._lock = threading.Lock()
+        self._joined: dict[tuple[int, str], Key] = {}
         if system.blobs().get(_BLOB) is None:
             if system.tenants().list() or system.accounts().list() or system.ledger().head()[0]:
                 raise Invalid(
                     "the store holds data and no keyring, so nothing in it can be opened",
                     hint="Restore the store from its backup; none is made anew over what is there.",
                 )
-            system.blobs().put_if_absent(_BLOB, self._sealed(new_key(), {1: new_key()}))
-        self.main, self._vault = self._read()
+            with system.writing():
+                if system.blobs().put_if_absent(_BLOB, self._sealed(_Ring(new_key(), {1: new_key()}))):
+                    system.blobs().put(ROOT, self.root.encode())
+        self._ring = self._read()
+        if self._ring.plain >= self.newest:
+            self.add()
+
+    def _take(self, root: Key) -> None:
+        self._seal, self.opener, self.root = derive(root, "keyring"), opener_of(root), name_of(root)
+
+    @property
+    def main(self) -> Key:
+        """What keys for one purpose are derived from."""
+        return self._ring.main
 
     @property
     def newest(self) -> int:
         """The version of the vault key that wraps what is new."""
-        return max(self._vault)
+        return max(self._ring.vault)
 
     @property
     def versions(self) -> tuple[int, ...]:
         """The versions of the vault keys that there are."""
-        return tuple(sorted(self._vault))
+        return tuple(sorted(self._ring.vault))
 
-    def vault(self, version: int) -> Key:
-        """Return a vault key. Raises ``Corrupt`` for one that there is not."""
-        if version not in self._vault:
+    @property
+    def tenants(self) -> frozenset[str]:
+        """The tenants that have a key on the ring."""
+        return frozenset(self._ring.tenants)
+
+    def vault(self, version: int, tenant: str) -> Key:
+        """Return what wraps a tenant's keys. Raises ``Corrupt`` when it is not, or no longer, on the ring."""
+        made = self._joined.get((version, tenant))
+        if made is not None:
+            return made
+        if not self._has(version, tenant):
             self.reload()  # another node may have made it
-        found = self._vault.get(version)
-        if found is None:
-            raise Corrupt
-        return found
+            if not self._has(version, tenant):
+                raise Corrupt
+        ring = self._ring
+        key = ring.vault[version]
+        made = key if version <= ring.plain else join(key, ring.tenants[tenant], "tenant-above")
+        self._joined[version, tenant] = made
+        return made
 
     def reload(self) -> None:
         """Read the ring again."""
         with self._lock:
-            self.main, self._vault = self._read()
+            self._ring = self._read()
+            self._joined.clear()
 
     def add(self) -> int:
         """Make a new vault key and return its version."""
-        with self._changing():
-            main, vault = self._read()
-            version = max(vault) + 1
-            self._system.blobs().put(_BLOB, self._sealed(main, {**vault, version: new_key()}))
+        with self._changing() as ring:
+            version = max(ring.vault) + 1
+            self._write(replace(ring, vault={**ring.vault, version: new_key()}))
         self.reload()
         return version
 
@@ -79,49 +121,118 @@ class Keyring:
 
         ``used`` tells what is under which; it is asked while nobody puts anything under a vault key (``held``).
         """
-        with self._changing():
-            main, vault = self._read()
-            stays = used() | {max(vault)}
-            gone = tuple(sorted(vault.keys() - stays))
+        with self._changing() as ring:
+            stays = used() | {max(ring.vault)}
+            gone = tuple(sorted(ring.vault.keys() - stays))
             if gone:
-                kept = {version: key for version, key in vault.items() if version in stays}
-                self._system.blobs().put(_BLOB, self._sealed(main, kept))
+                self._write(
+                    replace(ring, vault={version: key for version, key in ring.vault.items() if version in stays})
+                )
         self.reload()
         return gone
 
     @contextmanager
-    def held(self) -> Iterator[int]:
+    def held(self, tenant: str) -> Iterator[int]:
         """Give the newest version, as the store has it: no vault key comes or goes until this transaction ends.
 
-        Another node may have replaced the keys: what is put under one must find it there later.
+        Another node may have replaced the keys: what is put under one must find it there later. The tenant has a key
+        of its own on the ring from here on.
         """
-        with self._changing():
+        with self._changing() as ring:
+            if tenant not in ring.tenants:
+                self._write(replace(ring, tenants={**ring.tenants, tenant: new_key()}))
             self.reload()
             yield self.newest
 
-    @contextmanager
-    def _changing(self) -> Iterator[None]:
-        with self._system.writing() as connection:
-            self._system.database.lock(connection, _BLOB)
-            yield
-
-    def _read(self) -> tuple[Key, dict[int, Key]]:
+    def blob(self) -> bytes:
+        """Return the ring as the store has it. Raises ``Corrupt`` when there is none."""
         blob = self._system.blobs().get(_BLOB)
         if blob is None:
             raise Corrupt
+        return blob
+
+    def shred(self, tenant: str) -> None:
+        """Take a tenant's own key off the ring: nothing of its secrets opens any more. Raises ``Missing``."""
+        with self._changing() as ring:
+            if tenant not in ring.tenants:
+                raise Missing("This tenant has no keys.")
+            self._write(replace(ring, tenants={name: key for name, key in ring.tenants.items() if name != tenant}))
+        self.reload()
+
+    def reseal(self, root: Key, also: Callable[[], object] = lambda: None) -> None:
+        """Put the ring under another root key, in the store and here: the one before opens nothing from then on.
+
+        ``also`` is done in the same transaction. When that fails, all is as it was.
+        """
+        before = self._seal, self.opener, self.root
         try:
-            found = json.loads(envelope.decrypt(self._seal, blob, (_BLOB,)))
-            return _key(found["main"]), {int(version): _key(raw) for version, raw in found["vault"].items()}
+            with self._changing() as ring:
+                self._take(root)
+                self._write(ring)
+                self._system.blobs().put(ROOT, self.root.encode())
+                also()
+        except BaseException:
+            self._seal, self.opener, self.root = before
+            raise
+
+    @contextmanager
+    def _changing(self) -> Iterator[_Ring]:
+        with self._system.writing() as connection:
+            self._system.database.lock(connection, _BLOB)
+            yield self._read()
+
+    def _write(self, ring: _Ring) -> None:
+        self._system.blobs().put(_BLOB, self._sealed(ring))
+
+    def _has(self, version: int, tenant: str) -> bool:
+        ring = self._ring
+        return version in ring.vault and (version <= ring.plain or tenant in ring.tenants)
+
+    def _read(self) -> _Ring:
+        blob = self.blob()
+        try:
+            return _ring(json.loads(envelope.decrypt(self._seal, blob, (_BLOB,))))
         except Corrupt:
-            raise Invalid(
-                "the root key does not open this store", hint="Put the root key that belongs to it into place."
-            ) from None
+            raise self._misfit() from None
         except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
             raise Corrupt from None
 
-    def _sealed(self, main: Key, vault: Mapping[int, Key]) -> bytes:
-        told = {"main": _text(main), "vault": {str(version): _text(key) for version, key in vault.items()}}
+    def _misfit(self) -> Invalid:
+        named = self._system.blobs().get(ROOT)
+        hint = "Put the root key that belongs to it into place."
+        if named is not None and named != self.root.encode():
+            hint = (
+                f"The store is under root key {named.decode(errors='replace')[:32]}, and this is {self.root}. A store"
+                " from before a change of the seal needs the keyring of today: sluice seal adopt."
+            )
+        return Invalid("the root key does not open this store", hint=hint)
+
+    def _sealed(self, ring: _Ring) -> bytes:
+        told = {
+            "main": _text(ring.main),
+            "vault": {str(version): _text(key) for version, key in ring.vault.items()},
+            "tenants": {tenant: _text(key) for tenant, key in ring.tenants.items()},
+            "plain": ring.plain,
+        }
         return envelope.encrypt(self._seal, json.dumps(told).encode(), (_BLOB,))
+
+
+def adopt(root: Key, system: System, ring: bytes) -> None:
+    """Put ``ring``, a copy from under this root key, into the place of the store's. ``Invalid`` when it is none."""
+    try:
+        envelope.decrypt(derive(root, "keyring"), ring, (_BLOB,))
+    except Corrupt:
+        raise Invalid("the copy of the keyring is not under this root key") from None
+    with system.writing() as connection:
+        system.database.lock(connection, _BLOB)
+        system.blobs().put(_BLOB, ring)
+        system.blobs().put(ROOT, name_of(root).encode())
+
+
+def _ring(found: dict[str, Any]) -> _Ring:
+    vault = {int(version): _key(raw) for version, raw in found["vault"].items()}
+    tenants = {tenant: _key(raw) for tenant, raw in found.get("tenants", {}).items()}
+    return _Ring(_key(found["main"]), vault, tenants, int(found.get("plain", max(vault))))
 
 
 def _key(text: str) -> Key:

@@ -10,6 +10,8 @@ from sluicegate.base.errors import SluiceError
 from sluicegate.base.principal import Principal, Role, Via
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.keyring import Keyring
     from sluicegate.guard.vault import Vault
@@ -28,6 +30,8 @@ class Rotation:
         self._vault, self._ring, self._system, self._audit = vault, ring, system, audit
         self._due, self._stop = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
+        self.on_done: Callable[[], None] = lambda: None
+        """Called when all that was due has been done."""
 
     def renew_tenant(self, scope: Scope) -> int:
         """Make a new key for a tenant and return its version; the rest follows. Raises ``Conflict``."""
@@ -95,6 +99,7 @@ class Rotation:
             self._due.clear()
             try:
                 self.sweep()
+                self.on_done()
             except Exception as fault:  # noqa: BLE001 - a thread that ends would leave keys as they are, unnoticed
                 _log.error("keys of the vault could not be replaced; it is tried again: %s", type(fault).__name__)
                 self._stop.wait(5)

@@ -134,11 +134,16 @@ class Vault:
         if len(keys) < 2:  # noqa: PLR2004 - one key: there is nothing to leave
             return None
         newest = keys[-1].version
-        above = {each.version: self._key(scope, each) for each in keys}
+        own = self._key(scope, keys[-1])
+        moves = {
+            each.version: envelope.Rewrap(self._key(scope, each), own, str(each.version), str(newest), self._suite)
+            for each in keys[:-1]
+        }
         found, made = secrets.elsewhere(newest, most, after), []
         for each in found:
             try:
-                made.append(self._under(scope, each, above, newest))
+                move = moves.get(each.key, _move_nothing)
+                made.append(each._replace(wrapped=move(each.wrapped, self._aad(scope, each.name, each.version))))
             except Corrupt:
                 if (scope.tenant, each) not in self._told:
                     self._told.add((scope.tenant, each))
@@ -161,30 +166,51 @@ class Vault:
             with scope.transaction():
                 if not secrets.drop_tenant_key(each.version):
                     continue
-                signed = {**told, "signature": self._signer.sign(canonical(told))}
+                signed = self.certify(told)
                 self._audit.event("vault.retire", scope.who, None, "ok", signed, tenant=scope.tenant)
             with self._lock:
                 self._held.pop((scope.tenant, each), None)
             made.append(signed)
         return made
 
+    def shred(self, scope: Scope) -> dict[str, Any]:
+        """Destroy all keys and secrets of a tenant and return a signed certificate.
+
+        What older copies of the store hold opens no more once the root key is replaced, too (``Sealing.renew``).
+        """
+        secrets = scope.secrets()
+        with scope.transaction():
+            secrets.hold()
+            keys, names = secrets.tenant_keys(), [each.name for each in secrets.list()]
+            for name in names:
+                secrets.delete(name)
+            for each in keys:
+                secrets.drop_tenant_key(each.version)
+            self._ring.shred(scope.tenant)
+            told = {
+                "kind": "tenant-shredding", "tenant": scope.tenant, "keys": [each.version for each in keys],
+                "secrets": len(names), "destroyed": clock.iso(clock.system()),
+            }  # fmt: skip
+            signed = self.certify(told)
+            self._audit.event("vault.shred", scope.who, None, "ok", signed, tenant=scope.tenant)
+        with self._lock:
+            for kept in [each for each in self._held if each[0] == scope.tenant]:
+                del self._held[kept]
+        return signed
+
+    def certify(self, told: dict[str, Any]) -> dict[str, Any]:
+        """Return ``told`` with the installation's signature."""
+        return {**told, "signature": self._signer.sign(canonical(told))}
+
     def raise_up(self, scope: Scope) -> None:
         """Put the tenant's keys under the newest vault key."""
         if all(each.above == self._ring.newest for each in scope.secrets().tenant_keys()):
             return
-        with scope.transaction(), self._ring.held() as newest:
+        with scope.transaction(), self._ring.held(scope.tenant) as newest:
             for each in scope.secrets().tenant_keys():
                 if each.above < newest:
                     wrapped = self._wrapped(scope, each.version, self._key(scope, each), newest)
                     scope.secrets().rewrap_tenant_key(each.version, wrapped, above=newest)
-
-    def _under(self, scope: Scope, secret: Rewrapped, above: dict[int, Key], newest: int) -> Rewrapped:
-        aad = self._aad(scope, secret.name, secret.version)
-        old = above.get(secret.key)
-        if old is None:
-            raise Corrupt
-        record = envelope.unwrap(old, secret.wrapped, (*aad, str(secret.key)))
-        return secret._replace(wrapped=envelope.wrap(above[newest], record, (*aad, str(newest)), self._suite))
 
     # -- keys ----------------------------------------------------------------------------------------------------------
 
@@ -205,18 +231,20 @@ class Vault:
         return keys[-1].version, self._key(scope, keys[-1])
 
     def _add(self, scope: Scope, version: int) -> None:
-        with self._ring.held() as above:
+        with self._ring.held(scope.tenant) as above:
             scope.secrets().put_tenant_key(version, self._wrapped(scope, version, new_key(), above), above=above)
 
     def _wrapped(self, scope: Scope, version: int, key: Key, above: int) -> bytes:
-        return envelope.wrap(self._ring.vault(above), key, self._key_aad(scope, version, above), self._suite)
+        return envelope.wrap(
+            self._ring.vault(above, scope.tenant), key, self._key_aad(scope, version, above), self._suite
+        )
 
     def _key(self, scope: Scope, stored: StoredKey) -> Key:
         """Return a key of the tenant; it is kept by all that the store says of it, so that no other is taken for it."""
         held = self._held.get((scope.tenant, stored))
         if held is None:
             aad = self._key_aad(scope, stored.version, stored.above)
-            held = envelope.unwrap(self._ring.vault(stored.above), stored.wrapped, aad)
+            held = envelope.unwrap(self._ring.vault(stored.above, scope.tenant), stored.wrapped, aad)
             with self._lock:
                 for old in [
                     each for each in self._held if each[0] == scope.tenant and each[1].version == stored.version
@@ -241,6 +269,11 @@ class Vault:
     @staticmethod
     def _aad(scope: Scope, name: str, version: int) -> tuple[str, ...]:
         return ("secret", scope.tenant, name, str(version))
+
+
+def _move_nothing(_blob: bytes, _aad: tuple[str, ...]) -> bytes:
+    """Stand for a key that is not there: what says that it is under it does not verify."""
+    raise Corrupt
 
 
 def canonical(told: dict[str, Any]) -> bytes:

@@ -34,6 +34,7 @@ _NOUNS = {
     "secrets": ("secret",),
     "system": ("system", "audit"),
     "vault": ("vault", "system"),
+    "seal": ("seal",),
 }
 """Of what the operations of each module are."""
 

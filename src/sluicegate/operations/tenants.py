@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sluicegate.base import clock
-from sluicegate.base.errors import Denied, Missing
-from sluicegate.base.model import Email, Id, Line, Model
+from sluicegate.base.errors import Conflict, Denied, Invalid, Missing
+from sluicegate.base.model import Email, Id, Line, Model, Name
 from sluicegate.base.permission import Permission
 from sluicegate.base.principal import Role
 from sluicegate.guard.desk import Desk
@@ -22,6 +22,24 @@ class TenantOf(Model):
 
     id: Id
     """Id of the tenant."""
+
+
+class ShredAsk(Model):
+    """The tenant whose keys are to be destroyed."""
+
+    id: Id
+    """Id of the tenant."""
+    name: Name
+    """Its name, once more: this cannot be undone."""
+
+
+class Shredded(Model):
+    """Nothing that was sealed for the tenant opens any more."""
+
+    certificate: dict[str, Any]
+    """What was destroyed and when, signed; ``vault.get`` has the key to check it with."""
+    root: str
+    """Name of the root key from now on: copies of the store from before are under another one, which is gone."""
 
 
 class SuperadminAsk(Model):
@@ -77,6 +95,22 @@ def resume(ask: TenantOf, desk: Desk) -> Nothing:
     """Open a suspended tenant again; its people sign in anew."""
     _set_state(ask.id, "active", "tenant.resume", desk)
     return Nothing()
+
+
+def shred(ask: ShredAsk, desk: Desk) -> Shredded:
+    """Destroy all keys of a suspended tenant: its secrets and sealed files open no more, in old backups neither."""
+    from sluicegate.store.scope import TenantState
+
+    services = desk.services
+    with services.system.transaction():
+        tenant = services.system.tenants().get(ask.id)
+        if tenant.name != ask.name:
+            raise Invalid("this is not the name of the tenant", where="name")
+        if tenant.state is not TenantState.SUSPENDED:
+            raise Conflict("The tenant is active.", hint="Suspend it first: sluice tenant suspend ID")
+        made = services.vault.shred(services.scope(tenant.id, desk.who))
+        services.sealing.owe()  # should it be cut off here, the next start goes on
+    return Shredded(certificate=made, root=services.sealing.renew())
 
 
 def _set_state(tenant: str, state: str, action: str, desk: Desk) -> None:
@@ -173,6 +207,17 @@ OPERATIONS = (
         TenantOf,
         Nothing,
         resume,
+        audited=True,
+        tenant=False,
+        fresh=True,
+    ),
+    Operation(
+        "tenant.shred",
+        Permission.TENANT_MANAGE,
+        Http("POST", "/tenants/{id}/shred"),
+        ShredAsk,
+        Shredded,
+        shred,
         audited=True,
         tenant=False,
         fresh=True,

@@ -47,5 +47,8 @@ class Backend(Protocol):
     def owner(self) -> Any:
         """Open a transaction in which tables may be changed; nobody else migrates meanwhile."""
 
+    def flush(self) -> None:
+        """See ``Database.flush``."""
+
     def close(self) -> None:
         """Close every connection."""

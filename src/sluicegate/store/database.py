@@ -156,6 +156,14 @@ class Database:
             config.attributes["connection"] = connection
             (command.upgrade if direction == "upgrade" else command.downgrade)(config, revision)
 
+    def flush(self) -> None:
+        """Return when all that is committed is on the disk, and old pages are out of the journal. ``Unavailable``.
+
+        For who destroys, outside of the store, what only the state before was under. Not within a transaction.
+        """
+        with _told():
+            self._backend.flush()
+
     def close(self) -> None:
         """Close every connection."""
         self._backend.close()

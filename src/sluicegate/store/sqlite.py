@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,6 +84,21 @@ class Sqlite:
             yield connection
             if connection.exec_driver_sql("PRAGMA foreign_key_check").first():
                 raise Conflict("The migration would leave rows that point nowhere; nothing was changed.")
+
+    def flush(self) -> None:
+        """See ``Backend.flush``: with ``synchronous = NORMAL`` the last commits wait for a checkpoint."""
+        until = time.monotonic() + WAIT
+        raw = self.writer.raw_connection()
+        try:
+            while True:
+                busy, _, _ = raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                if not busy:
+                    return
+                if time.monotonic() > until:  # a reader that does not end
+                    raise silent()
+                time.sleep(0.02)
+        finally:
+            raw.close()
 
     def close(self) -> None:
         """See ``Backend.close``."""

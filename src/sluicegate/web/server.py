@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import mimetypes
-import re
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
@@ -30,15 +28,12 @@ from sluicegate.base.secret import Secret, hide_tokens
 from sluicegate.guard.gate import Entry
 from sluicegate.guard.operation import Operation
 from sluicegate.operations import OPERATIONS
-from sluicegate.web import oauth, openapi, sending
+from sluicegate.web import body, oauth, openapi, sending
 from sluicegate.web.headers import Headers
 from sluicegate.web.peer import client_address
 from sluicegate.web.pools import Pool, Pools
 
 STATIC = Path(__file__).parent / "static"
-_DEPTH_MAX = 64
-_UNKEPT_MAX, _UNKEPT_SECONDS = 32 << 20, 5
-_MARKS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)  # whole texts, and brackets outside of them
 _API_HEADERS = {"cache-control": "no-store"}
 
 
@@ -55,7 +50,7 @@ def build(app: App) -> Headers:
     exchange = next(each for each in OPERATIONS if each.name == "session.key")
     routes.append(Route(oauth.PATH, _token_endpoint(app, exchange, pools.of(exchange), log), methods=["POST"]))
     routes.append(Route(openapi.PREFIX + "/openapi.json", _describe, methods=["GET"]))
-    routes.append(Route("/{path:path}", _Static(STATIC), methods=["GET"]))
+    routes.append(Route("/{path:path}", Static(STATIC), methods=["GET"]))
     inner = Starlette(routes=routes, exception_handlers={404: _lost, 405: _lost})
     inner.router.redirect_slashes = False
     return Headers(inner, frozenset(name.lower() for name in app.settings.server.names))
@@ -80,10 +75,10 @@ def _endpoint(app: App, operation: Operation, pools: Pools, log: Log) -> Callabl
     async def answer(request: Request, peer: Peer) -> Model:
         credentials = _credentials(request)
         if http.method in {"POST", "PUT"}:
-            _check_length(request, http.body_max)
+            body.check_length(request, http.body_max)
             entry = await door.run(partial(gate.enter, operation, credentials, peer))  # nothing is read for a stranger
-            raw = await _body(request, http.body_max)
-            return await pool.run(lambda: gate.proceed(entry, _ask(_parse(raw), request, http.places)))
+            raw = await body.read(request, http.body_max)
+            return await pool.run(lambda: gate.proceed(entry, _ask(body.parse(raw), request, http.places)))
         ask = _ask(_query(request, numbers), request, http.places)
         if not http.waits:
             return await pool.run(partial(gate.call, operation, ask, credentials, peer))
@@ -94,23 +89,23 @@ def _endpoint(app: App, operation: Operation, pools: Pools, log: Log) -> Callabl
         if operation.ticketed:
             return await sending.answer(app, operation, pool, request, peer)
         found = await answer(request, peer)
-        body = found.__pydantic_serializer__.to_json(found, by_alias=True)
-        return Response(body, http.status, media_type="application/json", headers=_API_HEADERS)
+        told = found.__pydantic_serializer__.to_json(found, by_alias=True)
+        return Response(told, http.status, media_type="application/json", headers=_API_HEADERS)
 
     async def endpoint(request: Request) -> Response:
         began = time.perf_counter()
-        peer = _peer(request, proxies)
+        peer = peer_of(request, proxies)
         try:
             response = await respond(request, peer)
         except SluiceError as fault:
-            await _hear_out(request, begun=isinstance(fault, TooLarge))
-            response = _problem(fault, peer)
+            await body.hear_out(request, begun=isinstance(fault, TooLarge))
+            response = problem(fault, peer)
         except ClientDisconnect:
             response = Response(status_code=499)
         except Exception as fault:  # noqa: BLE001 - the last door: log it whole, tell nothing
             log("A request failed unexpectedly.", level="error", request=peer.request, path=operation.http.path,
                 error=type(fault).__name__, trace="".join(traceback.format_tb(fault.__traceback__)))  # fmt: skip
-            response = _problem(
+            response = problem(
                 SluiceError("Something went wrong on our side.", hint=f"The log has it under {peer.request}."), peer
             )
         if app.settings.server.access_log:
@@ -132,22 +127,24 @@ def _token_endpoint(app: App, operation: Operation, pool: Pool, log: Log) -> Cal
     gate, proxies = app.gate, networks(app.settings.server.proxies)
 
     async def endpoint(request: Request) -> Response:
-        began, peer = time.perf_counter(), _peer(request, proxies)
+        began, peer = time.perf_counter(), peer_of(request, proxies)
         headers = request.headers
         told: tuple[Mapping[str, Any], int, Mapping[str, str]]
         try:
-            _check_length(request, oauth.BODY_MAX)
+            body.check_length(request, oauth.BODY_MAX)
             entry = await pool.run(partial(gate.enter, operation, _credentials(request), peer))
-            raw = await _body(request, oauth.BODY_MAX, form=True)
+            raw = await body.read(request, oauth.BODY_MAX, form=True)
             ask, scopes = oauth.question(raw, headers.get("content-type", ""), headers.get("authorization", ""))
             told = oauth.answer(await pool.run(partial(gate.proceed, entry, ask)), scopes), 200, {}
         except (SluiceError, oauth.Refused) as fault:
-            await _hear_out(request)
+            await body.hear_out(request)
             told = oauth.problem(fault, proof="dpop" in headers)
         except ClientDisconnect:
             return Response(status_code=499)
-        body, status, more = told
-        response = Response(orjson.dumps(body), status, media_type="application/json", headers={**_API_HEADERS, **more})
+        answer, status, more = told
+        response = Response(
+            orjson.dumps(answer), status, media_type="application/json", headers={**_API_HEADERS, **more}
+        )
         if app.settings.server.access_log:
             _log_access(log, operation, request, peer, response, began)
         return response
@@ -184,7 +181,8 @@ def _is_number(annotation: object) -> bool:
     return annotation is int or int in get_args(annotation)
 
 
-def _peer(request: Request, proxies: Networks) -> Peer:
+def peer_of(request: Request, proxies: Networks) -> Peer:
+    """Return who is at the other end of the wire."""
     wire = request.client.host if request.client else ""
     address = client_address(wire, request.headers.getlist("x-forwarded-for"), proxies)
     return Peer(address, request.headers.get("user-agent", "")[:200], new_id())
@@ -211,83 +209,8 @@ def _query(request: Request, numbers: set[str]) -> dict[str, Any]:
     return found
 
 
-def _check_length(request: Request, limit: int) -> None:
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > limit:
-        raise TooLarge(f"The body is larger than {limit} bytes.")
-
-
-async def _body(request: Request, limit: int, *, form: bool = False) -> bytes:
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise TooLarge(f"The body is larger than {limit} bytes.")
-        parts.append(part)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if (
-        parts and any(parts) and not form and kind != "application/json"
-    ):  # what a form on a foreign page sends is no question
-        raise Malformed(
-            "The body does not say that it is JSON.", hint="Send the header content-type: application/json."
-        )
-    return b"".join(parts)
-
-
-async def _hear_out(request: Request, *, begun: bool = False) -> None:
-    """Hear the rest of a refused body, unkept: over HTTP/2, and in chunks, the answer to half a question gets lost."""
-    size = 0
-    if request.scope["http_version"] != "2" and not begun:
-        return
-    with contextlib.suppress(TimeoutError, ClientDisconnect, RuntimeError):  # the last: it was heard already
-        async with asyncio.timeout(_UNKEPT_SECONDS):
-            async for part in request.stream():
-                size += len(part)
-                if size > _UNKEPT_MAX:
-                    break
-
-
-def _parse(raw: bytes) -> dict[str, Any]:
-    """Return a JSON object. Duplicate keys and deep nesting are refused (SEC-P09)."""
-    import json
-
-    if not raw:
-        return {}
-    if raw.count(b"[") + raw.count(b"{") > _DEPTH_MAX and _nesting(raw) > _DEPTH_MAX:
-        raise Malformed("The body is nested too deeply.")
-    try:
-        found = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise Malformed("The body is not JSON.", hint="Send one JSON object, each key once.") from None
-    if not isinstance(found, dict):
-        raise Malformed("The body is not a JSON object.")
-    return found
-
-
-def _nesting(raw: bytes) -> int:
-    depth = deepest = 0
-    for found in _MARKS.finditer(raw):
-        mark = found[0]
-        if mark in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif mark in b"]}":
-            depth -= 1
-    return deepest
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError
-    return found
-
-
-def _no_constant(_name: str) -> float:
-    raise ValueError
-
-
-def _problem(fault: SluiceError, peer: Peer | None = None) -> Response:
+def problem(fault: SluiceError, peer: Peer | None = None) -> Response:
+    """Return an error as a problem document (RFC 9457)."""
     headers = dict(_API_HEADERS)
     if isinstance(fault, Throttled):
         headers["retry-after"] = str(wait_of(fault.after))
@@ -299,14 +222,15 @@ def _problem(fault: SluiceError, peer: Peer | None = None) -> Response:
 
 
 async def _lost(request: Request, _fault: Exception) -> Response:
-    await _hear_out(request)
-    return _problem(Missing("There is no such endpoint.", where=f"{request.method} {request.url.path[:200]}"))
+    await body.hear_out(request)
+    return problem(Missing("There is no such endpoint.", where=f"{request.method} {request.url.path[:200]}"))
 
 
-class _Static:
+class Static:
     """The built UI: files by exact name from a list made at start, ``index.html`` for the pages inside the app."""
 
     def __init__(self, folder: Path) -> None:
+        """Read them all."""
         self._files: Mapping[str, tuple[bytes, str]] = {}
         if folder.is_dir():
             self._files = {
@@ -319,17 +243,18 @@ class _Static:
             }
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send one file."""
         path = scope["path"].lstrip("/")
         if path.startswith("api/"):
-            response = _problem(Missing("There is no such endpoint.", where=f"{scope['method']} {scope['path'][:200]}"))
+            response = problem(Missing("There is no such endpoint.", where=f"{scope['method']} {scope['path'][:200]}"))
         elif path in self._files and path != "index.html":
-            body, kind = self._files[path]
+            content, kind = self._files[path]
             lasting = "public, max-age=31536000, immutable" if path.startswith("assets/") else "no-cache"
-            response = Response(body, media_type=kind, headers={"cache-control": lasting})
+            response = Response(content, media_type=kind, headers={"cache-control": lasting})
         elif "index.html" in self._files and "." not in path:  # names and ids hold no dot; files and .git do
             response = Response(
                 self._files["index.html"][0], media_type="text/html", headers={"cache-control": "no-store"}
             )
         else:
-            response = _problem(Missing("There is no such page.", where=scope["path"][:200]))
+            response = problem(Missing("There is no such page.", where=scope["path"][:200]))
         await response(scope, receive, send)

@@ -14,7 +14,7 @@ from sluicegate.base.errors import Corrupt, Invalid
 from sluicegate.base.secret import Secret
 
 _BEGIN = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
-_SECRET = "PRIVATE KEY BLOCK"  # noqa: S105 - a word of armour
+_PRIVATE = "PRIVATE KEY BLOCK"
 _COMPRESSED = "Unexpected message structure"
 CERTIFICATES = 100
 """Certificates that a message may be for."""
@@ -86,7 +86,7 @@ def _certificate(text: str, *, encrypts: bool = True) -> Any:
     import pysequoia
 
     plain = text.strip()
-    if _SECRET in plain:
+    if _PRIVATE in plain:
         raise Invalid("That is a secret key, not a certificate.", hint="Give the public half (gpg --armor --export).")
     if not plain.startswith(_BEGIN):
         raise Invalid("That is not an OpenPGP certificate.", hint=f"It starts with {_BEGIN}.")
