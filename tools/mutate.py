@@ -126,7 +126,8 @@ class Judged(NamedTuple):
 
 
 def warm() -> None:
-    """Load what the tests of all mutants load."""
+    """Load what the tests of all mutants load: of this tree, whatever is installed."""
+    sys.path.insert(0, str(ROOT / "src"))
     for name in BENEATH:
         importlib.import_module(name)
 
