@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from sluicegate.base.errors import Missing
 from sluicegate.base.secret import Secret
 from sluicegate.guard import keeping
 
@@ -37,8 +38,12 @@ class Quarantine:
 
     def recipient(self, scope: Scope, run: str) -> str:
         """Return what rows of this run are sealed for: a key pair of its week, made the first time."""
-        self._vault.put_once(scope, keeping.key_of(WHAT, run), _new)
-        return self._keys(scope, run, f"quarantine of {run}")[1]
+        purpose = f"quarantine of {run}"
+        try:
+            return self._keys(scope, run, purpose)[1]
+        except Missing:
+            self._vault.put_once(scope, keeping.key_of(WHAT, run), _new)
+            return self._keys(scope, run, purpose)[1]
 
     def read(self, scope: Scope, run: str, limit: int) -> dict[str, Any]:
         """Return the first ``limit`` rows that a run has quarantined, and how many there are."""

@@ -133,6 +133,8 @@ class Task:
     def _tidy(self) -> None:
         """Remove the drafts that a child which could not do it itself has left."""
         for place in self._places:
+            if not place.is_dir():
+                continue
             try:
                 with Root(place) as root:
                     root.sweep()

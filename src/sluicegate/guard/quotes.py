@@ -99,8 +99,7 @@ class Quotes:
             return
         name = keeping.key_of(WHAT, run)
         try:
-            self._vault.put_once(scope, name, _new)
-            key = self._vault.own_key(scope, name)
+            key = self._key(scope, name) or self._first(scope, name)
         except Corrupt:
             return
         sealed = envelope.encrypt(key, json.dumps(said).encode(), _about(scope, run, seq))
@@ -122,6 +121,10 @@ class Quotes:
                 continue
             said[each.run, each.seq] = json.loads(plain)
         return said
+
+    def _first(self, scope: Scope, name: str) -> Key:
+        self._vault.put_once(scope, name, _new)
+        return self._vault.own_key(scope, name)
 
     def _key(self, scope: Scope, name: str) -> Key | None:
         try:

@@ -55,7 +55,6 @@ def _owned(*, key: bool = False) -> Column[str]:
 
 
 def _of_run(name: str, *columns: SchemaItem) -> Table:
-    """Return a table of what hangs below runs."""
     above = ForeignKeyConstraint(["tenant_id", "run_id"], ["runs.tenant_id", "runs.id"], ondelete="CASCADE")
     return Table(name, metadata, _owned(), Column("run_id", String, primary_key=True), *columns, above)
 
@@ -359,7 +358,7 @@ run_events = _of_run(
     Column("body", Text, nullable=False),
 )
 
-quotes = _of_run(  # what run_events (seq) and runs (0) say of rows
+quotes = _of_run(
     "quotes",
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("at", Double, nullable=False),
