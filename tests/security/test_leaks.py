@@ -200,7 +200,7 @@ def test_neither_crash_nor_backup_nor_mail_nor_a_new_seal_leaves_any(town, tmp_p
     (town.home / "root.key").exists() and pytest.fail("the key file is gone with its seal")
     opened = keys(town, shares[:3])
     nothing(town, canaries | opened, apart, "after all of it")
-    assert len(opened) > 8
+    assert len(opened) >= 6, "root, main, vault, tenant and signing keys"
     raw = Searcher(opened)
     assert list(raw.chunk(b"--" + next(iter(opened.values())) + b"--")), "the control"
 

@@ -70,7 +70,7 @@ def _carry_out(job: Any, flow: Flow, record: dict[str, Any], progress: show.Prog
     from sluicegate.engine.plan import one_writer, plan, steps
     from sluicegate.kit.step import Reading
 
-    pa.enable_signal_handlers(False)  # Ctrl-C is ours: Arrow would end a read with an error of its own
+    pa.enable_signal_handlers(enable=False)  # Ctrl-C is ours: Arrow would end a read with an error of its own
     named = steps(flow)
     counts = record["counts"]
 
