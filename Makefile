@@ -7,7 +7,7 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test unit check bench timing seals mutate serve ui lock upgrade clean
+.PHONY: help demo test unit check bench timing seals rotation mutate serve ui lock upgrade clean
 MAKEFLAGS += --no-print-directory
 
 help:  ## show this list
@@ -44,6 +44,10 @@ timing:  ## whether the time of a refused sign-in tells who exists: 2,000 sample
 seals:  ## what sealing costs, and 5 GiB through every kind of seal in constant memory
 	@$(INSTALL) test
 	@$(TEST) -m benchmarks.seals
+
+rotation:  ## five minutes of 100 runs a minute while keys are replaced and the server is killed: no run fails
+	@$(INSTALL) test
+	@SLUICE_TEST_SECONDS=300 $(TEST) -m pytest -q -s tests/crash/test_rotation_load.py
 
 mutate:  ## change the guards one thing at a time and see it caught (MINUTES=60); writes docs/security/mutation.md
 	@$(INSTALL) system test

@@ -233,16 +233,18 @@ def _command(path: str, command: click.Command, says: str = "", level: int = 2) 
     import click
 
     text = f"{'#' * level} {path}\n\n{tidy(command.help or says)}\n\n"
+    inner = ""
     if isinstance(command, click.Group):
-        return text + "".join(
-            _command(f"{path} {name}", _found(command, name), level=3) for name in sorted(command.commands)
-        )
+        names = sorted(command.list_commands(click.Context(command)))
+        inner = "".join(_command(f"{path} {name}", _found(command, name), level=3) for name in names)
+        if not command.invoke_without_command:
+            return text + inner
     arguments = [each for each in command.params if isinstance(each, click.Argument)]
     options = [each for each in command.params if isinstance(each, click.Option)]
     words = [f"[{each.human_readable_name}]" if not each.required else each.human_readable_name for each in arguments]
     words = [f"{word}…" if each.nargs == -1 else word for word, each in zip(words, arguments, strict=True)]
     text += "```text\n" + " ".join([path, *(["[OPTIONS]"] if options else []), *words]) + "\n```\n\n"
-    return text + table(("option", "meaning"), [_option(each) for each in options])
+    return text + table(("option", "meaning"), [_option(each) for each in options]) + inner
 
 
 def _option(option: click.Option) -> tuple[str, str]:

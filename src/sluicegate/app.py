@@ -39,6 +39,7 @@ from sluicegate.guard.oidc import Oidc
 from sluicegate.guard.postman import Postman
 from sluicegate.guard.profile import Profile
 from sluicegate.guard.quotas import Quotas, Shares
+from sluicegate.guard.quotes import Quotes
 from sluicegate.guard.recovery import Recovery
 from sluicegate.guard.revocation import Revocation
 from sluicegate.guard.rotation import Rotation
@@ -165,7 +166,8 @@ def build(settings: Settings, opener: keys.Key | None = None) -> App:
         certify(vault, audit, str(begun.get("before")), ring.root, begun)
     events = Events()
     archives = Archives(root)
-    worker = Worker(settings, system, vault, audit, events, rules, archives)
+    quotes = Quotes(vault, keep=settings.quote_rows)
+    worker = Worker(settings, system, vault, audit, events, rules, archives, quotes)
 
     def forget(subject: str) -> None:
         rules.forget(subject)
@@ -202,6 +204,7 @@ def build(settings: Settings, opener: keys.Key | None = None) -> App:
         tickets,
         archives,
         sealing,
+        quotes,
     )
     return App(settings, services, Gate(services, limits, _quotas(settings, rules)), worker, events, postman)
 

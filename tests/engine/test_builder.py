@@ -119,9 +119,18 @@ def test_named_recipients_are_looked_up(fresh, builder):
 def test_quarantine_is_sealed_for_the_tenant_from_the_start(fresh, builder):
     scope = put(fresh, HERE)
     read = {"read": {**READ["read"], "on_reject": "quarantine"}}
-    job = builder.run(scope, "r", flow(read, WRITE), {})
+    job = builder.run(scope, new_id(), flow(read, WRITE), {})
     assert job.quarantine.startswith("age1")
     assert job.quarantine_folder.name == scope.tenant
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-B01")
+def test_what_a_preview_rejects_has_nowhere_to_lie(fresh, builder):
+    scope, _ = put_flow(fresh, {"read": {**READ["read"], "on_reject": "quarantine"}}, WRITE)
+    job = builder.preview(scope, {"flow": "f", "step": "a", "params": {}, "limit": 5})
+    assert (job.quarantine, job.quarantine_folder) == ("", None)
+    assert not (fresh.home / "quarantine" / scope.tenant).exists()
 
 
 def test_a_preview_checks_parameters_before_any_task_starts(fresh, builder):

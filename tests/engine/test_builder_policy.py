@@ -6,6 +6,7 @@ import pytest
 
 from sluicegate.base.errors import Denied, Failed
 from sluicegate.base.secret import Secret
+from sluicegate.engine.worker import _days
 from tests.fixtures.flow import READ, WRITE, put_flow
 
 SEAL = {"type": "zip", "passphrase": {"secret": "phrase"}}
@@ -48,9 +49,9 @@ def test_the_secret_of_a_seal_is_given_its_use_on_record(fresh):
 
 @pytest.mark.security
 def test_quarantined_rows_are_kept_as_long_as_the_tenant_says(fresh):
-    days = fresh.app.worker._quarantine._days
-    assert days(fresh.tenants["north"]) == 30
+    rules = fresh.app.services.rules
+    assert _days(rules, fresh.tenants["north"]) == 30
     fresh.set_policy(quarantine_days=5)
-    assert days(fresh.tenants["north"]) == 5
-    assert days(fresh.tenants["south"]) == 30
-    assert days("a-tenant-that-is-gone") == 30
+    assert _days(rules, fresh.tenants["north"]) == 5
+    assert _days(rules, fresh.tenants["south"]) == 30
+    assert _days(rules, "a-tenant-that-is-gone") == 30

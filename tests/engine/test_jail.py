@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from decimal import Decimal
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -81,6 +82,18 @@ def test_rows_too_wide_for_the_memory_are_an_error_that_says_so():
 def test_more_than_the_memory_is_spilled():
     got = ask("SELECT count(*) n, sum(k) s FROM (SELECT i % 2000000 k FROM range(4000000) t(i) GROUP BY 1)")
     assert got.to_pylist() == [{"n": 2_000_000, "s": Decimal(2_000_000 * 1_999_999 // 2)}]
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-B01")
+def test_what_is_spilled_goes_to_memory_that_only_the_jail_has_mounted():
+    sql = "SELECT i % 2000000 k, count(*) n FROM range(4000000) t(i) GROUP BY 1"
+    with jail.start(SMALL, inputs=0) as held, held.run(Program(sql, {}, {})) as rows:
+        rows.read_next_batch()
+        mounts = Path(f"/proc/{held.pid}/mountinfo").read_text().splitlines()
+        (spill,) = [line for line in mounts if line.split()[4] in ("/tmp", "/tmp/spill")][-1:]
+        assert spill.partition(" - ")[2].startswith("tmpfs ")
+        assert spill not in Path("/proc/self/mountinfo").read_text()
 
 
 def test_a_jail_can_be_started_before_the_program_is_known():

@@ -179,12 +179,14 @@ def test_an_unforeseen_fault_ends_the_run_and_is_told_in_the_log_only(engine, mo
 
 
 @pytest.mark.security
+@pytest.mark.req("SEC-B01")
 def test_what_a_fault_says_of_a_row_is_not_kept_with_the_jobs(engine):
     check = {"check": {"name": "c", "from": "a", "rules": [{"column": "v", "matches": "CANARY"}]}}
     scope, _ = put_flow(engine, READ, check, {"write": {**WRITE["write"], "from": "c"}}, rows="id,v\n1,no\n")
     run = add_run(engine, scope)
     engine.app.worker.start(run, scope)
-    assert "CANARY" in wait_run(scope, run).error["title"]
+    found = wait_run(scope, run)
+    assert "CANARY" in engine.app.services.quotes.errors(scope, [found])[0].error["title"]
     engine.app.worker.close()
     assert b"CANARY" not in b"".join(each.read_bytes() for each in engine.home.glob("jobs.db*"))
 

@@ -64,7 +64,7 @@ def test_quarantined_rows_are_downloaded_whole_and_their_key_s_use_is_on_record(
     run, scope = place.a_run("north"), place.scope("north")
     quarantine = place.app.worker._quarantine
     file = quarantine.folder(scope) / f"{run}.ndjson.age"
-    with file.open("wb") as out, seal.seal_to([quarantine.recipient(scope)], out) as sealed:
+    with file.open("wb") as out, seal.seal_to([quarantine.recipient(scope, run)], out) as sealed:
         for line in range(700):
             sealed.write(json.dumps({"line": line}).encode() + b"\n")
     place.token(Role.OPERATOR)

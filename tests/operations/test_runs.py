@@ -261,7 +261,9 @@ def test_values_of_rows_are_told_only_to_those_who_may_read_rows(engine, flow):
 @pytest.mark.req("SEC-Z07")
 def test_what_plugins_say_in_the_log_is_for_those_who_may_read_rows(place, operator):
     run = place.a_run("north")
-    Recorder(place.scope("north"), Events(), run)("log", {"level": "info", "message": CANARY, "why": CANARY})
+    Recorder(place.scope("north"), Events(), run, place.app.services.quotes)(
+        "log", {"level": "info", "message": CANARY, "why": CANARY}
+    )
     place.scope("north").runs().event(run, "log", {"level": "warning", "message": "The run goes on after a restart."})
     said, ours = place.call("run.events", {"id": run}, place.token(Role.VIEWER)).items
     assert CANARY not in said.model_dump_json()

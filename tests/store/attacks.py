@@ -10,6 +10,7 @@ from sluicegate.store.definitions import Definitions, Draft
 from sluicegate.store.ledger import GENESIS, Ledger
 from sluicegate.store.outbox import Outbox
 from sluicegate.store.people import People, UserState
+from sluicegate.store.quotes import Quotes
 from sluicegate.store.runs import Runs, State
 from sluicegate.store.secrets import Rewrapped, Secrets
 from sluicegate.store.support import Support
@@ -62,6 +63,12 @@ ATTACKS = {
         "put_snapshot": [("f", "s", {"mine": 1})],
         "add": [(RUN,)],
     },
+    Quotes: {
+        "put": [(RUN, 1, b"mine")],
+        "events": [(RUN, 0, 9)],
+        "errors": [(RUN,)],
+        "purge": [(2e9, 2e9)],
+    },
     People: {
         "get": [(USER,)],
         "set_state": [(USER, UserState.DISABLED)],
@@ -94,7 +101,7 @@ ATTACKS = {
         "append": [({"action": "mine"}, link)],
     },
 }
-OPEN = {Definitions: "definitions", Secrets: "secrets", Runs: "runs", People: "people", ApiKeys: "api_keys",
+OPEN = {Definitions: "definitions", Secrets: "secrets", Runs: "runs", Quotes: "quotes", People: "people", ApiKeys: "api_keys",
         Support: "support", Outbox: "outbox", Ledger: "ledger"}  # fmt: skip
 CASES = [
     (kind, name, arguments) for kind, table in ATTACKS.items() for name, tries in table.items() for arguments in tries
@@ -107,6 +114,7 @@ FIRST = {
     (Secrets, "rewrap"): None, (Secrets, "rewrap_tenant_key"): None, (Secrets, "drop_tenant_key"): False, (Secrets, "next_version"): 1, (Secrets, "put"): 1,
     (Secrets, "put_tenant_key"): None,
     (Runs, "list"): [], (Runs, "archives"): ((), None), (Runs, "snapshot"): {}, (Runs, "put_snapshot"): None,
+    (Quotes, "purge"): 0,
     (People, "list"): [], (ApiKeys, "list"): [], (Support, "list"): [], (Outbox, "list"): [], (Outbox, "newest"): {},
     (Ledger, "head"): (0, GENESIS), (Ledger, "list"): [], (Ledger, "all"): [], (Ledger, "append"): 1,
 }  # fmt: skip

@@ -38,6 +38,7 @@ def fill(scope: Scope, system: System) -> tuple[str, str]:
     run = scope.runs().add(a_run())
     scope.runs().event(run.id, "log", {})
     scope.runs().receipt(run.id, "1", {})
+    scope.quotes().put(run.id, 1, b"sealed")
     scope.runs().put_snapshot("f", "s", {})
     scope.ledger().append({"action": "a", "who": "w"}, link)
     system.ledger().append({"action": "a", "who": "w"}, link)

@@ -296,7 +296,7 @@ def without_rows(problem: dict[str, Any]) -> dict[str, Any]:
     if not blank:
         return problem
     kept: dict[str, Any] = {name: problem[name] for name in ("type", "code", "status", "where") if name in problem}
-    return {**kept, "title": blank, "hint": "People who may read rows see the whole message."}
+    return {**kept, "title": blank, "hint": "People who may read rows see the whole message, as long as it is kept."}
 
 
 def from_validation(

@@ -76,3 +76,8 @@ def new_id() -> str:
     raw[6] = 0x70 | (raw[6] & 0x0F)
     raw[8] = 0x80 | (raw[8] & 0x3F)
     return str(UUID(bytes=bytes(raw)))
+
+
+def made_at(id_: str) -> float:
+    """Return when ``new_id`` made this id, in seconds since 1970. Raises ``ValueError`` when it is no UUID."""
+    return (UUID(id_).int >> 80) / 1000

@@ -300,6 +300,8 @@ class Settings(Model):
     links: Links = Links()
     egress: tuple[Grant, ...] = ()
     """Ways out that the operator opens."""
+    quote_rows: bool = True
+    """Keep what errors and logs of runs say of rows, sealed and for ``quarantine_days``; false: it is never written."""
     quarantine_days: int = Field(default=30, ge=1, le=3650)
     """Days that quarantined rows are kept."""
 

@@ -64,10 +64,13 @@ def run_here(
 
 
 def _carry_out(job: Any, flow: Flow, record: dict[str, Any], progress: show.Progress, stop: threading.Event) -> None:
+    import pyarrow as pa
+
     from sluicegate.engine import stage
     from sluicegate.engine.plan import one_writer, plan, steps
     from sluicegate.kit.step import Reading
 
+    pa.enable_signal_handlers(enable=False)  # Ctrl-C is ours: Arrow would end a read with an error of its own
     named = steps(flow)
     counts = record["counts"]
 

@@ -32,18 +32,19 @@ _EARLY = 20
 class Server:
     """A server, and who we are there."""
 
-    def __init__(self, url: str | None = None, ca: Path | None = None) -> None:
-        """``url`` and ``ca`` come from the last sign-in unless given."""
-        self._file = home() / "login.json"
+    def __init__(self, url: str | None = None, ca: Path | None = None, folder: Path | None = None) -> None:
+        """``url`` and ``ca`` come from the last sign-in unless given; ``folder``: where it is kept, if not at home."""
+        self._home = folder or home()
+        self._file = self._home / "login.json"
         self._state: dict[str, Any] = self._load()
         self.url = url or os.environ.get("SLUICE_URL") or self._state.get("url") or "https://localhost:8443"
         named = os.environ.get("SLUICE_CA")
         known = ca or (Path(named) if named else None) or (Path(self._state["ca"]) if self._state.get("ca") else None)
-        own = home() / "tls" / "ca.pem"
+        own = self._home / "tls" / "ca.pem"
         self._ca = known or (own if own.exists() else None)
         self._client: Any = None
         self._key: ProofKey | None = None
-        self._given = _api_key()
+        self._given = _api_key() if folder is None else None
         self._token = ("", 0.0)
         """What the API key was exchanged for, and until when it is good."""
 
@@ -145,9 +146,20 @@ class Server:
         """Forget the tokens and return the refresh token."""
         refresh = self._state.get("refresh")
         self._file.unlink(missing_ok=True)
-        (home() / KEY_FILE).unlink(missing_ok=True)
+        (self._home / KEY_FILE).unlink(missing_ok=True)
         self._key = None
         return refresh
+
+    def close(self) -> None:
+        """End the connection; the next call opens another."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    @property
+    def authority(self) -> Path | None:
+        """The CA that is trusted; ``None`` for the system's."""
+        return self._ca
 
     @property
     def refresh_token(self) -> str | None:
@@ -213,7 +225,7 @@ class Server:
             if self._given is not None:  # a job needs no home of its own
                 self._key = Made.new()
                 return self._key
-            file = home() / KEY_FILE
+            file = self._home / KEY_FILE
             if not file.exists():
                 file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 with contextlib.suppress(Conflict):  # another command was quicker
@@ -238,7 +250,7 @@ class Server:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with (home() / "login.lock").open("w") as lock:
+        with (self._home / "login.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

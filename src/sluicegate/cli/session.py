@@ -168,13 +168,30 @@ def passwd(*, old_file: str | None, new_file: str | None, as_json: bool) -> None
     show.answer({"changed": True}, as_json=as_json)
 
 
-@click.command()
+class _Prove(click.Group):
+    """``sluice prove`` alone proves who you are; with a word, something else."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return ["leaks"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name != "leaks":
+            return None
+        from sluicegate.cli.leaks import leaks
+
+        return leaks
+
+
+@click.group(cls=_Prove, invoke_without_command=True)
 @click.option("--sso", is_flag=True, help="By single sign-on, in a browser on this machine.")
 @click.option("--password-file", help="File that holds your password.")
 @click.option("--code-file", help="File with the code of your second factor, when you have one.")
 @json_option
-def prove(*, sso: bool, password_file: str | None, code_file: str | None, as_json: bool) -> None:
-    """Prove once more that it is you, before something dangerous."""
+@click.pass_context
+def prove(ctx: click.Context, /, *, sso: bool, password_file: str | None, code_file: str | None, as_json: bool) -> None:
+    """Prove once more that it is you, before something dangerous. With "leaks": prove that nothing leaks."""
+    if ctx.invoked_subcommand is not None:
+        return
     told: dict[str, Any] = {} if sso else {"password": _password(password_file)}
     if code_file is not None:
         told["code"] = read_secret("code of your app", code_file)

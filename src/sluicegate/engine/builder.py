@@ -153,7 +153,7 @@ class Builder:
         conduct.check(flow, named.connection, self._rules.fresh(scope.tenant))
         connections, secrets = self._connections(scope, named.connections, purpose)
         secrets |= self._seals(scope, flow, purpose)
-        keeps = _quarantines(flow)
+        keeps = what == "run" and _quarantines(flow)  # what a preview rejects is kept nowhere
         return Job(
             what=what,
             run=run,
@@ -164,7 +164,7 @@ class Builder:
             secrets=secrets,
             snapshot=scope.runs().snapshot(flow.name),
             input_max=self._settings.limits.input,
-            quarantine=self._quarantine.recipient(scope) if keeps else "",
+            quarantine=self._quarantine.recipient(scope, run) if keeps else "",
             quarantine_folder=self._quarantine.folder(scope) if keeps else None,
             ask=dict(ask),
             **self._place(scope),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sluicegate.engine.events import Events
     from sluicegate.engine.task import Task
+    from sluicegate.guard.quotes import Quotes
     from sluicegate.store.scope import Scope
 
 TASK = "task"
@@ -18,9 +19,9 @@ _CANCEL_LOOK = 0.5
 class Recorder:
     """Takes the events of one run. It is what a task reports to, and while it does, it looks for a cancel request."""
 
-    def __init__(self, scope: Scope, events: Events, run: str) -> None:
+    def __init__(self, scope: Scope, events: Events, run: str, quotes: Quotes) -> None:
         """Nothing is written yet."""
-        self._scope, self._events, self._run = scope, events, run
+        self._scope, self._events, self._run, self._quotes = scope, events, run, quotes
         self._looked = 0.0
         self.task: Task | None = None
         """Who is ended when somebody asks for it, here or on another node."""
@@ -49,6 +50,6 @@ class Recorder:
                 self.task.cancel()
 
     def write(self, kind: str, body: dict[str, Any]) -> None:
-        """Keep one event."""
-        self._scope.runs().event(self._run, kind, body)
+        """Keep one event; what it may say of rows is kept apart."""
+        self._quotes.event(self._scope, self._run, kind, body)
         self._events.wake(self._run)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sluicegate.engine.meter import Report
     from sluicegate.engine.task import Task
     from sluicegate.guard.audit import Audit
+    from sluicegate.guard.quotes import Quotes
     from sluicegate.store.runs import Run
     from sluicegate.store.scope import Scope, System
 
@@ -46,12 +47,13 @@ class Runner:
         builder: Builder,
         audit: Audit,
         events: Events,
+        quotes: Quotes,
         task: Callable[[Job, Report], Task],
         log: Log,
     ) -> None:
         """Wire; nothing is carried out before ``arrive``. ``task`` starts one."""
         self._system, self._builder, self._audit, self._events = system, builder, audit, events
-        self._start, self._log = task, log
+        self._quotes, self._start, self._log = quotes, task, log
         self._tasks: dict[str, Task] = {}
         self._lock = threading.Lock()
         self._leaving = True
@@ -99,7 +101,7 @@ class Runner:
     def _execute(self, run: str, tenant: str, step: Step) -> None:
         who = self._principal(run, tenant)
         scope = self._scope(tenant, who)
-        runs, record = scope.runs(), Recorder(scope, self._events, run)
+        runs, record = scope.runs(), Recorder(scope, self._events, run, self._quotes)
         found = runs.get(run)
         if not self._enter(scope, record, found):
             return
@@ -217,11 +219,12 @@ class Runner:
     def _finish(self, scope: Scope, run: str, state: str, counts: dict[str, Any], fault: SluiceError | None) -> None:
         from sluicegate.store.runs import State
 
-        error = fault.problem() if fault else None
         with scope.transaction():
+            error = self._quotes.error(scope, run, fault.problem()) if fault else None
             scope.runs().advance(run, State(state), counts=counts, error=error)
             if fault:
-                scope.runs().event(run, "log", {"level": "error", "message": str(fault), "code": fault.code})
+                told = {"level": "error", "message": str(fault), "code": fault.code}
+                self._quotes.event(scope, run, "log", told)
             scope.runs().event(run, "state", {"state": state})
             self._audit.event("run.finish", scope.who, None, state, {"run": run}, tenant=scope.tenant)
         self._events.wake(run)

@@ -27,6 +27,7 @@ from sluicegate.engine import frame
 from sluicegate.engine.drain import Drain
 from sluicegate.engine.job import Job
 from sluicegate.engine.meter import Report
+from sluicegate.kit.paths import Root
 
 _SOURCE = Path(__file__).resolve().parents[2]
 _GRACE = 10.0
@@ -48,6 +49,7 @@ class Task:
         self._name = job.run or new_id()  # what the log has of this task is under this name
         self._lock = threading.Lock()
         self._temp = Path(tempfile.mkdtemp(prefix="task-", dir=temp))
+        self._places = [each for each in (job.root, job.quarantine_folder) if each is not None]
         orders_in, orders_out = os.pipe()
         events_in, events_out = os.pipe()
         try:
@@ -125,6 +127,20 @@ class Task:
             self._child.wait()
         self._hear()
         shutil.rmtree(self._temp, ignore_errors=True)
+        if self._child.returncode:
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove the drafts that a child which could not do it itself has left."""
+        for place in self._places:
+            if not place.is_dir():
+                continue
+            try:
+                with Root(place) as root:
+                    root.sweep()
+            except (SluiceError, OSError) as fault:  # the next start of the server tries again
+                self._log("What a task has left could not be removed.", level="error", run=self._name,
+                          error=type(fault).__name__)  # fmt: skip
 
     def __enter__(self) -> Self:
         """Begin."""

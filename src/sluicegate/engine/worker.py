@@ -5,17 +5,18 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Generator, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.base.errors import Corrupt, Failed, Missing
+from sluicegate.base.errors import Corrupt, Failed, Missing, SluiceError
 from sluicegate.base.log import Log
+from sluicegate.base.principal import Principal, Role, Via
 from sluicegate.engine.builder import Builder
 from sluicegate.engine.probe import Level, Proof
 from sluicegate.engine.quarantine import Quarantine, sweep_drafts
 from sluicegate.engine.recorder import Recorder
 from sluicegate.engine.runner import Runner
 from sluicegate.engine.task import Task
+from sluicegate.guard.keeping import Calendar
 
 if TYPE_CHECKING:
     from sluicegate.base.settings import Settings
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sluicegate.guard.archives import Archives
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.desk import Asked
+    from sluicegate.guard.quotes import Quotes
     from sluicegate.guard.rules import Rules
     from sluicegate.guard.vault import Vault
     from sluicegate.store.scope import Scope, System
@@ -46,15 +48,18 @@ class Worker:
         events: Events,
         rules: Rules,
         archives: Archives,
+        quotes: Quotes,
     ) -> None:
         """Wire; nothing runs before ``open``."""
         self._settings, self._audit, self._events = settings, audit, events
-        self._quarantine = Quarantine(settings.home / "quarantine", partial(_days, rules), vault)
+        self._system, self._rules, self._quotes = system, rules, quotes
+        self._calendar = Calendar()
+        self._quarantine = Quarantine(settings.home / "quarantine", vault, audit)
         self._jail = Proof(fallback=settings.jail.fallback)
         self._builder = Builder(settings, vault, self._quarantine, audit, self._jail, rules, archives)
         self._log = Log()
         self._temp = settings.home / "temp"
-        self._runner = Runner(system, self._builder, audit, events, self._task, self._log)
+        self._runner = Runner(system, self._builder, audit, events, quotes, self._task, self._log)
         self._jobs: Any = None
         self._slots = threading.BoundedSemaphore(8)
 
@@ -65,7 +70,7 @@ class Worker:
         from sluicegate.engine.jobs import Jobs
 
         sweep_drafts(self._settings.data)
-        self._quarantine.sweep()
+        self.sweep()
         shutil.rmtree(self._temp, ignore_errors=True)  # what tasks have left that ended with a server
         self._temp.mkdir(mode=0o700)
         self._jail.begin(self._probed)
@@ -81,8 +86,27 @@ class Worker:
             self._jobs = None
 
     def sweep(self) -> None:
-        """Remove quarantined rows past their days."""
-        self._quarantine.sweep()
+        """Remove what is kept of rows past its days, and destroy its keys. One tenant's trouble is no other's."""
+        now = self._calendar.now()
+        if now is None:
+            self._log("The clock was set forward: nothing is deleted by it for an hour.", level="warning")
+            return
+        names = {each.id for each in self._system.tenants().list()}
+        for tenant in sorted(names.union(self._quarantine.tenants)):
+            try:
+                self._sweep(tenant, _days(self._rules, tenant), now, known=tenant in names)
+            except (SluiceError, OSError) as fault:
+                self._log("What is kept of rows could not be swept.", level="error", tenant=tenant,
+                          error=type(fault).__name__)  # fmt: skip
+
+    def _sweep(self, tenant: str, days: float, now: float, *, known: bool) -> None:
+        self._quarantine.sweep(tenant, days, now)
+        if known:
+            from sluicegate.store.scope import Scope as Opened
+
+            scope = Opened(self._system.database, tenant, Principal("system", tenant, Role.API_USER, Via.SYSTEM))
+            self._quarantine.destroy(scope, days, now)
+            self._quotes.sweep(scope, days, now, self._audit)
 
     def health(self) -> Mapping[str, Any]:
         """Say how the jail is and what runs."""
@@ -96,7 +120,7 @@ class Worker:
 
     def start(self, run: str, scope: Scope) -> None:
         """Begin a run that the store holds as queued."""
-        Recorder(scope, self._events, run).write("state", {"state": "queued"})
+        Recorder(scope, self._events, run, self._quotes).write("state", {"state": "queued"})
         self._jobs.start(run, scope.tenant)
 
     def cancel(self, run: str) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sluicegate.guard.mail import Mail
     from sluicegate.guard.notices import Notices
     from sluicegate.guard.profile import Profile
+    from sluicegate.guard.quotes import Quotes
     from sluicegate.guard.recovery import Recovery
     from sluicegate.guard.revocation import Revocation
     from sluicegate.guard.rotation import Rotation
@@ -86,6 +87,7 @@ class Services:
     tickets: Tickets
     archives: Archives
     sealing: Sealing
+    quotes: Quotes
 
     def scope(self, tenant: str, who: Principal) -> Scope:
         """Open a tenant for somebody."""

@@ -6,6 +6,7 @@ wrapped by the one above it, so replacing one means wrapping what is right below
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from sluicegate.crypto.keys import Key, derive, new_key
 from sluicegate.crypto.signing import Signer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.keyring import Keyring
     from sluicegate.store.scope import Scope
@@ -72,16 +75,25 @@ class Vault:
         """Return the secret for a use, on record before it is decrypted. Raises ``Missing`` or ``Corrupt``."""
         stored = scope.secrets().get(name)
         self._audit.event("secret.use", scope.who, None, "ok", {"name": name, "purpose": purpose}, tenant=scope.tenant)
-        try:
-            record = self._record(scope, stored)
-        except Missing:  # it was put under a newer key this moment, and the old one is gone
-            stored = scope.secrets().get(name)
+        return Secret(self._open(scope, stored).decode())
+
+    def put_once(self, scope: Scope, name: str, make: Callable[[], Secret]) -> None:
+        """Keep what ``make`` gives, unless there is something under ``name``: of many callers one makes it."""
+        with scope.transaction():
+            scope.secrets().hold()
             try:
-                record = self._record(scope, stored)
+                scope.secrets().get(name)
             except Missing:
-                raise Corrupt from None
-        plain = envelope.decrypt(record, stored.ciphertext, (*self._aad(scope, name, stored.version), _FIELD))
-        return Secret(plain.decode())
+                self.put(scope, name, make())
+
+    def own_key(self, scope: Scope, name: str) -> Key:
+        """Return a key of the product's own; it opens nothing that users have put, so its uses are not on record.
+
+        Raises ``Missing`` or ``Corrupt``, and ``ValueError`` for a name that users may set.
+        """
+        if not name.startswith(RESERVED):
+            raise ValueError(name)
+        return Key(base64.b64decode(self._open(scope, scope.secrets().get(name))))
 
     def clear(self, scope: Scope, names: frozenset[str]) -> tuple[str, ...]:
         """Delete secrets because the connection that names them leads elsewhere now (SEC-V08). Return those deleted."""
@@ -213,6 +225,17 @@ class Vault:
                     scope.secrets().rewrap_tenant_key(each.version, wrapped, above=newest)
 
     # -- keys ----------------------------------------------------------------------------------------------------------
+
+    def _open(self, scope: Scope, stored: StoredSecret) -> bytes:
+        try:
+            record = self._record(scope, stored)
+        except Missing:  # it was put under a newer key this moment, and the old one is gone
+            stored = scope.secrets().get(stored.name)
+            try:
+                record = self._record(scope, stored)
+            except Missing:
+                raise Corrupt from None
+        return envelope.decrypt(record, stored.ciphertext, (*self._aad(scope, stored.name, stored.version), _FIELD))
 
     def _record(self, scope: Scope, stored: StoredSecret) -> Key:
         """Return a secret's record key. Raises ``Missing`` when the key above it is no longer there."""

@@ -14,6 +14,7 @@ from sluicegate.base.permission import Permission
 from sluicegate.guard import policy
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Operation
+from sluicegate.guard.quotes import bare
 from sluicegate.kit import document
 from sluicegate.kit.flow import Flow
 
@@ -130,25 +131,11 @@ def plain(value: Any) -> Any:
     return value
 
 
-_HIDDEN = "People who may read rows see what is said here."
-
-
 def _reads_rows(desk: Desk) -> bool:
     return policy.allowed(desk.who, Permission.DATA_READ)
 
 
-def _told(kind: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Return an event for those who may not read rows: where and what kind, without the words (SEC-Z07)."""
-    if kind == "reject":
-        return {**body, "reason": _HIDDEN}
-    if kind == "log" and ("by" in body or body.get("level") == "error"):
-        problem = without_rows({"code": body.get("code", ""), "title": str(body.get("message", ""))})
-        said = _HIDDEN if "by" in body else problem["title"]
-        return {**{name: body[name] for name in ("level", "by", "code") if name in body}, "message": said}
-    return body
-
-
-def _shown(run: Stored, desk: Desk, receipts: dict[str, dict[str, Any]] | None = None) -> Run:
+def _shown(run: Stored, error: dict[str, Any] | None, receipts: dict[str, dict[str, Any]] | None = None) -> Run:
     def when(at: float | None) -> str | None:
         return clock.iso(at) if at else None
 
@@ -163,9 +150,16 @@ def _shown(run: Stored, desk: Desk, receipts: dict[str, dict[str, Any]] | None =
         finished=when(run.finished),
         params=plain(run.params),
         counts=plain(run.counts or {}),
-        error=plain(run.error if run.error is None or _reads_rows(desk) else without_rows(run.error)),
+        error=plain(error),
         receipts=plain(receipts or {}),
     )
+
+
+def _errors(desk: Desk, *runs: Stored) -> list[tuple[Stored, dict[str, Any] | None]]:
+    """Return runs with their errors, whole for those who may read rows."""
+    if _reads_rows(desk):
+        return [(each.run, each.error) for each in desk.services.quotes.errors(desk.scope, runs)]
+    return [(each, each.error and without_rows(each.error)) for each in runs]
 
 
 def start(ask: RunAsk, desk: Desk) -> Started:
@@ -197,13 +191,15 @@ def start(ask: RunAsk, desk: Desk) -> Started:
 
 def list_(ask: RunsAsk, desk: Desk) -> Runs:
     """List runs."""
-    return Runs(items=tuple(_shown(each, desk) for each in desk.scope.runs().list(ask.limit, ask.flow, ask.before)))
+    found = desk.scope.runs().list(ask.limit, ask.flow, ask.before)
+    return Runs(items=tuple(_shown(run, error) for run, error in _errors(desk, *found)))
 
 
 def get(ask: RunOf, desk: Desk) -> Run:
     """Show a run."""
     runs = desk.scope.runs()
-    return _shown(runs.get(ask.id), desk, runs.receipts(ask.id))
+    ((run, error),) = _errors(desk, runs.get(ask.id))
+    return _shown(run, error, runs.receipts(ask.id))
 
 
 def events(ask: EventsAsk, desk: Desk) -> Events:
@@ -211,16 +207,11 @@ def events(ask: EventsAsk, desk: Desk) -> Events:
     runs = desk.scope.runs()
     state = runs.get(ask.id).state  # before the events: an ended run has no later ones
     found = runs.events(ask.id, ask.after, ask.limit)
-    whole = _reads_rows(desk)
-    items = tuple(
-        Event(
-            seq=each.seq,
-            at=clock.iso(each.at),
-            kind=each.kind,
-            body=plain(each.body if whole else _told(each.kind, each.body)),
-        )
-        for each in found
-    )
+    if _reads_rows(desk):
+        found = desk.services.quotes.events(desk.scope, ask.id, found)
+    else:
+        found = [each._replace(body=bare(each.kind, each.body)) for each in found]
+    items = tuple(Event(seq=each.seq, at=clock.iso(each.at), kind=each.kind, body=plain(each.body)) for each in found)
     return Events(items=items, done=state in ENDED and len(items) < ask.limit)
 
 

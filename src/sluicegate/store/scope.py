@@ -29,6 +29,7 @@ from sluicegate.store.marks import Marks
 from sluicegate.store.notices import Notices
 from sluicegate.store.outbox import AllPosts, Outbox
 from sluicegate.store.people import Accounts, People
+from sluicegate.store.quotes import Quotes
 from sluicegate.store.runs import Runs
 from sluicegate.store.secrets import Secrets
 from sluicegate.store.signins import SignIns
@@ -90,6 +91,10 @@ class Scope:
     def runs(self) -> Runs:
         """Return the runs of this tenant."""
         return Runs(self)
+
+    def quotes(self) -> Quotes:
+        """Return what errors and logs of this tenant's runs say of rows."""
+        return Quotes(self)
 
     def people(self) -> People:
         """Return the users of this tenant."""

@@ -24,6 +24,7 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.schema import SchemaItem
 
 metadata = MetaData(
     naming_convention={
@@ -53,8 +54,9 @@ def _owned(*, key: bool = False) -> Column[str]:
     return Column("tenant_id", String, primary_key=key, nullable=False)
 
 
-def _of_run() -> ForeignKeyConstraint:
-    return ForeignKeyConstraint(["tenant_id", "run_id"], ["runs.tenant_id", "runs.id"], ondelete="CASCADE")
+def _of_run(name: str, *columns: SchemaItem) -> Table:
+    above = ForeignKeyConstraint(["tenant_id", "run_id"], ["runs.tenant_id", "runs.id"], ondelete="CASCADE")
+    return Table(name, metadata, _owned(), Column("run_id", String, primary_key=True), *columns, above)
 
 
 tenants = Table(
@@ -348,27 +350,27 @@ runs = Table(
     Index("ix_runs_executor_state", "executor", "state"),
 )
 
-run_events = Table(
+run_events = _of_run(
     "run_events",
-    metadata,
-    _owned(),
-    Column("run_id", String, primary_key=True),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("at", Double, nullable=False),
     Column("kind", String, nullable=False),
     Column("body", Text, nullable=False),
-    _of_run(),
 )
 
-receipts = Table(
+quotes = _of_run(
+    "quotes",
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Index("ix_quotes_tenant_id_at", "tenant_id", "at"),
+)
+
+receipts = _of_run(
     "receipts",
-    metadata,
-    _owned(),
-    Column("run_id", String, primary_key=True),
     Column("segment", String, primary_key=True),
     Column("body", Text, nullable=False),
     Column("at", Double, nullable=False),
-    _of_run(),
 )
 
 snapshots = Table(

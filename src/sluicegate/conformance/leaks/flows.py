@@ -1,0 +1,164 @@
+"""What carries canary rows through an installation: every format, step and seal, and failures that quote rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+
+PLAIN = (
+    "in.csv",
+    "bad.csv",
+    "keys.csv",
+    "out.csv.gz",
+    "out.json",
+    "out.ndjson",
+    "out.parquet",
+    "back.ndjson",
+    "shop.db",
+)
+"""Files of the tenant's own in which rows lie in clear because a flow says so, or because a person put them there."""
+ROWS = 400
+
+DOCUMENTS = """
+kind: connection
+name: here
+type: files
+---
+kind: connection
+name: shop
+type: sqlite
+path: shop.db
+---
+kind: connection
+name: far
+type: postgres
+host: 127.0.0.1
+port: 1
+database: none
+user: nobody
+password: { secret: database }
+---
+kind: recipient
+name: age
+type: age
+recipient: AGE
+---
+kind: recipient
+name: pgp
+type: openpgp
+recipient: |
+PGP
+---
+kind: flow
+name: out
+steps:
+  - read: { name: rows, connection: here, item: in.csv, on_reject: quarantine, format: WHOLE }
+  - read: { name: keys, connection: here, item: keys.csv, format: KEYS }
+  - join: { name: both, left: rows, right: keys, on: [id], how: left }
+  - map: { name: more, from: both, columns: { id: id, word: "concat(word, '')", key: key, n: "n * 2" } }
+  - check: { name: good, from: more, rules: [ { column: n, between: [0, 700] } ], on_fail: quarantine }
+  - write: { from: good, connection: here, item: out.csv.gz }
+  - write: { from: good, connection: here, item: out.json }
+  - write: { from: good, connection: here, item: out.ndjson }
+  - write: { from: good, connection: here, item: out.parquet }
+  - write: { from: good, connection: shop, item: landed, mode: replace }
+  - archive: { from: good, connection: here, item: sealed.parquet.age, seal: { type: age, to: [age] } }
+  - archive:
+      from: good
+      connection: here
+      item: sealed.csv.pgp
+      seal: { type: openpgp, to: [pgp], sign: { secret: pgp } }
+  - archive:
+      from: good
+      connection: here
+      item: sealed.ndjson.zip
+      seal: { type: zip, passphrase: { secret: zip } }
+---
+kind: flow
+name: back
+steps:
+  - read: { name: a, connection: here, item: sealed.parquet.age, seal: { type: age, identity: { secret: age } } }
+  - read: { name: b, connection: here, item: sealed.csv.pgp, seal: { type: openpgp, identity: { secret: pgp } } }
+  - read: { name: c, connection: here, item: sealed.ndjson.zip, seal: { type: zip, passphrase: { secret: zip } } }
+  - read: { name: d, connection: shop, item: landed }
+  - write: { from: a, connection: here, item: back.ndjson }
+  - archive: { from: b, connection: here, item: again.csv.age, seal: { type: age, to: [age] } }
+  - archive: { from: c, connection: here, item: again.ndjson.age, seal: { type: age, to: [age] } }
+  - archive: { from: d, connection: here, item: again.json.age, seal: { type: age, to: [age] } }
+---
+kind: flow
+name: stops-reading
+steps:
+  - read: { name: rows, connection: here, item: bad.csv, format: WRONG }
+  - write: { from: rows, connection: here, item: never.csv }
+---
+kind: flow
+name: stops-skipping
+steps:
+  - read: { name: rows, connection: here, item: bad.csv, on_reject: skip, max_rejects: 3, format: WRONG }
+  - write: { from: rows, connection: here, item: never.csv }
+---
+kind: flow
+name: stops-casting
+steps:
+  - read: { name: rows, connection: here, item: keys.csv, format: KEYS }
+  - map: { name: cast, from: rows, columns: { id: id, key: "cast(key as integer)" } }
+  - write: { from: cast, connection: here, item: never.csv }
+---
+kind: flow
+name: stops-checking
+steps:
+  - read: { name: rows, connection: here, item: keys.csv, format: KEYS }
+  - check: { name: good, from: rows, rules: [ { column: key, in: [none] } ] }
+  - write: { from: good, connection: here, item: never.csv }
+---
+kind: flow
+name: stops-landing
+steps:
+  - read: { name: rows, connection: here, item: bad.csv, format: WORDS }
+  - write: { from: rows, connection: shop, item: merged, mode: { type: merge, keys: [word] } }
+---
+kind: flow
+name: stops-connecting
+steps:
+  - read: { name: rows, connection: far, item: t }
+  - write: { from: rows, connection: here, item: never.csv }
+"""
+
+FLOWS = ("out", "back", *(f"stops-{how}" for how in
+         ("reading", "skipping", "casting", "checking", "landing", "connecting")))  # fmt: skip
+PREVIEWS = (("out", "rows"), ("out", "more"), ("out", "good"), ("back", "a"), ("back", "c"), ("stops-casting", "cast"))
+
+
+_COLUMNS = {
+    "WHOLE": "id: int64, word: text, n: int64", "KEYS": "id: int64, key: text", "WRONG": "id: int64, word: int64",
+    "WORDS": "id: int64, word: text",
+}  # fmt: skip
+
+
+def documents(recipient: str, certificate: str) -> str:
+    """Return all documents, sealing for these."""
+    told = "\n".join(f"  {line}" for line in certificate.strip().splitlines())
+    made = DOCUMENTS.replace("recipient: AGE", f"recipient: {recipient}").replace("\nPGP\n", f"\n{told}\n")
+    for name, columns in _COLUMNS.items():
+        made = made.replace(f"format: {name}", f"format: {{ type: csv, columns: {{ {columns} }} }}")
+    return made
+
+
+def inputs(word: str) -> dict[str, str]:
+    """Return the files that flows read, by name; ``word`` is in every row."""
+    rows = [(number, f"{word} {number}", number) for number in range(ROWS)]
+    return {
+        "in.csv": _csv(("id", "word", "n"), [*rows, (ROWS, word, word)]),
+        "keys.csv": _csv(("id", "key"), [(number, f"{word} {number}") for number in range(0, ROWS, 7)]),
+        "bad.csv": _csv(("id", "word"), [(number, word) for number in range(20)]),
+    }
+
+
+def _csv(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(header)
+    writer.writerows(rows)
+    return out.getvalue()

@@ -1,0 +1,253 @@
+"""Canaries in every kind of secret and in rows go through a real installation, and are found nowhere (SEC-V01, V02, B01)."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from sluicegate.app import build
+from sluicegate.base import settings
+from sluicegate.base.principal import Principal, Role, Via
+from sluicegate.cli.leaks import Proof
+from sluicegate.cli.remote import Server
+from sluicegate.conformance.leaks import flows
+from sluicegate.conformance.leaks.report import Report
+from sluicegate.conformance.leaks.search import Searcher
+from sluicegate.crypto import tls
+from sluicegate.operations import find
+from tests.fixtures.home import Served, sluice
+from tests.fixtures.relay import Relay
+
+pytestmark = [pytest.mark.slow, pytest.mark.security, pytest.mark.timeout(300), pytest.mark.xdist_group("leaks")]
+
+EVERY = {
+    "access token", "access token of a key", "age identity", "api key", "database password", "invitation link",
+    "oidc client secret", "one-time password", "openpgp key", "password", "recovery code 0", "refresh token",
+    "reset link", "root key", "rows", "server-key.pem", "totp seed", "zip passphrase",
+}  # fmt: skip
+STATES = dict.fromkeys(flows.FLOWS, "failed") | {"out": "finished_with_rejects", "back": "succeeded"}
+SMTP = "Smtp-canary-8361-hunter2/?&"
+
+
+@pytest.fixture(scope="module")
+def town():
+    """Give a server with a mail relay that wants a password, and a SuperAdmin who has just signed in."""
+    with tempfile.TemporaryDirectory(prefix="sluice-leaks-") as name, pytest.MonkeyPatch.context() as patch:
+        folder = Path(name)
+        (folder / "relay").mkdir()
+        tls.create_authority(folder / "relay")
+        tls.issue_server(folder / "relay", ("localhost", "127.0.0.1"))
+        with Relay(folder / "relay", user="sluice", password=SMTP) as relay:
+            server = Served(folder)
+            server.start()
+            try:
+                server.settle()
+                server.relay, server.mail = relay, (
+                    f'[mail]\nrelay = "127.0.0.1"\nport = {relay.port}\nsender = "sluice@acme.example"\nuser = "sluice"\n'
+                    f'ca = "{folder}/relay/ca.pem"\npassword = {json.dumps(SMTP, ensure_ascii=False)}\n'
+                )  # fmt: skip
+                patch.setenv("SLUICE_HOME", str(folder / "root"))
+                yield server
+            finally:
+                server.stop()
+                server.close()
+
+
+def sign_in(town):
+    here = ("--url", town.url, "--ca", str(town.ca), "--tenant", "acme", "--email", "root@example.org")
+    sluice(town.folder / "root", "login", *here, "--password-file", str(town.folder / "password.txt"))
+
+
+@pytest.mark.req("SEC-V01", "SEC-V02", "SEC-B01")
+def test_an_operator_proves_that_nothing_leaks_and_nothing_of_it_stays(town):
+    root, log = town.folder / "root", town.folder / "server.log"
+    words = ("prove", "leaks", "--home", str(town.home), "--also", str(log))
+    told = sluice(root, *words, seconds=250)
+    assert (told["ok"], told["hits"], told["unread"]) == (True, [], [])
+    assert set(told["secrets"]) >= EVERY
+    assert told["runs"] == STATES
+    looked = told["searched"]
+    assert (looked["files"], looked["answers"], looked["processes"]) > (15, 100, 5)
+    assert looked["bytes"] > 5 << 20
+    (tenant,) = [each for each in sluice(root, "tenant", "list")["items"] if each["name"].startswith("prove-leaks-")]
+    assert tenant["state"] == "suspended"
+    assert not (town.home / "data" / tenant["id"]).exists()
+    assert not (town.home / "quarantine" / tenant["id"]).exists()
+    assert sluice(root, "whoami")["tenant_name"] == "acme", "where they were before"
+
+
+def test_nobody_but_a_superadmin_on_the_machine_itself_can_ask_for_it(town):
+    done = sluice(town.editor, "prove", "leaks", "--home", str(town.home), expect=4)
+    assert done["error"]["code"] == "denied"
+    done = sluice(town.folder / "root", "prove", "leaks", "--home", str(town.folder), expect=2)
+    assert "no home of a server" in done["error"]["title"]
+
+
+class Brief(Proof):
+    """A proof that plants everything, and does little with it."""
+
+    def ask(self, admin):
+        self._say(admin, "audit.list", {}, rows=False)
+
+
+class Leaky(Brief):
+    """A proof on an installation that leaks, each secret in another way."""
+
+    def ask(self, admin):
+        super().ask(admin)
+        home, also = self._place, self._own.parent / "also"
+        self.ways = {
+            "database password": (home / "x.db", lambda text: text.encode("utf-16-le")),
+            "zip passphrase": (home / "quarantine" / "y", lambda text: base64.b64encode(b"pq" + text.encode())),
+            "age identity": (also / "z.gz", lambda text: gzip.compress(b"a log: " + text.encode())),
+            "rows": (self._place / "data" / self._tenant["id"] / "sealed.csv.pgp", str.encode),
+            "totp seed": (also / "log", lambda text: text.encode().hex(" ").encode()),
+        }
+        for name, (file, form) in self.ways.items():
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(file.read_bytes() if name == "rows" else b"")
+            with file.open("ab") as out:
+                out.write(form(self.canaries[name]))
+        self.child = subprocess.Popen(
+            [sys.executable, "-c", "input()", self.canaries["api key"]], stdin=subprocess.PIPE,
+            env={"TOKEN": self.canaries["refresh token"]},
+        )  # fmt: skip
+        self.answers.append(("a log line", f"password={self.canaries['password']}", True))
+        self.answers.append(("for somebody who may not read rows", self.canaries["rows"], False))
+
+    def search(self, report, also):
+        try:
+            super().search(report, [*also, self._own.parent / "also"])
+            report.processes()
+        finally:
+            self.child.communicate(b"\n")
+            for file, _ in self.ways.values():
+                file.unlink()
+
+
+def test_on_an_installation_that_leaks_each_leak_is_found_and_named(town, tmp_path, monkeypatch):
+    """The control: that nothing is found elsewhere means something."""
+    monkeypatch.setattr(flows, "FLOWS", ("out",))
+    sign_in(town)
+    (tmp_path / "own").mkdir()
+    with Leaky(town.home, tmp_path / "own") as proof:
+        told = proof.run([])
+    assert not told["ok"]
+    found = {(each["secret"], each["form"]) for each in told["hits"]}
+    assert found >= {
+        ("database password", "utf-16"), ("zip passphrase", "base64"), ("age identity", "text, packed"),
+        ("totp seed", "hex"), ("api key", "text"), ("refresh token", "text"), ("password", "text"), ("rows", "text"),
+    }  # fmt: skip
+    places = {each["secret"]: each["place"] for each in told["hits"]}
+    assert places["api key"] == f"process {proof.child.pid}, cmdline"
+    assert places["refresh token"] == f"process {proof.child.pid}, environ"
+    assert places["password"] == "a log line"
+    assert {each["place"] for each in told["hits"] if each["secret"] == "rows"} == {
+        str(proof.ways["rows"][0]), "for somebody who may not read rows",
+    }  # fmt: skip
+    for name in set(proof.canaries) - {"root key"}:
+        assert str(proof.canaries[name]) not in json.dumps(told), "what was found is not told"
+
+
+@pytest.mark.req("SEC-V01", "SEC-V02", "SEC-B01", "SEC-B06")
+def test_neither_crash_nor_backup_nor_mail_nor_a_new_seal_leaves_any(town, tmp_path, monkeypatch):
+    """What the command does, and then all that it must not do to a living installation."""
+    monkeypatch.setattr(flows, "FLOWS", ("out", "stops-reading"))
+    town.stop()
+    with (town.home / "sluice.toml").open("a") as out:
+        out.write(town.mail)
+    town.start()
+    sign_in(town)
+    root, passphrase = town.folder / "root", "Seal-canary-0815 of nine words and a number 4711"
+    with Brief(town.home, tmp_path) as proof:
+        told = proof.run([town.folder / "server.log"])
+        assert told["ok"], told
+        canaries, apart = proof.canaries | mailed(town), proof.apart
+        sluice(root, "vault", "rotate")
+        backup = town.folder / "backup"
+        backup.mkdir()
+        with sqlite3.connect(town.home / "store.db") as here, sqlite3.connect(backup / "store.db") as there:
+            here.backup(there)
+        here.close()
+        there.close()
+        admin = Server(town.url, town.ca, tmp_path)
+        admin.call(find("run.start"), {"name": "out"})
+        time.sleep(1.0)
+        town.kill()
+        nothing(town, canaries, apart, "what a power cut leaves")
+        town.start()
+        sign_in(town)
+        changed = sluice(root, "seal", "change", "--to", "passphrase", "--passphrase-file", "-", told=passphrase)
+        assert changed["done"]
+        canaries |= {"seal passphrase": passphrase}
+        proof._switch(proof._tenant["name"])
+    shares = sluice(root, "seal", "change", "--to", "shamir")["shares"]
+    given = town.folder / "given"
+    given.write_text("\n".join(shares[:3]))
+    sluice(root, "seal", "confirm", "--file", str(given))
+    given.unlink()
+    canaries |= {f"share {number}": share for number, share in enumerate(shares)}
+    town.stop()
+    (town.home / "root.key").exists() and pytest.fail("the key file is gone with its seal")
+    opened = keys(town, shares[:3])
+    nothing(town, canaries | opened, apart, "after all of it")
+    assert len(opened) >= 6, "root, main, vault, tenant and signing keys"
+    raw = Searcher(opened)
+    assert list(raw.chunk(b"--" + next(iter(opened.values())) + b"--")), "the control"
+
+
+def mailed(town) -> dict[str, str]:
+    """Have an invitation and a reset link be mailed; return what opens them, and what the relay is opened with."""
+    root = town.folder / "root"
+    sluice(root, "user", "invite", "ada@acme.example", "--role", "viewer")
+    end = time.monotonic() + 60
+    while not town.relay.got.to("ada@acme.example"):
+        assert time.monotonic() < end, "no mail came"
+        time.sleep(0.05)
+    return {"mailed link": town.relay.got.link("ada@acme.example")[1], "smtp password": SMTP}
+
+
+def nothing(town, canaries, apart, when) -> None:
+    """Search all that lies on the disk."""
+    report = Report(Searcher(canaries))
+    allowed = {**apart, town.home / "sluice.toml": {"smtp password", "mail.password"}}
+    report.folder(town.home, allowed)
+    report.folder(town.folder / "backup", {})
+    report.file(town.folder / "server.log")
+    assert report.ok, (when, report.body())
+    assert report.counts["files"] > 10
+
+
+def keys(town, shares) -> dict[str, bytes]:
+    """Return the keys that the installation holds in memory while it is open."""
+    from sluicegate.base.secret import Secret
+    from sluicegate.guard import seals
+    from sluicegate.guard.sealfile import SealFile
+
+    found = settings.load({"SLUICE_HOME": str(town.home)})
+    state = SealFile(town.home).read()
+    opener = seals.find(state["seal"], found).open(state, [Secret(each) for each in shares])
+    app = build(found, opener)
+    try:
+        ring, tokens, vault = app.services.vault._ring, app.services.tokens, app.services.vault
+        told = {"root": opener.raw, "main": ring.main.raw}
+        told |= {f"vault key {version}": key.raw for version, key in ring._ring.vault.items()}
+        told |= {f"key of tenant {name}": key.raw for name, key in ring._ring.tenants.items()}
+        told |= {f"signing key {each.kid}": each.key.raw for each in tokens._read()}
+        for tenant in app.services.system.tenants().list():
+            who = Principal("system", tenant.id, Role.API_USER, Via.SYSTEM)
+            scope = app.services.scope(tenant.id, who)
+            for each in scope.secrets().tenant_keys():
+                told[f"tenant key {tenant.name} {each.version}"] = vault._key(scope, each).raw
+        return told
+    finally:
+        app.close()
