@@ -47,6 +47,7 @@ from sluicegate.guard.sealed import Gate as SealedGate
 from sluicegate.guard.sealed import refuse
 from sluicegate.guard.sealfile import KEY_FILE, SEAL_FILE, SealFile
 from sluicegate.guard.sealing import Sealing, certify
+from sluicegate.guard.sources import Sources
 from sluicegate.guard.sso import Sso
 from sluicegate.guard.support import Support
 from sluicegate.guard.switch import Switch
@@ -86,6 +87,7 @@ class App:
         """Let runs that are going on rest where they are, and close the store."""
         self.postman.close()
         self.worker.close()
+        self.services.sources.cache.clear()
         self.services.rotation.close()
         self.services.revocation.close()
         self.services.system.database.close()
@@ -165,7 +167,9 @@ def build(settings: Settings, opener: keys.Key | None = None) -> App:
         certify(vault, audit, str(begun.get("before")), ring.root, begun)
     events = Events()
     archives = Archives(root)
-    worker = Worker(settings, system, vault, audit, events, rules, archives)
+    net = _net(settings)
+    sources = Sources(settings, system, vault, audit, net)
+    worker = Worker(settings, system, vault, sources, audit, events, rules, archives)
 
     def forget(subject: str) -> None:
         rules.forget(subject)
@@ -177,7 +181,7 @@ def build(settings: Settings, opener: keys.Key | None = None) -> App:
         worker.sweep()
 
     revocation.on_rules, revocation.on_marks, revocation.on_hour = forget, events.wake_all, sweep
-    sso = Sso(root, system, audit, limits, login, factors, vault, Oidc(_net(settings)))
+    sso = Sso(root, system, audit, limits, login, factors, vault, Oidc(net))
     services = Services(
         settings,
         system,
@@ -190,6 +194,7 @@ def build(settings: Settings, opener: keys.Key | None = None) -> App:
         support,
         switch,
         vault,
+        sources,
         rotation,
         audit,
         worker,

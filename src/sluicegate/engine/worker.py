@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.desk import Asked
     from sluicegate.guard.rules import Rules
+    from sluicegate.guard.sources import Sources
     from sluicegate.guard.vault import Vault
     from sluicegate.store.scope import Scope, System
 
@@ -42,6 +43,7 @@ class Worker:
         settings: Settings,
         system: System,
         vault: Vault,
+        sources: Sources,
         audit: Audit,
         events: Events,
         rules: Rules,
@@ -51,7 +53,7 @@ class Worker:
         self._settings, self._audit, self._events = settings, audit, events
         self._quarantine = Quarantine(settings.home / "quarantine", partial(_days, rules), vault)
         self._jail = Proof(fallback=settings.jail.fallback)
-        self._builder = Builder(settings, vault, self._quarantine, audit, self._jail, rules, archives)
+        self._builder = Builder(settings, sources, self._quarantine, audit, self._jail, rules, archives)
         self._log = Log()
         self._temp = settings.home / "temp"
         self._runner = Runner(system, self._builder, audit, events, self._task, self._log)
