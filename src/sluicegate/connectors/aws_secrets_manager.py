@@ -24,7 +24,7 @@ _CALLED = "AWS Secrets Manager"
 _LIMIT = 512 * 1024  # a secret holds 64 KiB at the most; JSON may spell each byte in six
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@:-]{1,512}")
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_DENIED = "AccessDeniedException"
+_DENIED, _FORBIDDEN = "AccessDeniedException", 403
 _KEYS = frozenset(
     {"UnrecognizedClientException", "InvalidSignatureException", "InvalidClientTokenId", "IncompleteSignatureException",
      "ExpiredTokenException", "MissingAuthenticationTokenException", "SignatureDoesNotMatch", "AuthFailure"}
@@ -109,7 +109,7 @@ class AwsSecretsManagerSession:
 
     def _refuse(self, answer: Answer, what: str) -> NoReturn:
         reason, place = _reason(answer), self._aws.service.place
-        if reason in _KEYS:
+        if reason in _KEYS or (answer.status == _FORBIDDEN and reason != _DENIED):
             hint = "Is the access key there and active, and this machine's clock right?"
             raise SignInRefused(f"{_CALLED} does not take the access key.", where=place, hint=hint)
         if reason == _DENIED:
