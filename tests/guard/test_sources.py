@@ -257,6 +257,42 @@ def test_a_test_says_whether_it_comes_and_not_what(place, linked):
     assert place.call("secret.test", {"name": "bao-token"}, place.token(Role.OPERATOR)).answer == "It is kept here."
 
 
+@pytest.mark.slow
+def test_a_source_is_tested_as_a_connection_and_what_it_gives_goes_to_the_task(place, linked):
+    told = place.call("connection.test", {"name": "bao"}, place.token(Role.OPERATOR))
+    assert told.answer == "OpenBao, signed in; the token is good for 3600 s"
+    with pytest.raises(SluiceError, match="keeps secrets"):
+        apply(place, "kind: flow\nname: f\nsteps: [{read: {name: a, connection: bao, item: x}}]\n")
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V12")
+def test_a_job_has_the_secrets_of_its_connections_wherever_they_are_kept(place, linked):
+    shop = "kind: connection\nname: shop\ntype: postgres\nhost: db.example.org\ndatabase: d\nuser: u\n"
+    apply(place, shop + "password: { secret: linked }\n")
+    builder, scope = place.app.worker._builder, place.scope("north")
+    job = builder.explore(scope, "test", {"connection": "shop"})
+    assert {name: value.reveal() for name, value in job.secrets.items()} == {"linked": "canary-one"}
+    place.app.services.sources.cache.clear()
+    linked.fault = 503
+    with pytest.raises(Failed, match="does not come from bao"):
+        builder.explore(scope, "test", {"connection": "shop"})
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V08")
+def test_a_linked_name_goes_to_one_server_as_every_secret_does(place, linked):
+    shop = (
+        "kind: connection\nname: {}\ntype: postgres\nhost: {}\ndatabase: d\nuser: u\npassword: {{ secret: linked }}\n"
+    )
+    apply(place, shop.format("shop", "db.example.org"))
+    with pytest.raises(Invalid, match="leads elsewhere"):
+        apply(place, shop.format("thief", "evil.example"))
+    assert apply(place, shop.format("shop", "evil.example")).items[0].cleared == ("linked",)
+    with pytest.raises(Missing):
+        use(place)
+
+
 # -- this machine ----------------------------------------------------------------------------------------------------------
 
 

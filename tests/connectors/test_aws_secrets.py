@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sluicegate.base.errors import Egress as EgressRefused
 from sluicegate.base.errors import Failed, Invalid, SignInRefused, Unreachable
 from sluicegate.base.secret import Secret
-from sluicegate.connectors.aws_secrets_manager import AwsSecretsManager
+from sluicegate.connectors.aws_secrets import AwsSecrets
 from sluicegate.kit.context import Context
 from sluicegate.kit.net import Egress, Grant, Net
 from sluicegate.kit.paths import Root
@@ -34,7 +34,7 @@ def context(files, secret, allow=True):
 
 def connection(given, access, **more):
     told = {"region": REGION, "endpoint": given.url, "ca": given.ca.read_text(), "access_key": access, **more}
-    return AwsSecretsManager(name="aws", secret_key={"secret": "aws-key"}, **told)
+    return AwsSecrets(name="aws", secret_key={"secret": "aws-key"}, **told)
 
 
 def ask(made, ctx, text):
@@ -140,14 +140,14 @@ def test_it_is_reached_only_as_egress_and_certificate_allow(keeper, files):
 def test_what_is_no_configuration_is_refused(more):
     given = {"region": REGION, "access_key": "AKID", "secret_key": {"secret": "s"}, **more}
     with pytest.raises(ValidationError) as told:
-        AwsSecretsManager(name="aws", **given)
+        AwsSecrets(name="aws", **given)
     assert "canary" not in str(told.value)
 
 
 @pytest.mark.security
 def test_where_it_leads_is_its_destination_and_a_name_is_one():
-    made = AwsSecretsManager(name="aws", region=REGION, access_key="AKID", secret_key={"secret": "s"})
-    assert AwsSecretsManager.destination == {"region", "endpoint", "ca"}
+    made = AwsSecrets(name="aws", region=REGION, access_key="AKID", secret_key={"secret": "s"})
+    assert AwsSecrets.destination == {"region", "endpoint", "ca"}
     arn = f"aws:arn:aws:secretsmanager:{REGION}:123456789012:secret:/prod/x-AbCdEf"
     made.check_reference(Reference.parse(arn))
     with pytest.raises(Invalid):

@@ -1,4 +1,4 @@
-"""``aws_secrets_manager``: secrets in AWS Secrets Manager, by its JSON API (docs.aws.amazon.com, GetSecretValue)."""
+"""``aws_secrets``: secrets in AWS Secrets Manager, by its JSON API (docs.aws.amazon.com, GetSecretValue)."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _KEYS = frozenset(
 )  # fmt: skip
 
 
-class AwsSecretsManager(Connection):
+class AwsSecrets(Connection):
     """Secrets in AWS Secrets Manager, for other connections."""
 
-    type: Literal["aws_secrets_manager"] = "aws_secrets_manager"
+    type: Literal["aws_secrets"] = "aws_secrets"
     region: str = Field(min_length=1, max_length=64, pattern=r"^[a-z0-9-]+$")
     """Region."""
     endpoint: str = Field(default="", max_length=254, pattern=rf"^$|{URL}")
@@ -57,16 +57,16 @@ class AwsSecretsManager(Connection):
             raise Invalid("this cannot be the name or ARN of a secret", where="reference")
 
     @contextmanager
-    def open(self, ctx: Context) -> Iterator[AwsSecretsManagerSession]:
+    def open(self, ctx: Context) -> Iterator[AwsSecretsSession]:
         """Hold the key; requests are signed one by one, so nobody signs in."""
         url = self.endpoint or f"https://secretsmanager.{self.region}.amazonaws.com"
         token = ctx.secret(self.session_token.secret) if self.session_token else None
         key = AwsKey(self.access_key, ctx.secret(self.secret_key.secret), token)
         with Service(ctx.net, url, _CALLED, ca=self.ca, limit=_LIMIT) as service:
-            yield AwsSecretsManagerSession(Aws(service, "secretsmanager", self.region, "secretsmanager", key))
+            yield AwsSecretsSession(Aws(service, "secretsmanager", self.region, "secretsmanager", key))
 
 
-class AwsSecretsManagerSession:
+class AwsSecretsSession:
     """Tests, GivesSecrets."""
 
     def __init__(self, aws: Aws) -> None:
