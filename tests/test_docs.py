@@ -59,6 +59,7 @@ def test_the_reference_is_fresh():
     assert stale == [], "run: python tools/docs.py"
 
 
+@pytest.mark.slow
 def test_a_stale_page_is_seen(tmp_path, monkeypatch, capsys):
     shutil.copytree(DOCS, tmp_path / "docs")
     monkeypatch.setattr(docs, "DOCS", tmp_path / "docs")

@@ -126,27 +126,34 @@ class Judged(NamedTuple):
 
 
 def warm() -> None:
-    """Load what the tests of all mutants load."""
+    """Load what the tests of all mutants load: of this tree, whatever is installed."""
+    sys.path.insert(0, str(ROOT / "src"))
     for name in BENEATH:
         importlib.import_module(name)
 
 
 def judge(target: str, workers: int, until: float, *, again: bool = False) -> Judged:
-    """Try the mutants of a target until the time is over; ``again``: but for those that have been caught before."""
+    """Try the mutants of a target until the time is over.
+
+    ``again``: but for those that have been caught before, and those that are equivalent and have survived before.
+    """
     module = Module(ROOT, *TARGETS[target])
     source = module.source
     every = sorted(mutants(source), key=digest)  # when the time is over, what was tried is a fair sample
     equivalent = read_equivalent(target, source, every)
-    known = _known(module, again=again)
-    found: dict[str, Found] = {key: known[key] for key in map(digest, every) if known.get(key, {}).get("by")}
+    quiet, known = {digest(each) for each, _ in equivalent}, _known(module, again=again)
+    known = {key: known[key] for key in map(digest, every) if key in known}
+    found = {key: each for key, each in known.items() if each.get("by") or (key in quiet and "by" in each)}
     waiting = [each for each in every if digest(each) not in found]
     inside, outside = [each for each in waiting if each.span], [each for each in waiting if not each.span]
     now = time.monotonic()
     first = now + (until - now) * len(inside) / max(1, len(waiting))
     caught = Counter(each["by"] for each in found.values())
-    told = run(
-        lambda: module.load(source, lambda session: _inside(session, module, source, inside, caught, workers, first))
-    )
+
+    def work(session: Session) -> Found:
+        return _inside(session, module, source, inside, caught, workers, first)
+
+    told = run(lambda: module.load(source, work)) if waiting else {"seen": {}, "found": {}}
     if told.get("red") or "found" not in told:
         raise SystemExit(f"{target}: the tests are red without any change: {told.get('red') or told}")
     found |= told["found"]
@@ -160,6 +167,8 @@ def judge(target: str, workers: int, until: float, *, again: bool = False) -> Ju
         found[digest(mutant)] = each
         _note(module, mutant, each)
     sure = _sure(module, source, found)
+    for mutant in [each for each in every if digest(each) in found.keys() - sure.keys()]:
+        _note(module, mutant, {"fault": "what caught it is red alone"})
     return Judged(
         [Verdict(each, **sure[digest(each)]) for each in every if digest(each) in sure],
         [each for each in every if digest(each) not in sure],
@@ -216,9 +225,9 @@ def _known(module: Module, *, again: bool) -> dict[str, Found]:
     """Return what became of mutants before; forget it, but for ``again``."""
     file = module.root / KNOWN / f"{module.name}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
-    if not again:
+    if not again or not file.exists():
         file.write_text("")
-    return dict(json.loads(line) for line in file.read_text().splitlines()) if file.exists() else {}
+    return dict(json.loads(line) for line in file.read_text().splitlines())
 
 
 def _note(module: Module, mutant: Mutant, found: Found) -> None:

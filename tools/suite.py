@@ -1,12 +1,16 @@
-"""The whole suite: gates, tests and the UI's tests, each shown as it runs, and one summary at the end."""
+"""The whole suite: gates, tests and the UI's tests, and one summary at the end."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO, NamedTuple
 
 from tools.install import find_node
 
@@ -27,21 +31,48 @@ def list_parts() -> dict[str, tuple[list[str], Path]]:
     }
 
 
+class Ended(NamedTuple):
+    """How one part ended."""
+
+    name: str
+    green: bool
+    seconds: float
+
+
+def run(name: str, out: IO[bytes] | None = None) -> Ended:
+    """Run one part to its end; what it says goes to ``out``, or is shown as it comes."""
+    command, folder = list_parts()[name]
+    env = {**os.environ, **(find_node() if name == "ui" else {})}
+    began = time.monotonic()
+    stderr = subprocess.STDOUT if out else None
+    done = subprocess.run(
+        command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=stderr, check=False
+    )
+    return Ended(name, done.returncode == 0, time.monotonic() - began)
+
+
 def main(wanted: list[str]) -> int:
-    """Run the wanted parts one after the other, all of them even when one is red."""
-    results = []
-    for name, (command, folder) in list_parts().items():
-        if name not in wanted or not folder.is_dir():
-            continue
-        print(f"== {name}", flush=True)
-        env = {**os.environ, **(find_node() if name == "ui" else {})}
-        began = time.monotonic()
-        green = subprocess.run(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, check=False).returncode == 0
-        results.append((name, green, time.monotonic() - began))
+    """Run the wanted parts, all of them even when one is red.
+
+    The UI's tests wait more than they compute, so they run beside the others and are shown when those have ended.
+    """
+    ended = []
+    with ThreadPoolExecutor(1) as beside, tempfile.TemporaryFile() as said:
+        ui = beside.submit(run, "ui", said) if "ui" in wanted and UI.is_dir() and "tests" in wanted else None
+        for name in list_parts():
+            if name not in wanted or (name == "ui" and (ui or not UI.is_dir())):
+                continue
+            print(f"== {name}", flush=True)
+            ended.append(run(name))
+        if ui:
+            ended.append(ui.result())
+            said.seek(0)
+            print("== ui", flush=True)
+            shutil.copyfileobj(said, sys.stdout.buffer)
     print("== summary")
-    for name, green, seconds in results:
-        print(f"  {'ok ' if green else 'RED'}  {name:<6} {seconds:5.0f} s")
-    return not all(green for _, green, _ in results)
+    for each in ended:
+        print(f"  {'ok ' if each.green else 'RED'}  {each.name:<6} {each.seconds:5.0f} s")
+    return not all(each.green for each in ended)
 
 
 if __name__ == "__main__":

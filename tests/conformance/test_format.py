@@ -6,6 +6,7 @@ import io
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import Phase, settings
 
 from sluicegate.base.errors import DataError
 from sluicegate.conformance.format import CompressedSuite, FormatSuite
@@ -17,6 +18,17 @@ pytestmark = pytest.mark.slow
 
 if TYPE_CHECKING:
     from sluicegate.kit.format import Decoding
+
+
+settings.register_profile("found", settings.get_profile("here"), phases=[Phase.explicit, Phase.generate])
+
+
+@pytest.fixture(autouse=True)
+def _found():
+    """Have a fault found, and not made small: that takes a minute."""
+    settings.load_profile("found")
+    yield
+    settings.load_profile("here")
 
 
 class NullsAreEmpty(Csv):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sluicegate.crypto.manifest import SUFFIX
 from tests.crash.test_kill import wait
 from tests.fixtures.home import sluice
 
@@ -70,7 +71,8 @@ def contents(served, data, identity):
     with sqlite3.connect(data / "warehouse.db") as target:
         rows = sorted(target.execute("SELECT * FROM flight_delays").fetchall(), key=str)
     target.close()
-    (archive,) = (data / "safe").iterdir()
+    archive, manifest = sorted((data / "safe").iterdir())
+    assert manifest.name == archive.name + SUFFIX
     opened = served.folder / f"opened-{time.monotonic_ns()}.parquet"
     sluice(served.editor, "archive", "open", str(archive), "--identity", str(identity), "-o", str(opened))
     return rows, pq.read_table(opened).to_pylist()

@@ -12,6 +12,8 @@ import pytest
 from sluicegate.base.errors import DataError, Failed
 from tests.fixtures.jail import ask, one
 
+pytestmark = pytest.mark.slow
+
 KINDS = {
     "bool": (pa.bool_(), [True, False, None]),
     "int8": (pa.int8(), [-128, 127, None]),

@@ -12,6 +12,8 @@ from sluicegate.base.errors import Corrupt, Internal
 from sluicegate.crypto.seal import openpgp
 from sluicegate.engine import pgp
 
+pytestmark = pytest.mark.slow
+
 KEY, CERT = openpgp.new_key("a <a@example.org>")
 
 

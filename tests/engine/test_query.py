@@ -14,6 +14,8 @@ from sluicegate.engine.job import Job
 from sluicegate.engine.plan import plan, steps
 from sluicegate.kit.flow import Flow
 
+pytestmark = pytest.mark.slow
+
 CONNECTIONS = {
     "here": {"kind": "connection", "name": "here", "type": "files", "root": "."},
     "db": {"kind": "connection", "name": "db", "type": "sqlite", "path": "t.db"},

@@ -9,6 +9,8 @@ from sluicegate.engine.job import Job
 from sluicegate.engine.resealing import reseal, verify
 from tests.fixtures.seals import KINDS, opened, pair, sealed
 
+pytestmark = pytest.mark.slow
+
 ROWS = b"id\n" + b"7\n" * 200_000
 
 

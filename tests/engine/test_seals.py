@@ -15,6 +15,8 @@ from sluicegate.engine.seals import Keys, open_, seal
 from sluicegate.kit.seals import OpenOpenPgp
 from tests.fixtures.seals import KEY, KINDS, OTHER, opened, pair, sealed, weak
 
+pytestmark = pytest.mark.slow
+
 CHUNK = 64 * 1024
 DATA = os.urandom(3 * CHUNK + 100)
 QUICK = ("age", "zip")

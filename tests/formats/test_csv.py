@@ -143,6 +143,7 @@ def test_first_reject_stops_and_tells_the_place():
         decode("a,b\n1,x\nz\n")
 
 
+@pytest.mark.slow
 def test_many_rejects_cost_little():
     data = "a,b\n" + "x,y\n" * 3_000
     found, bad = rejected(data, Csv(columns={"a": "int64"}))

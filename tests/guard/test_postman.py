@@ -218,6 +218,7 @@ def until(happens, seconds=30.0):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_the_thread_sends_as_soon_as_something_waits_and_goes_on_after_a_fault(mailed, monkeypatch):
     said = io.StringIO()
     mailed.app.postman._log = Log(said)

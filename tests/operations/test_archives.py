@@ -181,6 +181,8 @@ def test_a_zip_gets_another_passphrase_and_a_weak_one_changes_nothing(made):
     with pytest.raises(Corrupt):
         verify(place, "rows.csv.zip", seal="zip", identity="phrase")
     assert verify(place, "rows.csv.zip", seal="zip", identity="other").opened
+    place.call("archive.reseal", {**ask, "identity": "other", "passphrase": "phrase"}, editor)
+    assert verify(place, "rows.csv.zip", seal="zip", identity="phrase").opened
 
 
 @pytest.mark.security

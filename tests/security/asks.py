@@ -44,7 +44,7 @@ def ask_for(operation: str) -> dict[str, Any]:
         "seal.open": {"share": "none"},
         "seal.about": {},
         "seal.change": {"to": "file"},
-        "seal.confirm": {"shares": []},
+        "seal.confirm": {"shares": ["none"]},
         "seal.renew": {},
         "seal.close": {},
         "vault.get": {},

@@ -38,25 +38,26 @@ def test_stale_types_are_seen_and_written_anew(packages, tmp_path, monkeypatch, 
     assert client.main(["--nothing"]) == 2
 
 
-DRIFTS = {
-    "an answer lost a field": ("tenant_name", "tenant_title", "tenant_name"),
-    "a path moved": ("/api/v1/runs/{id}/events", "/api/v1/runs/{id}/happenings", "/api/v1/runs/{id}/events"),
-    "a question has another field": ("source", "text", "source"),
+DRIFTS = {  # an answer lost a field, a path moved, a question has another field
+    "tenant_name": "tenant_title",
+    "/api/v1/runs/{id}/events": "/api/v1/runs/{id}/happenings",
+    "source": "text",
 }
 
 
-@pytest.mark.parametrize("drift", DRIFTS)
-def test_a_drift_of_the_server_fails_the_page_s_types(packages, tmp_path, drift):
-    before, after, says = DRIFTS[drift]
+def test_drifts_of_the_server_fail_the_page_s_types(packages, tmp_path):
     for name in ("src", "test", "vite.config.ts", "tsconfig.json", "package.json"):
         path = client.UI / name
         (shutil.copytree if path.is_dir() else shutil.copy)(path, tmp_path / name)
     (tmp_path / "node_modules").symlink_to(client.UI / "node_modules")
-    text = client.document().replace(f'"{before}"', f'"{after}"')
+    text = client.document()
+    for before, after in DRIFTS.items():
+        text = text.replace(f'"{before}"', f'"{after}"')
     (tmp_path / "src" / "openapi.d.ts").write_text(client.types(text))
     done = subprocess.run(
         [str(client.UI / "node_modules" / ".bin" / "tsc"), "--noEmit"], cwd=tmp_path, capture_output=True, text=True,
         check=False, env={**os.environ, **find_node()},
     )  # fmt: skip
     assert done.returncode != 0
-    assert says in done.stdout, done.stdout
+    for before in DRIFTS:
+        assert f"'{before}'" in done.stdout or f'"{before}"' in done.stdout, (before, done.stdout)

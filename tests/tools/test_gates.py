@@ -1,4 +1,7 @@
-"""Each gate sees the flaw it is there for: a copy with one planted flaw must be red, without it green."""
+"""Each gate sees the flaw it is there for: a copy with one planted flaw is red, and the gate says where it is.
+
+That the tree without flaws is green, `make check` shows.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ KEY = "-----BEGIN " + "PRIVATE KEY-----\n" + "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBK
 AWS = "AKIA" + "Z7QX3VLKP2MWN5RT"
 HASH = "sha256:" + "0" * 64
 
-# what -> (gate, file, text to add; a pair replaces text)
+# what -> (gate, file, text to add; a pair replaces text). Slow gates meet several flaws at once, and have to name each.
 FLAWS = {
     "unused import": ("lint", "src/sluicegate/base/clock.py", "\nimport wave\n"),
     "shell": ("lint", "src/sluicegate/base/clock.py", "\n\ndef run(name: str) -> None:\n    os.system(name)\n"),
@@ -35,15 +38,15 @@ FLAWS = {
         "src/sluicegate/base/clock.py",
         "\n\nfrom Crypto.Cipher import DES\nDES.new(b'12345678')\n",
     ),
-    "cookie": (
-        "semgrep",
-        "src/sluicegate/base/clock.py",
-        "\n\ndef set(response):\n    response.set_cookie('a', 'b')\n",
-    ),
     "rule that finds nothing": ("semgrep", "semgrep/shell.yaml", ("os.system(...)", "os.nothing(...)")),
-    "private key": ("leaks", "examples/planted.pem", KEY),
-    "cloud key": ("leaks", "tests/planted.txt", f"aws_access_key_id = {AWS}\n"),
-    "address with a password": ("leaks", "examples/planted.md", "postgresql://ann:" + "hunter22@db.acme.io/shop\n"),
+    "secrets": (
+        "leaks",
+        {
+            "examples/planted.pem": KEY,
+            "tests/planted.txt": f"aws_access_key_id = {AWS}\n",
+            "examples/planted.md": "postgresql://ann:" + "hunter22@db.acme.io/shop\n",
+        },
+    ),
     "npm lock that cannot be installed": (
         "lock",
         "ui/package-lock.json",
@@ -78,7 +81,14 @@ FLAWS = {
     "a machine's path": ("words", "docs/planted.md", "See /" + "home/ann/sluicegate/notes.txt\n"),
     "a merge leftover": ("words", "docs/planted.md", "<" * 7 + " HEAD\n"),
 }
-GATES = sorted({gate for gate, _, _ in FLAWS.values()})
+SAYS = {
+    "upward import": "sluicegate.base.clock",
+    "unwaived setting": "S603",
+    "few proofs": "security share",
+    "rule that finds nothing": "shell",
+}
+"""What a gate calls a flaw that it does not tell by its file."""
+GATES = sorted({gate for gate, *_ in FLAWS.values()})
 
 
 def run_gate(root: Path, gate: str) -> subprocess.CompletedProcess[str]:
@@ -90,15 +100,17 @@ def run_gate(root: Path, gate: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    """A copy of the tree, with the environments beside it, and the gates that were seen green on it."""
+    """A copy of the tree, with the environments beside it and what the gates remember of it."""
     assert PYTHON.exists(), "the gates' environment is missing: make check"
     root = tmp_path_factory.mktemp("tree")
     for path in list_files(ROOT):
         target = root / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, target)
+        shutil.copy2(path, target)
+    if (ROOT / ".cache" / "mypy").exists():
+        shutil.copytree(ROOT / ".cache" / "mypy", root / ".cache" / "mypy")
     (root / ".venv-test").symlink_to(sys.prefix)
-    return root, {}
+    return root
 
 
 @pytest.mark.slow
@@ -108,23 +120,23 @@ def tree(tmp_path_factory):
 @pytest.mark.xdist_group("gates")
 @pytest.mark.parametrize("what", sorted(FLAWS, key=lambda name: FLAWS[name][0]))
 def test_a_planted_flaw_turns_its_gate_red(tree, what):
-    root, green = tree
-    gate, name, flaw = FLAWS[what]
-    if gate not in green:
-        done = run_gate(root, gate)
-        green[gate] = done.returncode == 0
-        assert green[gate], f"{gate} is red without a flaw:\n{done.stdout}"
-    assert green[gate], f"{gate} is red without a flaw"
-    path = root / name
-    before = path.read_text() if path.exists() else None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text((before or "") + flaw if isinstance(flaw, str) else before.replace(*flaw, 1))
+    gate, *flaws = FLAWS[what]
+    planted = flaws[0] if len(flaws) == 1 else {flaws[0]: flaws[1]}
+    paths = {name: tree / name for name in planted}
+    before = {name: path.read_text() if path.exists() else None for name, path in paths.items()}
     try:
-        done = run_gate(root, gate)
-        assert path.read_text() != before
+        for name, flaw in planted.items():
+            text = (before[name] or "") + flaw if isinstance(flaw, str) else before[name].replace(*flaw, 1)
+            assert text != before[name]
+            paths[name].parent.mkdir(parents=True, exist_ok=True)
+            paths[name].write_text(text)
+        done = run_gate(tree, gate)
         assert done.returncode == 1, done.stdout + done.stderr
+        for name in planted:
+            assert SAYS.get(what, Path(name).name) in done.stdout, done.stdout
     finally:
-        path.unlink() if before is None else path.write_text(before)
+        for name, path in paths.items():
+            path.unlink() if before[name] is None else path.write_text(before[name])
 
 
 RULES = sorted(path.stem for path in (ROOT / "semgrep").glob("*.yaml"))
@@ -133,18 +145,17 @@ RULES = sorted(path.stem for path in (ROOT / "semgrep").glob("*.yaml"))
 @pytest.fixture(scope="module")
 def flawed(tree):
     """What the gate says when the flaw of every rule is planted in the product, each in a file of its own."""
-    root, _ = tree
-    planted = [root / "src" / "sluicegate" / "guard" / f"planted_{rule.replace('-', '_')}.py" for rule in RULES]
+    planted = [tree / "src" / "sluicegate" / "guard" / f"planted_{rule.replace('-', '_')}.py" for rule in RULES]
     for rule, path in zip(RULES, planted, strict=True):
         bad = (
-            (root / "semgrep" / f"{rule}.py")
+            (tree / "semgrep" / f"{rule}.py")
             .read_text()
             .partition("\n\n\ndef good")[0]
             .partition("\n\n\nasync def good")[0]
         )
         path.write_text("\n".join(line for line in bad.splitlines() if "# ruleid" not in line) + "\n")
     try:
-        done = run_gate(root, "semgrep")
+        done = run_gate(tree, "semgrep")
         assert done.returncode == 1, done.stdout
         return done.stdout
     finally:  # at once: the other tests share this tree, in any order

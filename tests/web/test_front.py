@@ -28,6 +28,7 @@ def quick(monkeypatch):
 
 @pytest.mark.security
 @pytest.mark.req("SEC-V06")
+@pytest.mark.slow
 def test_nothing_is_wired_before_people_have_opened_it(tmp_path):
     made, shares = front(tmp_path / "home", "shamir")
     told = []

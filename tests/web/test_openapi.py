@@ -233,6 +233,7 @@ def test_the_description_is_served_to_everybody(place):
     assert got.json() == DOCUMENT
 
 
+@pytest.mark.slow
 def test_the_description_is_the_same_every_time():
     code = (
         "import hashlib, json\nfrom sluicegate.operations import OPERATIONS\nfrom sluicegate.web import openapi\n"

@@ -200,6 +200,7 @@ print(peak() - start)
 
 @pytest.mark.security
 @pytest.mark.req("SEC-F01")
+@pytest.mark.slow
 def test_300_megabytes_pass_in_constant_memory():
     """Sealing and opening at once, through a pipe of the kernel, so that nothing holds the whole."""
     source = str(Path(sys.modules["sluicegate"].__file__).parents[1])

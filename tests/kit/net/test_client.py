@@ -146,6 +146,7 @@ def test_https_client_downloads_piece_by_piece_and_tells_what_is_wrong(authority
 
 
 @pytest.mark.security
+@pytest.mark.slow
 def test_https_client_sees_that_a_download_was_cut(authority, pem_file):
     with serve(certified(authority, "127.0.0.1")) as web, HttpsClient(web.url(), pem_file, timeout=5) as client:
         web.routes["/cut"] = (200, {"content-length": "1000"}, b"x" * 10)
