@@ -225,7 +225,8 @@ def main(parts: list[str]) -> int:
             if "system" in wanted and (told := install_system(wanted)) != "there":
                 print(f"  system  {told}", flush=True)
             with ThreadPoolExecutor(2) as pool:
-                list(pool.map(install_part, [part for part in ("ui", "test", "tools", "moto", "run") if part in wanted]))
+                order = ("ui", "test", "tools", "moto", "run")
+                list(pool.map(install_part, [part for part in order if part in wanted]))
         except (InstallError, OSError) as fault:
             print(f"install: {fault}", file=sys.stderr)
             return 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from sluicegate.base.errors import Conflict, Failed, Invalid, Missing, SluiceError
 from sluicegate.base.secret import Secret
@@ -144,8 +144,8 @@ class Sources:
             if text is None:
                 raise Failed(f"The server's environment has no {source.prefix}{reference.path}.")
             return _sound(text)
-        assert source.folder is not None  # noqa: S101 - the fence has looked
-        with Root(source.folder) as root, root.open_mounted(reference.path) as file:
+        folder = cast("Path", source.folder)  # the fence has looked
+        with Root(folder) as root, root.open_mounted(reference.path) as file:
             raw = file.read(SECRET_MAX + 3)
         for end in (b"\r\n", b"\n"):  # one line end at its end is an editor's, not the secret's
             if raw.endswith(end):
