@@ -22,7 +22,7 @@ serve:  ## start the server with the UI at https://localhost:8443
 	@.venv/bin/sluice serve
 
 test:  ## install everything, then the gates, all tests and the UI's tests
-	@$(INSTALL) system test tools ui
+	@$(INSTALL) system test tools moto ui
 	@$(TOOLS) -m tools.suite gates tests ui
 
 unit:  ## the quick tests only: no servers, jail, browser or whole installation
@@ -65,5 +65,5 @@ upgrade:  ## write the lock files anew with the newest versions that fit
 	@$(TOOLS) -m tools.lock write --upgrade
 
 clean:  ## remove all that was installed, built or cached
-	@rm -rf .venv .venv-test .venv-tools .venv-node .cache .hypothesis dist ui/node_modules src/sluicegate/web/static
+	@rm -rf .venv .venv-test .venv-tools .venv-moto .venv-node .cache .hypothesis dist ui/node_modules src/sluicegate/web/static
 	@find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

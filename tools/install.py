@@ -1,4 +1,4 @@
-"""Install what the make targets need: ``python3 tools/install.py [run] [test] [tools] [ui] [system]``.
+"""Install what the make targets need: ``python3 tools/install.py [run] [test] [tools] [moto] [ui] [system]``.
 
 Standard library only. Each part carries a stamp of its lock, the interpreter and the checkout's place; a part is redone
 only when its stamp differs, and the stamp is written last, so a broken install is redone. Everything comes from the
@@ -23,9 +23,9 @@ ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "install"
 UI = ROOT / "ui"
 STATIC = ROOT / "src" / "sluicegate" / "web" / "static"
-VENVS = {"run": ".venv", "test": ".venv-test", "tools": ".venv-tools", "node": ".venv-node"}
-LOCKS = {"run": "run.txt", "test": "test.txt", "tools": "tools.txt", "node": "ui.txt"}
-PARTS = ("system", "run", "test", "tools", "ui")
+VENVS = {"run": ".venv", "test": ".venv-test", "tools": ".venv-tools", "moto": ".venv-moto", "node": ".venv-node"}
+LOCKS = {"run": "run.txt", "test": "test.txt", "tools": "tools.txt", "moto": "moto.txt", "node": "ui.txt"}
+PARTS = ("system", "run", "test", "tools", "moto", "ui")
 NODE_MAJOR = 20
 TRIES = 3
 RECIPE = "1"  # raise it when an environment is made in another way: it makes every one anew
@@ -225,7 +225,8 @@ def main(parts: list[str]) -> int:
             if "system" in wanted and (told := install_system(wanted)) != "there":
                 print(f"  system  {told}", flush=True)
             with ThreadPoolExecutor(2) as pool:
-                list(pool.map(install_part, [part for part in ("ui", "test", "tools", "run") if part in wanted]))
+                order = ("ui", "test", "tools", "moto", "run")
+                list(pool.map(install_part, [part for part in order if part in wanted]))
         except (InstallError, OSError) as fault:
             print(f"install: {fault}", file=sys.stderr)
             return 1

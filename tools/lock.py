@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("run", "test", "tools", "ui")
+NAMES = ("run", "test", "tools", "moto", "ui")
 QUARANTINE = timedelta(days=14)
 FORBIDDEN = re.compile(r"[a-z]+://|^\s*-|\s@\s|file:|[\w)]\s*@ ", re.MULTILINE)
 

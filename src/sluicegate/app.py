@@ -48,6 +48,7 @@ from sluicegate.guard.sealed import Gate as SealedGate
 from sluicegate.guard.sealed import refuse
 from sluicegate.guard.sealfile import KEY_FILE, SEAL_FILE, SealFile
 from sluicegate.guard.sealing import Sealing, certify
+from sluicegate.guard.sources import Sources
 from sluicegate.guard.sso import Sso
 from sluicegate.guard.support import Support
 from sluicegate.guard.switch import Switch
@@ -87,6 +88,7 @@ class App:
         """Let runs that are going on rest where they are, and close the store."""
         self.postman.close()
         self.worker.close()
+        self.services.sources.cache.clear()
         self.services.rotation.close()
         self.services.revocation.close()
         self.services.system.database.close()
@@ -166,8 +168,10 @@ def build(settings: Settings, opener: keys.Key | None = None) -> App:
         certify(vault, audit, str(begun.get("before")), ring.root, begun)
     events = Events()
     archives = Archives(root)
+    net = _net(settings)
+    sources = Sources(settings, system, vault, audit, net)
     quotes = Quotes(vault, keep=settings.quote_rows)
-    worker = Worker(settings, system, vault, audit, events, rules, archives, quotes)
+    worker = Worker(settings, system, vault, sources, audit, events, rules, archives, quotes)
 
     def forget(subject: str) -> None:
         rules.forget(subject)
@@ -179,7 +183,7 @@ def build(settings: Settings, opener: keys.Key | None = None) -> App:
         worker.sweep()
 
     revocation.on_rules, revocation.on_marks, revocation.on_hour = forget, events.wake_all, sweep
-    sso = Sso(root, system, audit, limits, login, factors, vault, Oidc(_net(settings)))
+    sso = Sso(root, system, audit, limits, login, factors, vault, Oidc(net))
     services = Services(
         settings,
         system,
@@ -192,6 +196,7 @@ def build(settings: Settings, opener: keys.Key | None = None) -> App:
         support,
         switch,
         vault,
+        sources,
         rotation,
         audit,
         worker,

@@ -59,6 +59,7 @@ def sample(model, name, field):
         ("Server", "url"): "https://a.example",
         ("Links", "reset"): "50",
         ("Vault", "suite"): "S2",
+        ("Vault", "cache"): "30",
         ("Files", "seals"): "age,zip",
     }.get((model.__name__, name), text)
     if text is None:

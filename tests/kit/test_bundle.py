@@ -88,3 +88,13 @@ def test_a_path_that_leads_out_of_the_tenants_directory_is_refused(root, type_, 
 @pytest.mark.parametrize("root", [".", "./", "data", "./data", "a/b", "data/"])
 def test_a_path_beneath_it_passes(root):
     bundle.check_paths(read(f'kind: connection\nname: c\ntype: files\nroot: "{root}"\n'))
+
+
+@pytest.mark.security
+@pytest.mark.parametrize(("source", "target"), [("keeper", "here"), ("here", "keeper")])
+def test_no_flow_reads_or_writes_what_keeps_secrets(source, target):
+    keeper = "kind: connection\nname: keeper\ntype: openbao\nurl: https://bao.example.org\ntoken: { secret: t }\n---\n"
+    steps = f"[{{ read: {{ name: a, connection: {source}, item: a.csv }} }}, {{ write: {{ from: a, connection: {target}, item: b.csv }} }}]"
+    found = document.read(f"{keeper}{CONNECTIONS}kind: flow\nname: f\nsteps: {steps}\n")
+    with pytest.raises(Invalid, match="keeps secrets: no flow reads or writes it"):
+        bundle.check(found, bundle.finder(found), hint="")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sluicegate.base.errors import Invalid, Missing
+from sluicegate.base.errors import Denied, Invalid, Missing
 from sluicegate.base.principal import Role
 from sluicegate.guard.vault import RESERVED, SECRET_MAX
 
@@ -107,6 +107,45 @@ def test_a_deleted_secret_is_gone(place, editor):
         use(place, "ops-h")
     with pytest.raises(Missing):
         place.call("secret.delete", {"name": "ops-h"}, editor)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V12")
+def test_who_links_is_an_administrator_and_what_is_no_reference_is_not_repeated(place, editor):
+    admin = place.token(Role.ADMINISTRATOR)
+    with pytest.raises(Denied):
+        place.call("secret.link", {"name": "ops-l", "reference": "file:a"}, editor)
+    for ask in (
+        {"name": "ops-l", "reference": "canary"},
+        {"name": RESERVED + "own", "reference": "file:a"},
+        {"name": "ops-l", "reference": "file:canary"},
+    ):
+        with pytest.raises(Invalid) as told:
+            place.call("secret.link", ask, admin)
+        assert "canary" not in str(told.value)
+    assert "ops-l" not in listed(place, editor)
+    with pytest.raises(Missing):
+        place.call("secret.test", {"name": "ops-l"}, place.token(Role.OPERATOR))
+    with pytest.raises(Invalid, match="product's own"):
+        place.call("secret.test", {"name": RESERVED + "own"}, place.token(Role.OPERATOR))
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V08")
+def test_what_connections_to_two_places_name_is_not_linked(place, editor):
+    admin, names = place.token(Role.ADMINISTRATOR), ("ops-m-one", "ops-m-two")
+    for name, host in zip(names, ("one.example", "two.example"), strict=True):
+        text = CONNECTION.format(name=name, secret=name).replace("db.example.org", host)
+        place.call("definition.apply", {"source": text}, editor)
+    with pytest.MonkeyPatch.context() as patch:  # made before there was the rule
+        patch.setattr(
+            "sluicegate.operations.places.find_moved", lambda _desk, documents: [frozenset()] * len(documents)
+        )
+        for name, host in zip(names, ("one.example", "two.example"), strict=True):
+            text = CONNECTION.format(name=name, secret="ops-m").replace("db.example.org", host)
+            place.call("definition.apply", {"source": text}, editor)
+    with pytest.raises(Invalid, match="lead to different places"):
+        place.call("secret.link", {"name": "ops-m", "reference": "file:a"}, admin)
 
 
 @pytest.mark.security

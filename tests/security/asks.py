@@ -90,6 +90,7 @@ def ask_for(operation: str) -> dict[str, Any]:
         "definition.validate": {"source": FLOW},
         "secret.set": {"name": "matrix", "value": "a value"},
         "secret.generate": {"name": "matrix"},
+        "secret.link": {"name": "matrix", "reference": "environment:NONE"},
         "archive.key": {},
         "archive.verify": {"name": "no-such", "item": "x.age"},
         "archive.reseal": {"name": "no-such", "item": "x.age", "identity": "none", "to": ("nobody",)},

@@ -72,6 +72,7 @@ ATTACKS = {
     "recipient.versions": {"name": "north-dpo"},
     "recipient.delete": {"name": "north-dpo"},
     "secret.delete": {"name": "north-password"},
+    "secret.test": {"name": "north-password"},
     "run.start": {"name": "north-flow"},
     "run.get": {"id": "run"},
     "run.events": {"id": "run"},

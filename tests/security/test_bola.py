@@ -52,7 +52,7 @@ def test_what_belongs_to_another_tenant_is_missing(place, north, operation):
 def test_every_operation_that_names_a_thing_is_attacked():
     from sluicegate.operations import OPERATIONS
 
-    makes = {"secret.set", "secret.generate", "tenant.create"}  # their name is a new one
+    makes = {"secret.set", "secret.generate", "secret.link", "tenant.create"}  # their name is a new one
     named = {each.name for each in OPERATIONS if {"id", "name"} & set(each.http.places)} - makes
     assert named == set(ATTACKS) | set(NORTHS)
 

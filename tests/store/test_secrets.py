@@ -20,6 +20,10 @@ def test_a_secret_comes_back_sealed(secrets, clock):
     assert secrets.put("s", b"\0wrapped", b"\xffcipher", "fp") == 1
     assert secrets.get("s") == StoredSecret("s", 1, 1, b"\0wrapped", b"\xffcipher", "fp", clock.now, "admin-of-ours")
     assert secrets.list() == [SecretBrief("s", 1, "fp", clock.now, "admin-of-ours")]
+    secrets.put("s", b"w", b"c", "fp", reference="bao:a#b")
+    assert (secrets.get("s").reference, secrets.list()[0].reference) == ("bao:a#b", "bao:a#b")
+    secrets.put("s", b"w", b"c", "fp")
+    assert secrets.get("s").reference == ""
 
 
 @pytest.mark.security
@@ -42,7 +46,7 @@ def test_versions_rise_past_deletion_and_are_never_used_again(secrets):
 def test_nothing_of_an_old_or_deleted_secret_stays(secrets, place):
     secrets.put("s", b"canary-w1", b"canary-c1", "canary-f1")
     secrets.put("s", b"w2", b"c2", "f2")
-    secrets.put("t", b"canary-w2", b"canary-c2", "canary-f2")
+    secrets.put("t", b"canary-w2", b"canary-c2", "canary-f2", reference="bao:canary#r")
     secrets.delete("t")
     with place.raw() as raw:
         assert b"canary" not in repr(raw.execute("select * from secrets").fetchall()).encode()

@@ -122,6 +122,11 @@ export const api = {
   setSecret: async (name: string, value: string) => {
     await ask("put", "/api/v1/secrets/{name}", { places: { name }, body: { value } });
   },
+  /** Have a secret come from `reference`: a secret manager, or what the operator lets this tenant take. */
+  linkSecret: async (name: string, reference: string) => {
+    await ask("put", "/api/v1/secrets/{name}/reference", { places: { name }, body: { reference } });
+  },
+  testSecret: async (name: string) => (await ask("post", "/api/v1/secrets/{name}/test", { places: { name } })).answer,
   deleteSecret: async (name: string) => {
     await ask("delete", "/api/v1/secrets/{name}", { places: { name } });
   },

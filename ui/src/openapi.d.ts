@@ -1514,6 +1514,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/secrets/{name}/reference": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Have a secret come from elsewhere, for one server: it is fetched for each use. The value before is gone. */
+        put: operations["secret.link"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/secrets/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Fetch a secret as a run would, and say whether it comes; the secret itself is not shown. */
+        post: operations["secret.test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/secrets": {
         parameters: {
             query?: never;
@@ -2688,6 +2722,12 @@ export interface components {
              * @description Another one each time the secret is set; says nothing about it.
              */
             fingerprint: string;
+            /**
+             * Reference
+             * @description Where it is kept, when that is elsewhere; empty for what is kept here.
+             * @default
+             */
+            reference: string;
             /** Set At */
             set_at: string;
             /** Set By */
@@ -2881,6 +2921,23 @@ export interface components {
              * @description The API key.
              */
             key: string;
+        };
+        /**
+         * LinkAsk
+         * @description A secret that is kept elsewhere.
+         */
+        LinkAsk: {
+            /**
+             * Name
+             * @description Its name; definitions refer to it by this.
+             */
+            name: string;
+            /**
+             * Reference
+             * @description Where it is kept: ``SOURCE:PATH#FIELD``, and ``?version=N`` before the ``#`` for one version. The source is a
+             *     connection to a secret manager, or ``environment`` or ``file`` where the operator lets your tenant take from these.
+             */
+            reference: string;
         };
         /**
          * LinkSent
@@ -3105,7 +3162,7 @@ export interface components {
          * @description ``noun:verb``, in alphabetical order. Every operation names exactly one of these or is ``Public``.
          * @enum {string}
          */
-        Permission: "audit:read" | "connection:read" | "data:read" | "definition:write" | "flow:read" | "run:control" | "run:read" | "secret:write" | "self:use" | "support:grant" | "tenant:manage" | "user:manage";
+        Permission: "audit:read" | "connection:read" | "data:read" | "definition:write" | "flow:read" | "run:control" | "run:read" | "secret:link" | "secret:write" | "self:use" | "support:grant" | "tenant:manage" | "user:manage";
         /**
          * Policy
          * @description What a tenant asks of its people. What is left out is as the installation has it.
@@ -4375,6 +4432,16 @@ export interface components {
              * @description Each setting with where its value comes from and what the tenant may set.
              */
             items: components["schemas"]["Setting"][];
+        };
+        /**
+         * Tried
+         * @description How a secret came.
+         */
+        Tried: {
+            /** Name */
+            name: string;
+            /** Answer */
+            answer: string;
         };
         /**
          * User
@@ -8009,6 +8076,79 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Generated"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "secret.link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Reference
+                     * @description Where it is kept: ``SOURCE:PATH#FIELD``, and ``?version=N`` before the ``#`` for one version. The source is a
+                     *     connection to a secret manager, or ``environment`` or ``file`` where the operator lets your tenant take from these.
+                     */
+                    reference: string;
+                };
+            };
+        };
+        responses: {
+            /** @description A secret that is kept, without the secret. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Kept"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "secret.test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How a secret came. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tried"];
                 };
             };
             /** @description What was wrong. */

@@ -42,7 +42,7 @@ export function rolesToGive(role: string): Role[] {
 const VIEW: readonly Permission[] = ["self:use", "flow:read", "run:read"];
 const OPERATE: readonly Permission[] = [...VIEW, "connection:read", "data:read", "run:control"];
 const EDIT: readonly Permission[] = [...OPERATE, "definition:write", "secret:write"];
-const ADMINISTER: readonly Permission[] = [...EDIT, "user:manage", "audit:read", "support:grant"];
+const ADMINISTER: readonly Permission[] = [...EDIT, "secret:link", "user:manage", "audit:read", "support:grant"];
 
 /** What each role within a tenant may do, as the server's table has it (a test compares the two). */
 export const GRANTS: Readonly<Record<Exclude<Role, "superadmin">, readonly Permission[]>> = {
@@ -63,6 +63,7 @@ export const PERMISSION_NOTES: Readonly<Record<Permission, string>> = {
   "run:control": "Start and cancel runs.",
   "definition:write": "Write flows, connections and recipients.",
   "secret:write": "Set and delete secrets.",
+  "secret:link": "Say where secrets come from: secret managers, environment, files.",
   "user:manage": "Manage users, keys and the policy of the tenant.",
   "audit:read": "Read the audit trail.",
   "support:grant": "Let a SuperAdmin see rows for a while.",

@@ -58,6 +58,40 @@ describe("secrets and people", () => {
     await page.getByRole("cell", { name: "mail-password", exact: true }).waitFor({ state: "detached" });
   });
 
+  it("a secret can come from elsewhere, and says from where and whether it comes", async () => {
+    await open();
+    await sign();
+    await heading("Flows");
+    await go("Secrets");
+    const row = (name: string) => page.getByRole("row").filter({ hasText: name });
+    await row("mail-token").getByText("bao:shop/mail#token").waitFor();
+    expect(await row("shop-password").textContent()).toContain("here");
+    await page.getByRole("button", { name: "Link secret" }).click();
+    await page.getByLabel("Name").fill("ftp-password");
+    await page.getByLabel("Comes from").fill("bao:shop/gone#password");
+    await page.getByRole("dialog").getByRole("button", { name: "Link secret" }).click();
+    await page.getByRole("dialog").getByText("OpenBao has no").waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Close" }).first().click();
+    await page.getByRole("button", { name: "Link ftp-password" }).click();
+    await page.getByLabel("Comes from").fill("bao:shop/ftp#password");
+    await page.getByRole("dialog").getByRole("button", { name: "Link secret" }).click();
+    await page.getByRole("dialog").getByText("It comes from bao:shop/ftp#password.").waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Close" }).first().click();
+    await row("ftp-password").getByText("bao:shop/ftp#password").waitFor();
+  });
+
+  it("an editor sees where a secret comes from and does not say it", async () => {
+    await open();
+    await sign("ed@example.org");
+    await heading("Flows");
+    await go("Secrets");
+    await page.getByRole("row").filter({ hasText: "mail-token" }).getByText("bao:shop/mail#token").waitFor();
+    await page.getByRole("button", { name: "Test mail-token" }).click();
+    await page.getByRole("dialog").getByText("It comes from bao:shop/mail#token.").waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Close" }).first().click();
+    expect(await page.getByRole("button", { name: /^Link/ }).count()).toBe(0);
+  });
+
   it("a new user's password is shown once", async () => {
     await open();
     await sign();

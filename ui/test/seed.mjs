@@ -4,7 +4,7 @@ import { createHash, randomUUID } from "node:crypto";
 const VIEW = ["flow:read", "run:read", "self:use"];
 const OPERATE = [...VIEW, "connection:read", "data:read", "run:control"];
 const EDIT = [...OPERATE, "definition:write", "secret:write"];
-const ADMINISTER = [...EDIT, "audit:read", "support:grant", "user:manage"];
+const ADMINISTER = [...EDIT, "audit:read", "secret:link", "support:grant", "user:manage"];
 export const GRANTS = {
   superadmin: [...ADMINISTER.filter((each) => each !== "data:read" && each !== "support:grant"), "tenant:manage"],
   administrator: ADMINISTER,
@@ -257,11 +257,12 @@ export function seed(options) {
     {},
   );
   put("connection", "landing", connection("landing", "files", "root: landing\n"), {});
-  const secret = (name, used_by, version) =>
+  const secret = (name, used_by, version, reference = "") =>
     state.secrets.set(name, {
       name,
       version,
       fingerprint: sha(name).slice(0, 12),
+      reference,
       set_at: before(86_400 * version),
       set_by: state.users[1].id,
       used_by,
@@ -269,6 +270,7 @@ export function seed(options) {
   secret("warehouse-password", ["warehouse"], 3);
   secret("shop-password", ["shop"], 1);
   secret("old-sftp-key", [], 1);
+  secret("mail-token", [], 1, "bao:shop/mail#token");
   const past = (flow, result, age, counts, error = null) => {
     const [read, write] = flow === "flights-to-warehouse" ? ["flights", "write-6"] : ["rows", "write-2"];
     const receipts =

@@ -665,7 +665,14 @@ export async function start(options = {}) {
       return publicRun(run);
     }
     if (first === "secrets") {
-      needs("secret:write");
+      if (third === "test") {
+        needs("data:read");
+        const { name, reference } = state.secrets.get(second);
+        if (reference.includes("gone"))
+          throw new Fault(422, "failed", `The secret '${name}' does not come from bao: OpenBao has no 'gone'.`, {});
+        return { name, answer: reference ? `It comes from ${reference}.` : "It is kept here." };
+      }
+      needs(third === "reference" ? "secret:link" : "secret:write");
       if (method === "GET") return { items: [...state.secrets.values()] };
       if (method === "DELETE") state.secrets.delete(second);
       else {
@@ -675,7 +682,8 @@ export async function start(options = {}) {
         state.secrets.set(second, {
           name: second,
           version: (old?.version ?? 0) + 1,
-          fingerprint: sha(body.value).slice(0, 12),
+          fingerprint: sha(body.value ?? body.reference).slice(0, 12),
+          reference: body.reference ?? "",
           set_at: before(0),
           set_by: who.id,
           used_by: old?.used_by ?? [],

@@ -14,6 +14,7 @@ class Permission(StrEnum):
     FLOW_READ = "flow:read"
     RUN_CONTROL = "run:control"
     RUN_READ = "run:read"
+    SECRET_LINK = "secret:link"  # noqa: S105 - the name of a permission
     SECRET_WRITE = "secret:write"  # noqa: S105 - the name of a permission
     SELF = "self:use"
     SUPPORT_GRANT = "support:grant"

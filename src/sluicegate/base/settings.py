@@ -6,9 +6,9 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_origin
+from typing import Annotated, Any, Literal, get_origin
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from sluicegate.base.errors import Invalid, from_validation
 from sluicegate.base.flaws import Misfit
@@ -17,6 +17,7 @@ from sluicegate.base.model import Model
 from sluicegate.base.networks import Network
 from sluicegate.base.seals import Kms, Passphrase, SealKind, Shamir, Transit
 from sluicegate.base.secret import SecretText, SecretUrl
+from sluicegate.base.sources import Source, check_apart
 
 _VARIABLES = "SLUICE_"
 _NOT_SETTINGS = frozenset({"SLUICE_HOME", "SLUICE_PASSWORD", "SLUICE_DEBUG", "SLUICE_URL", "SLUICE_TENANT",
@@ -189,6 +190,8 @@ class Vault(Model):
     seal: SealKind | None = None
     """The only seal that this installation starts with: ``file``, ``passphrase``, ``shamir``, ``transit``, ``aws-kms``;
     the one it has when empty. ``sluice init --seal`` and ``sluice seal change`` set it up."""
+    cache: int = Field(default=60, ge=0, le=60)
+    """Seconds that a secret which is kept elsewhere stays in memory; 0 has it fetched for each use."""
 
 
 class Jail(Model):
@@ -302,6 +305,8 @@ class Settings(Model):
     """Ways out that the operator opens."""
     quote_rows: bool = True
     """Keep what errors and logs of runs say of rows, sealed and for ``quarantine_days``; false: it is never written."""
+    sources: Annotated[tuple[Source, ...], AfterValidator(check_apart)] = ()
+    """What tenants may take as secrets from this machine's environment and files."""
     quarantine_days: int = Field(default=30, ge=1, le=3650)
     """Days that quarantined rows are kept."""
 

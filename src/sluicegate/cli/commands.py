@@ -62,7 +62,7 @@ _HELP = {
     "mail": "List mails to users and what became of them; test the relay.",
     "service": "Create service users: programs with nothing but API keys.",
     "key": "Create, list and revoke API keys.",
-    "secret": "Set, list and delete secrets.",
+    "secret": "Set, link, test, list and delete secrets.",
     "flow": "List, get and delete flows.",
     "connection": "List, get, test and delete connections.",
     "recipient": "List, get and delete recipients.",

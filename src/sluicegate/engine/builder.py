@@ -1,4 +1,4 @@
-"""Builds the job of a task from what the store and the vault hold. Each use of a secret is on record before it is."""
+"""Builds the job of a task from what store and sources of secrets hold. Each use of a secret is on record before it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sluicegate.guard.archives import Archives
     from sluicegate.guard.audit import Audit
     from sluicegate.guard.rules import Rules
-    from sluicegate.guard.vault import Vault
+    from sluicegate.guard.sources import Sources
     from sluicegate.store.definitions import Definition
     from sluicegate.store.scope import Scope
 
@@ -57,12 +57,12 @@ def require_tenants(scope: Scope, found: Definition) -> None:
 
 
 class Builder:
-    """Knows settings, vault, quarantine and the jail's worth, so that a task need not."""
+    """Knows settings, sources of secrets, quarantine and the jail's worth, so that a task need not."""
 
     def __init__(
         self,
         settings: Settings,
-        vault: Vault,
+        sources: Sources,
         quarantine: Quarantine,
         audit: Audit,
         jail: Proof,
@@ -70,7 +70,7 @@ class Builder:
         archives: Archives,
     ) -> None:
         """Build from these."""
-        self._settings, self._vault, self._quarantine, self._audit = settings, vault, quarantine, audit
+        self._settings, self._sources, self._quarantine, self._audit = settings, sources, quarantine, audit
         self._jail, self._rules, self._archives = jail, rules, archives
 
     def run(self, scope: Scope, run: str, body: dict[str, Any], params: Mapping[str, Any], version: int = 0) -> Job:
@@ -203,7 +203,7 @@ class Builder:
 
     def _secret(self, scope: Scope, name: str, where: str, purpose: str) -> Secret:
         try:
-            return self._vault.use(scope, name, purpose=purpose)
+            return self._sources.use(scope, name, purpose=purpose)
         except Missing:
             raise Failed(
                 f"The secret {name!r} is not set.", where=where, hint=f"Set it: sluice secret set {name}"

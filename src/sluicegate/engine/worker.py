@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sluicegate.guard.desk import Asked
     from sluicegate.guard.quotes import Quotes
     from sluicegate.guard.rules import Rules
+    from sluicegate.guard.sources import Sources
     from sluicegate.guard.vault import Vault
     from sluicegate.store.scope import Scope, System
 
@@ -44,6 +45,7 @@ class Worker:
         settings: Settings,
         system: System,
         vault: Vault,
+        sources: Sources,
         audit: Audit,
         events: Events,
         rules: Rules,
@@ -56,7 +58,7 @@ class Worker:
         self._calendar = Calendar()
         self._quarantine = Quarantine(settings.home / "quarantine", vault, audit)
         self._jail = Proof(fallback=settings.jail.fallback)
-        self._builder = Builder(settings, vault, self._quarantine, audit, self._jail, rules, archives)
+        self._builder = Builder(settings, sources, self._quarantine, audit, self._jail, rules, archives)
         self._log = Log()
         self._temp = settings.home / "temp"
         self._runner = Runner(system, self._builder, audit, events, quotes, self._task, self._log)

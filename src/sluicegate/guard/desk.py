@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sluicegate.guard.rotation import Rotation
     from sluicegate.guard.rules import Rules
     from sluicegate.guard.sealing import Sealing
+    from sluicegate.guard.sources import Sources
     from sluicegate.guard.sso import Sso
     from sluicegate.guard.support import Support
     from sluicegate.guard.switch import Switch
@@ -75,6 +76,7 @@ class Services:
     support: Support
     switch: Switch
     vault: Vault
+    sources: Sources
     rotation: Rotation
     audit: Audit
     engine: Engine

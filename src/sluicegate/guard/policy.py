@@ -10,7 +10,7 @@ from sluicegate.base.principal import Principal, Role
 _VIEW = {Permission.FLOW_READ, Permission.RUN_READ, Permission.SELF}
 _OPERATE = _VIEW | {Permission.CONNECTION_READ, Permission.DATA_READ, Permission.RUN_CONTROL}
 _EDIT = _OPERATE | {Permission.DEFINITION_WRITE, Permission.SECRET_WRITE}
-_ADMINISTER = _EDIT | {Permission.AUDIT_READ, Permission.USER_MANAGE}
+_ADMINISTER = _EDIT | {Permission.AUDIT_READ, Permission.SECRET_LINK, Permission.USER_MANAGE}
 
 GRANTS: Mapping[Role, frozenset[Permission]] = {
     Role.SUPERADMIN: frozenset(

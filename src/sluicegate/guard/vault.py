@@ -1,7 +1,7 @@
 """Where secrets are kept: vault key → tenant key → record key → field, 512 bits each; the root key opens the keyring.
 
-The API can put a secret and never reads one back. Only ``use`` decrypts; only the worker asks, for one run. Each key is
-wrapped by the one above it, so replacing one means wrapping what is right below it anew: no secret is opened for that.
+The API can put a secret and never reads one back. Only ``find`` decrypts; only the worker asks, for one run. Each key
+is wrapped by the one above it, so replacing one means wrapping what is right below it anew: no secret is opened for it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sluicegate.base.secret import Secret
 from sluicegate.crypto import envelope, opaque
 from sluicegate.crypto.keys import Key, derive, new_key
 from sluicegate.crypto.signing import Signer
+from sluicegate.kit.reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ RESERVED = "sluicegate-"
 """Secrets of the product itself: users neither see nor set them."""
 BATCH: Final = 500
 """Secrets that are put under another key in one transaction."""
-_FIELD = "value"
+_FIELD, _LINK = "value", "link"
 _SUITES: Final = {"S1": envelope.S1, "S2": envelope.S2}
 
 
@@ -45,6 +46,16 @@ class Standing:
     made: float
     under: dict[int, int]
     """Secrets by the version of the key they are under."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A secret that is kept elsewhere."""
+
+    reference: Reference
+    source: str
+    """Digest of the connection that it comes from, as it was when it was linked; empty for what is built in."""
+    version: int = 0
 
 
 class Vault:
@@ -61,21 +72,49 @@ class Vault:
 
     def put(self, scope: Scope, name: str, value: Secret) -> int:
         """Keep ``value`` under ``name`` and return its version. The value before is gone."""
+        return self._put(scope, name, _FIELD, value.reveal())
+
+    def link(self, scope: Scope, name: str, link: Link) -> int:
+        """Keep under ``name`` where the secret is kept, and return its version. The value before is gone.
+
+        It is sealed as values are: whoever can write to the store alone leads no secret elsewhere.
+        """
+        told = json.dumps([str(link.reference), link.source])
+        return self._put(scope, name, _LINK, told, str(link.reference))
+
+    def _put(self, scope: Scope, name: str, field: str, plain: str, reference: str = "") -> int:
         secrets = scope.secrets()
         with scope.transaction():
             version = secrets.next_version(name)  # from here on nobody else sets a secret, or replaces a key
             under, above = self._newest(scope)
             record, aad = new_key(), self._aad(scope, name, version)
             wrapped = envelope.wrap(above, record, (*aad, str(under)), self._suite)
-            sealed = envelope.encrypt(record, value.reveal().encode(), (*aad, _FIELD), self._suite)
+            sealed = envelope.encrypt(record, plain.encode(), (*aad, field), self._suite)
             print_ = self._fingerprint(scope, name, version, wrapped + sealed)
-            return secrets.put(name, wrapped, sealed, print_, key=under, version=version)
+            return secrets.put(name, wrapped, sealed, print_, key=under, version=version, reference=reference)
 
     def use(self, scope: Scope, name: str, *, purpose: str) -> Secret:
-        """Return the secret for a use, on record before it is decrypted. Raises ``Missing`` or ``Corrupt``."""
+        """Return a secret that is kept here for a use, as ``find``; ``Corrupt`` when it is kept elsewhere."""
+        found = self.find(scope, name, purpose=purpose)
+        if isinstance(found, Link):
+            raise Corrupt
+        return found
+
+    def find(self, scope: Scope, name: str, *, purpose: str) -> Secret | Link:
+        """Return the secret, or where it is kept, for a use, on record before it is decrypted.
+
+        Raises ``Missing`` or ``Corrupt``.
+        """
         stored = scope.secrets().get(name)
-        self._audit.event("secret.use", scope.who, None, "ok", {"name": name, "purpose": purpose}, tenant=scope.tenant)
-        return Secret(self._open(scope, stored).decode())
+        about = {"name": name, "purpose": purpose} | ({"source": stored.reference} if stored.reference else {})
+        self._audit.event("secret.use", scope.who, None, "ok", about, tenant=scope.tenant)
+        stored, plain = self._open(scope, stored)
+        if not stored.reference:
+            return Secret(plain)
+        reference, source = json.loads(plain)
+        if reference != stored.reference:  # what is on record is where it goes
+            raise Corrupt
+        return Link(Reference.parse(reference), source, stored.version)
 
     def put_once(self, scope: Scope, name: str, make: Callable[[], Secret]) -> None:
         """Keep what ``make`` gives, unless there is something under ``name``: of many callers one makes it."""
@@ -93,7 +132,7 @@ class Vault:
         """
         if not name.startswith(RESERVED):
             raise ValueError(name)
-        return Key(base64.b64decode(self._open(scope, scope.secrets().get(name))))
+        return Key(base64.b64decode(self._open(scope, scope.secrets().get(name))[1]))
 
     def clear(self, scope: Scope, names: frozenset[str]) -> tuple[str, ...]:
         """Delete secrets because the connection that names them leads elsewhere now (SEC-V08). Return those deleted."""
@@ -226,7 +265,8 @@ class Vault:
 
     # -- keys ----------------------------------------------------------------------------------------------------------
 
-    def _open(self, scope: Scope, stored: StoredSecret) -> bytes:
+    def _open(self, scope: Scope, stored: StoredSecret) -> tuple[StoredSecret, str]:
+        """Return a secret as it is now, and what is in it."""
         try:
             record = self._record(scope, stored)
         except Missing:  # it was put under a newer key this moment, and the old one is gone
@@ -235,7 +275,8 @@ class Vault:
                 record = self._record(scope, stored)
             except Missing:
                 raise Corrupt from None
-        return envelope.decrypt(record, stored.ciphertext, (*self._aad(scope, stored.name, stored.version), _FIELD))
+        aad = (*self._aad(scope, stored.name, stored.version), _LINK if stored.reference else _FIELD)
+        return stored, envelope.decrypt(record, stored.ciphertext, aad).decode()
 
     def _record(self, scope: Scope, stored: StoredSecret) -> Key:
         """Return a secret's record key. Raises ``Missing`` when the key above it is no longer there."""

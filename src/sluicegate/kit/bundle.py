@@ -34,6 +34,12 @@ def check(documents: list[Document], find: Find, *, hint: str) -> None:
         found = find(kind, name)
         if not isinstance(found, Connection if kind == "connection" else Recipient):
             raise Invalid(f"there is no {kind} {name!r}", where=where, hint=hint)
+        if isinstance(found, Connection) and found.holds == "secrets":
+            raise Invalid(
+                f"the connection {name!r} keeps secrets: no flow reads or writes it",
+                where=where,
+                hint="Name a secret that comes from it: sluice secret link.",
+            )
     for each in documents:
         if isinstance(each.definition, Flow):
             _check_writes(each, each.definition, find)
@@ -54,7 +60,7 @@ def _check_writes(document: Document, flow: Flow, find: Find) -> None:
                 where=document.place(flow.path(step, "mode")),
                 hint="Use mode: replace, or a {param} in the item for one file a run.",
             )
-        if target.holds == "tables" and getattr(step, "seal", None) is not None:
+        if target.holds != "files" and getattr(step, "seal", None) is not None:
             raise Invalid(
                 f"step {flow.step_name(step)}: the connection {step.connection!r} does not take files",
                 where=document.place(flow.path(step, "connection")),
@@ -77,7 +83,7 @@ def _check_seals(document: Document, flow: Flow, find: Find) -> None:
                 )
         if isinstance(step, Reading):
             source = find("connection", step.connection)
-            if isinstance(source, Connection) and source.holds == "tables":
+            if isinstance(source, Connection) and source.holds != "files":
                 raise Invalid(
                     f"step {flow.step_name(step)}: the connection {step.connection!r} does not give files",
                     where=document.place(flow.path(step, "connection")),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, NamedTuple, 
 
 from pydantic import Field, model_validator
 
+from sluicegate.base.errors import Invalid
 from sluicegate.base.flaws import Misfit
 from sluicegate.base.model import NAME_PATTERN, Model, Name
 from sluicegate.kit.mode import Mode
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from sluicegate.base.secret import Secret
     from sluicegate.kit.context import Context
+    from sluicegate.kit.reference import Reference
     from sluicegate.kit.rows import Marker, Receipt, Stage
 
 
@@ -60,14 +63,22 @@ class Connection(Model):
     single_writer: ClassVar[bool] = False
     """Whether the system takes one load at a time, so that two loads are carried out one after the other."""
 
-    holds: ClassVar[Literal["tables", "files"]] = "tables"
-    """What its items are."""
+    holds: ClassVar[Literal["tables", "files", "secrets"]] = "tables"
+    """What its items are. What holds secrets gives them to other connections, and nothing to flows."""
     paths: ClassVar[frozenset[str]] = frozenset()
     """Fields that are paths: on a server each must lie beneath the tenant's own directory."""
 
     def open(self, ctx: Context) -> AbstractContextManager[Any]:
         """Open a session. Raises ``Unreachable``, ``Egress`` or ``Failed``."""
         raise NotImplementedError
+
+    def check_reference(self, reference: Reference) -> None:  # noqa: ARG002 - those that hold secrets look at it
+        """Raise ``Invalid`` when this cannot be where a secret lies; nobody is asked."""
+        raise Invalid(
+            f"the connection {self.name!r} keeps no secrets",
+            where="reference",
+            hint="Name one to OpenBao, Vault or AWS Secrets Manager.",
+        )
 
     def secret_names(self) -> frozenset[str]:
         """Return the names of all secrets this connection refers to."""
@@ -137,6 +148,14 @@ class ReadsFiles(Protocol):
 
     def size(self, path: str) -> int | None:
         """Return its size in bytes, for progress."""
+
+
+@runtime_checkable
+class GivesSecrets(Protocol):
+    """Keeps secrets and gives them."""
+
+    def secret(self, reference: Reference) -> Secret:
+        """Return one secret, read this moment. ``Failed`` when it is not there, or no text."""
 
 
 class FileStage(Protocol):

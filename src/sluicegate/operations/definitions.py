@@ -18,6 +18,7 @@ from sluicegate.guard.vault import RESERVED
 from sluicegate.kit import bundle, document, seals
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow, digest
+from sluicegate.kit.reference import Reference
 from sluicegate.operations import places
 
 if TYPE_CHECKING:
@@ -295,6 +296,14 @@ def _listed(each: Brief, last: Last | None = None) -> Listed:
 def _unused(desk: Desk, kind: str, name: str) -> None:
     if kind == "flow":
         return
+    if kind == "connection":
+        for secret in desk.scope.secrets().list():
+            if secret.reference and Reference.parse(secret.reference).source == name:
+                raise Invalid(
+                    f"the secret {secret.name!r} comes from it",
+                    where=f"{kind} {name}",
+                    hint="Set, link or delete the secret first.",
+                )
     for brief in desk.scope.definitions().list("flow"):
         stored = desk.scope.definitions().get("flow", brief.name)
         flow = document.parse_definition(stored.body)

@@ -16,6 +16,7 @@ from sluicegate.guard.vault import RESERVED, SECRET_MAX
 from sluicegate.kit import document, seals
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow
+from sluicegate.kit.reference import LENGTH, Reference
 from sluicegate.operations import places
 
 
@@ -26,6 +27,17 @@ class SecretAsk(Model):
     """Its name; definitions refer to it by this."""
     value: SecretStr = Field(min_length=1, max_length=SECRET_MAX)
     """The secret itself. It is never shown again."""
+
+
+class LinkAsk(Model):
+    """A secret that is kept elsewhere."""
+
+    name: Name
+    """Its name; definitions refer to it by this."""
+    reference: str = Field(min_length=1, max_length=LENGTH)
+    """Where it is kept: ``SOURCE:PATH#FIELD``, and ``?version=N`` before the ``#`` for one version. The source is a
+    connection to a secret manager, or ``environment`` or ``file`` where the operator lets your tenant take from these.
+    """
 
 
 class SecretOf(Model):
@@ -42,6 +54,8 @@ class Kept(Model):
     version: int
     fingerprint: str
     """Another one each time the secret is set; says nothing about it."""
+    reference: str = ""
+    """Where it is kept, when that is elsewhere; empty for what is kept here."""
     set_at: str
     set_by: str
     used_by: tuple[str, ...] = ()
@@ -56,6 +70,13 @@ class Generated(Model):
     fingerprint: str
     passphrase: str
     """It is never shown again."""
+
+
+class Tried(Model):
+    """How a secret came."""
+
+    name: str
+    answer: str
 
 
 class KeptAll(Model):
@@ -84,12 +105,38 @@ def set_(ask: SecretAsk, desk: Desk) -> Kept:
     value = ask.value.get_secret_value()
     if "\0" in value:
         raise Invalid("a secret cannot hold a NUL", where="value")
-    if ask.name.startswith(RESERVED):
-        raise Invalid(f"names that begin with {RESERVED!r} are the product's own", where="name")
+    _check_name(ask.name)
     with desk.scope.transaction():
         places.check_one_place(desk, ask.name)
         desk.services.vault.put(desk.scope, ask.name, Secret(value))
-    return next(each for each in list_(Nothing(), desk).items if each.name == ask.name)
+    return _kept(desk, ask.name)
+
+
+def link(ask: LinkAsk, desk: Desk) -> Kept:
+    """Have a secret come from elsewhere, for one server: it is fetched for each use. The value before is gone."""
+    _check_name(ask.name)
+    reference = Reference.parse(ask.reference)
+    with desk.scope.transaction():
+        places.check_one_place(desk, ask.name)
+        desk.services.sources.link(desk.scope, ask.name, reference)
+    return _kept(desk, ask.name)
+
+
+def test(ask: SecretOf, desk: Desk) -> Tried:
+    """Fetch a secret as a run would, and say whether it comes; the secret itself is not shown."""
+    _check_name(ask.name)
+    desk.services.sources.use(desk.scope, ask.name, purpose="secret test")
+    from_ = _kept(desk, ask.name).reference
+    return Tried(name=ask.name, answer=f"It comes from {from_}." if from_ else "It is kept here.")
+
+
+def _kept(desk: Desk, name: str) -> Kept:
+    return next(each for each in list_(Nothing(), desk).items if each.name == name)
+
+
+def _check_name(name: str) -> None:
+    if name.startswith(RESERVED):
+        raise Invalid(f"names that begin with {RESERVED!r} are the product's own", where="name")
 
 
 def generate(ask: SecretOf, desk: Desk) -> Generated:
@@ -108,6 +155,7 @@ def list_(_ask: Nothing, desk: Desk) -> KeptAll:
                 name=each.name,
                 version=each.version,
                 fingerprint=each.fingerprint,
+                reference=each.reference,
                 set_at=clock.iso(each.set_at),
                 set_by=each.set_by,
                 used_by=tuple(used.get(each.name, ())),
@@ -120,8 +168,7 @@ def list_(_ask: Nothing, desk: Desk) -> KeptAll:
 
 def delete(ask: SecretOf, desk: Desk) -> Nothing:
     """Delete a secret."""
-    if ask.name.startswith(RESERVED):
-        raise Invalid(f"names that begin with {RESERVED!r} are the product's own", where="name")
+    _check_name(ask.name)
     desk.scope.secrets().delete(ask.name)
     return Nothing()
 
@@ -146,6 +193,26 @@ OPERATIONS = (
         generate,
         audited=True,
         fresh=True,
+    ),
+    Operation(
+        "secret.link",
+        Permission.SECRET_LINK,
+        Http("PUT", "/secrets/{name}/reference"),
+        LinkAsk,
+        Kept,
+        link,
+        audited=True,
+        fresh=True,
+    ),
+    Operation(
+        "secret.test",
+        Permission.DATA_READ,
+        Http("POST", "/secrets/{name}/test"),
+        SecretOf,
+        Tried,
+        test,
+        audited=True,
+        asks=True,
     ),
     Operation(
         "secret.list", Permission.CONNECTION_READ, Http("GET", "/secrets"), Nothing, KeptAll, list_, audited=False

@@ -26,7 +26,7 @@ from sluicegate.store.backend import Backend, silent
 from sluicegate.store.postgres import Postgres
 from sluicegate.store.sqlite import Sqlite
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 """Every migration, oldest first; the last is the head. A test compares it with the files in ``migrations/versions``."""
 
 

@@ -32,6 +32,8 @@ class StoredSecret:
     fingerprint: str
     set_at: float
     set_by: str
+    reference: str = ""
+    """Where it is kept, when that is elsewhere. The ciphertext has it, too, and that is what counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +63,15 @@ class SecretBrief(NamedTuple):
     fingerprint: str
     set_at: float
     set_by: str
+    reference: str = ""
 
 
 _THIS = (s.c.tenant_id == bindparam("tenant"), s.c.name == bindparam("secret"))
-_COLUMNS = (s.c.name, s.c.version, s.c.key, s.c.wrapped, s.c.ciphertext, s.c.fingerprint, s.c.set_at, s.c.set_by)
+_COLUMNS = (s.c.name, s.c.version, s.c.key, s.c.wrapped, s.c.ciphertext, s.c.fingerprint, s.c.set_at, s.c.set_by,
+            s.c.reference)  # fmt: skip
 _GET = select(*_COLUMNS).where(*_THIS, s.c.deleted.is_(False))
 _LIST = (
-    select(s.c.name, s.c.version, s.c.fingerprint, s.c.set_at, s.c.set_by)
+    select(s.c.name, s.c.version, s.c.fingerprint, s.c.set_at, s.c.set_by, s.c.reference)
     .where(s.c.tenant_id == bindparam("tenant"), s.c.deleted.is_(False))
     .order_by(s.c.name)
 )
@@ -133,6 +137,7 @@ class Secrets:
         *,
         key: int = 1,
         version: int | None = None,
+        reference: str = "",
     ) -> int:
         """Set the secret and return its version.
 
@@ -143,6 +148,7 @@ class Secrets:
             "wrapped": wrapped,
             "ciphertext": ciphertext,
             "fingerprint": fingerprint,
+            "reference": reference,
             "set_by": self._scope.author,
             "set_at": self._scope.database.clock(),
             "deleted": False,
@@ -174,7 +180,7 @@ class Secrets:
 
     def delete(self, name: str) -> None:
         """Remove the secret: its key and ciphertext are gone, its version number stays used. Raises ``Missing``."""
-        empty = {"wrapped": b"", "ciphertext": b"", "fingerprint": "", "deleted": True}
+        empty = {"wrapped": b"", "ciphertext": b"", "fingerprint": "", "reference": "", "deleted": True}
         with self._scope.writing() as connection:
             self._lock(connection)
             gone = update(s).where(*_THIS, s.c.deleted.is_(False)).values(**empty)

@@ -295,6 +295,7 @@ secrets = Table(
     Column("wrapped", LargeBinary, nullable=False),
     Column("ciphertext", LargeBinary, nullable=False),
     *_strings("fingerprint", "set_by"),
+    Column("reference", String, nullable=False, server_default=""),
     Column("set_at", Double, nullable=False),
     Column("deleted", Boolean, nullable=False),
 )

@@ -15,7 +15,7 @@ def way(request, monkeypatch):
     """Both ways of opening: the system call and, as on a kernel without it, the walk."""
     if request.param == "walk":
 
-        def refuse(top, path, flags):
+        def refuse(top, path, flags, resolve=0):
             raise OSError(errno.ENOSYS, "openat2")
 
         monkeypatch.setattr(beneath, "_openat2", refuse)

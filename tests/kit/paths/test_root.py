@@ -159,3 +159,41 @@ def test_a_file_for_a_driver_is_made_for_its_owner_alone_and_never_over_another(
         with pytest.raises(Denied):
             root.make("../x.db")
         assert root.stat("x.db").inode == (tmp_path / "x.db").stat().st_ino
+
+
+def test_a_mounted_file_is_read_through_links_that_stay_inside(root, inside, way):
+    (inside / "data").mkdir()
+    (inside / "data" / "a").write_bytes(b"1")
+    (inside / "..data").symlink_to("data")
+    (inside / "a").symlink_to("..data/a")
+    if way == "walk":
+        with pytest.raises(Failed):  # only the kernel can follow a link and stay inside
+            root.open_mounted("a")
+        return
+    with root.open_mounted("a") as file:
+        assert file.read() == b"1"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-F06")
+def test_a_mounted_file_is_not_read_from_outside_nor_when_others_can_write_it(root, inside, outside, way):
+    (outside / "secret").write_bytes(b"canary")
+    (inside / "absolute").symlink_to(outside / "secret")
+    (inside / "folder").symlink_to(outside)
+    (inside / "magic").symlink_to("/proc/self/environ")
+    (inside / "hard").hardlink_to(outside / "secret")
+    os.mkfifo(inside / "fifo")
+    refusal = Denied if way == "openat2" else (Denied, Failed)
+    for path in ("absolute", "folder/secret", "magic", "hard", "fifo", "../outside/secret", "/etc/passwd"):
+        with pytest.raises(refusal):
+            root.open_mounted(path)
+    (inside / "plain").write_bytes(b"1")
+    for mode in (0o620, 0o602):
+        (inside / "plain").chmod(mode)
+        with pytest.raises(refusal):
+            root.open_mounted("plain")
+    if os.geteuid() == 0:
+        (inside / "plain").chmod(0o644)
+        os.chown(inside / "plain", 4242, 4242)
+        with pytest.raises(refusal):
+            root.open_mounted("plain")

@@ -10,13 +10,21 @@ import { Empty, Page } from "../parts/Page";
 import { Person } from "../parts/Person";
 import { Trouble } from "../parts/Trouble";
 import { When } from "../parts/When";
+import { LinkSecret, TestSecret } from "./LinkSecret";
 
 const rowId = (row: SecretRow) => row.name;
-const text = (row: SecretRow) => `${row.name} ${row.used_by.join(" ")}`;
+const text = (row: SecretRow) => `${row.name} ${row.reference} ${row.used_by.join(" ")}`;
 const SORT = [{ id: "name", desc: false }];
 
 const COLUMNS = columnsOf<SecretRow>([
   { id: "name", title: "Name", look: "main", value: (row) => row.name },
+  {
+    id: "from",
+    title: "Comes from",
+    look: "wide",
+    value: (row) => row.reference,
+    cell: (row) => (row.reference ? <code>{row.reference}</code> : <span className="dim">here</span>),
+  },
   {
     id: "used",
     title: "Used by",
@@ -30,34 +38,69 @@ const COLUMNS = columnsOf<SecretRow>([
   { id: "by", title: "By", value: (row) => row.set_by, cell: (row) => <Person id={row.set_by} /> },
 ]);
 
-const acts = (replace: (name: string) => void, remove: (row: SecretRow) => void) =>
-  columnsOf<SecretRow>([
+interface Acts {
+  link: ((row: SecretRow) => void) | undefined;
+  test: ((row: SecretRow) => void) | undefined;
+  replace: ((row: SecretRow) => void) | undefined;
+  remove: ((row: SecretRow) => void) | undefined;
+}
+
+const acts = ({ link, test, replace, remove }: Acts) => {
+  const act = (word: string, row: SecretRow, on: ((row: SecretRow) => void) | undefined) =>
+    on ? (
+      <button type="button" className="link" aria-label={`${word} ${row.name}`} onClick={() => on(row)}>
+        {word}
+      </button>
+    ) : null;
+  return columnsOf<SecretRow>([
     {
       id: "acts",
       title: "Actions",
       look: "slim",
       cell: (row) => (
         <span className="page-actions">
-          <button type="button" className="link" aria-label={`Replace ${row.name}`} onClick={() => replace(row.name)}>
-            Replace
-          </button>
-          <button type="button" className="link" aria-label={`Delete ${row.name}`} onClick={() => remove(row)}>
-            Delete
-          </button>
+          {act("Test", row, row.reference ? test : undefined)}
+          {act("Link", row, link)}
+          {act("Replace", row, replace)}
+          {act("Delete", row, remove)}
         </span>
       ),
     },
   ]);
+};
 
-/** Names of secrets. A value can be set and replaced; nobody can read it back. */
+/** Names of secrets. A value can be set and replaced; nobody can read it back. It can also come from elsewhere. */
 export function Secrets(): ReactNode {
-  const may = useMay("secret:write");
+  const [may, mayLink, mayTest] = [useMay("secret:write"), useMay("secret:link"), useMay("data:read")];
   const [setting, setSetting] = useState<string | undefined>();
+  const [linking, setLinking] = useState<SecretRow | "new" | undefined>();
+  const [testing, setTesting] = useState<string | undefined>();
   const [deleting, setDeleting] = useState<SecretRow | undefined>();
   const query = useQuery({ queryKey: ["secrets"], queryFn: api.secrets });
-  const columns = useMemo(() => (may ? [...COLUMNS, ...acts(setSetting, setDeleting)] : COLUMNS), [may]);
+  const columns = useMemo(
+    () => [
+      ...COLUMNS,
+      ...acts({
+        link: mayLink ? setLinking : undefined,
+        test: mayTest ? (row) => setTesting(row.name) : undefined,
+        replace: may ? (row) => setSetting(row.name) : undefined,
+        remove: may ? setDeleting : undefined,
+      }),
+    ],
+    [may, mayLink, mayTest],
+  );
+  const buttons = (
+    <>
+      {mayLink ? (
+        <Button variant="default" onClick={() => setLinking("new")}>
+          Link secret
+        </Button>
+      ) : null}
+      {may ? <Button onClick={() => setSetting("")}>Set secret</Button> : null}
+    </>
+  );
   return (
-    <Page title="Secrets" actions={may ? <Button onClick={() => setSetting("")}>Set secret</Button> : null}>
+    <Page title="Secrets" actions={may || mayLink ? buttons : null}>
       <Listing
         label="Secrets"
         query={query}
@@ -68,11 +111,22 @@ export function Secrets(): ReactNode {
         empty={
           <Empty title="There are no secrets yet.">
             A connection names its secret, for example “password: {"{"} secret: warehouse-password {"}"}”. The value is
-            set here, kept encrypted and never shown again.
+            set here, kept encrypted and never shown again; or it is kept elsewhere and fetched for each run.
           </Empty>
         }
       />
       {setting === undefined ? null : <SetSecret name={setting} onClose={() => setSetting(undefined)} />}
+      {linking ? (
+        <LinkSecret
+          row={linking === "new" ? undefined : linking}
+          onLinked={(name) => {
+            setLinking(undefined);
+            if (mayTest) setTesting(name);
+          }}
+          onClose={() => setLinking(undefined)}
+        />
+      ) : null}
+      {testing ? <TestSecret name={testing} onClose={() => setTesting(undefined)} /> : null}
       {deleting ? <DeleteSecret row={deleting} onClose={() => setDeleting(undefined)} /> : null}
     </Page>
   );

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
 
-from sluicegate.base import clock
 from sluicegate.base.errors import Corrupt, Invalid
-from sluicegate.crypto import sigv4
 from sluicegate.crypto.keys import Key
 from sluicegate.guard.seals import service
 from sluicegate.guard.seals.seal import Enclosed, Made, State, pack, unpack
+from sluicegate.kit.service import Aws, AwsKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +20,7 @@ _CALLED = "AWS KMS"
 
 
 class AwsKms(Enclosed):
-    """The sealing key, encrypted there: two calls of its JSON API, signed by ``crypto/sigv4.py``."""
+    """The sealing key, encrypted there: two calls of its JSON API."""
 
     kind: ClassVar[str] = "aws-kms"
     people: ClassVar[bool] = False
@@ -55,13 +52,7 @@ class AwsKms(Enclosed):
                 where="sluice.toml",
             )
         url = to.endpoint or f"https://kms.{to.region}.amazonaws.com"
-        body = json.dumps({"KeyId": to.key, "EncryptionContext": {"sluicegate": bound}, **told}).encode()
-        headers = {
-            "host": urlsplit(url).netloc,
-            "content-type": "application/x-amz-json-1.1",
-            "x-amz-target": f"TrentService.{what}",
-        }
-        if to.session_token:
-            headers["x-amz-security-token"] = to.session_token.reveal()
-        signer = sigv4.Signer(to.access_key, to.secret_key, to.region, "kms")
-        return service.ask(f"{url}/", body, signer.sign("POST", "/", headers, body, clock.system()), to.ca, _CALLED)
+        key = AwsKey(to.access_key, to.secret_key, to.session_token or None)
+        with service.reach(url, to.ca, _CALLED) as reached:
+            asked = {"KeyId": to.key, "EncryptionContext": {"sluicegate": bound}, **told}
+            return service.good(Aws(reached, "TrentService", to.region, "kms", key).ask(what, asked), reached)

@@ -1,50 +1,41 @@
-"""How a service is asked that keeps a sealing key: over TLS alone, to the one address that the settings name."""
+"""How a service is reached that keeps a sealing key: over TLS alone, to the one address that the settings name."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sluicegate.base.errors import Egress as EgressRefused
 from sluicegate.base.errors import Failed, Invalid, Unavailable
 from sluicegate.kit.net import Egress, Grant, Net
+from sluicegate.kit.service import Answer, Service
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
-STEP, TOTAL = 5.0, 15.0
-"""Seconds that one step on the wire, and the whole question, may take."""
-SIZE: Final = 64 * 1024
-"""Bytes of an answer at the most."""
 
-
-def ask(url: str, body: bytes, headers: Mapping[str, str], ca: Path | None, called: str) -> dict[str, Any]:
-    """Post ``body`` and return the JSON object that comes back. ``called`` is how messages name the service.
-
-    Raises ``Unavailable`` for whatever goes wrong there; nothing that the service says is repeated.
-    """
+@contextmanager
+def reach(url: str, ca: Path | None, called: str) -> Iterator[Service]:
+    """Give the service at ``url``. Raises ``Unavailable`` for whatever goes wrong there."""
     parts = urlsplit(url)
-    grant = Grant(host=parts.hostname or "", ports=(parts.port or 443,))
-    net = Net(Egress(allow=(grant,)))
+    net = Net(Egress(allow=(Grant(host=parts.hostname or "", ports=(parts.port or 443,)),)))
     try:
-        with net.http(ca=_read(ca), timeout=STEP, total=TOTAL) as client:
-            status, raw = net.read(client, "POST", url, limit=SIZE, content=body, headers=dict(headers))
+        with Service(net, url, called, ca=_read(ca)) as service:
+            yield service
     except (Failed, EgressRefused) as fault:
         raise Unavailable(f"{called} cannot be asked: {fault.message}", where=parts.netloc, hint=fault.hint) from None
-    if status != 200:  # noqa: PLR2004
-        raise Unavailable(f"{called} answers {status}.", where=parts.netloc, hint=_HINTS.get(status, _HINT))
-    try:
-        found = json.loads(raw)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise Unavailable(f"{called} answers with what is no JSON object.", where=parts.netloc)
-    return found
 
 
-_HINT = "Its log says more."
+def good(answer: Answer, service: Service) -> dict[str, Any]:
+    """Return what was asked for. Raises ``Unavailable`` when it is refused."""
+    if not answer.good:
+        hint = _HINTS.get(answer.status, "Its log says more.")
+        raise Unavailable(f"{service.called} answers {answer.status}.", where=service.place, hint=hint)
+    return answer.body
+
+
 _HINTS = {
     400: "Is the key there, and of the right kind? Its log says more.",
     403: "Has the token or access key run out, or may it not use this key?",

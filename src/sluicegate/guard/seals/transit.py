@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sluicegate.base.errors import Corrupt, Invalid
 from sluicegate.crypto.keys import Key
 from sluicegate.guard.seals import service
 from sluicegate.guard.seals.seal import Enclosed, Made, State, pack, unpack
+from sluicegate.kit.service import Bao
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,11 +53,9 @@ class ByTransit(Enclosed):
         to = self._settings
         if not to.url or not to.token:
             raise Invalid("the settings transit.url and transit.token are needed for this seal", where="sluice.toml")
-        headers = {"x-vault-token": to.token.reveal(), "x-vault-request": "true", "content-type": "application/json"}
-        if to.namespace:
-            headers["x-vault-namespace"] = to.namespace
-        url = f"{to.url}/v1/{to.mount}/{what}/{to.key}"
-        found = service.ask(url, json.dumps(told).encode(), headers, to.ca, _CALLED).get("data")
+        with service.reach(to.url, to.ca, _CALLED) as reached:
+            answer = Bao(reached, to.token, to.namespace).ask("POST", f"{to.mount}/{what}/{to.key}", told)
+            found = service.good(answer, reached).get("data")
         return found if isinstance(found, dict) else {}
 
 

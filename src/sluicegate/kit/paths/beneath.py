@@ -19,13 +19,16 @@ LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY  # a fifo must not block the open
 
 
-def _openat2(top: int, path: str, flags: int) -> int:
+_NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH = 0x02, 0x04, 0x08  # linux/openat2.h
+
+
+def _openat2(top: int, path: str, flags: int, resolve: int = _NO_MAGICLINKS | _NO_SYMLINKS | _BENEATH) -> int:
     """Open ``path`` beneath ``top`` in one system call; ``OSError`` ENOSYS where there is none."""
     import ctypes
 
     if os.uname().machine not in ("x86_64", "aarch64"):
         raise OSError(errno.ENOSYS, "openat2")
-    how = (ctypes.c_uint64 * 3)(flags, 0, 0x02 | 0x04 | 0x08)  # NO_MAGICLINKS, NO_SYMLINKS, BENEATH (linux/openat2.h)
+    how = (ctypes.c_uint64 * 3)(flags, 0, resolve)
     libc = ctypes.CDLL(None, use_errno=True)
     libc.syscall.restype = ctypes.c_long
     name, size = ctypes.c_char_p(os.fsencode(path)), ctypes.c_size_t(24)
@@ -84,6 +87,14 @@ def open_beneath(top: int, parts: tuple[str, ...], flags: int) -> int:
         if fault.errno not in (errno.ENOSYS, errno.EPERM, errno.ENOTDIR):
             raise
     return walk(top, parts, flags)
+
+
+def open_linked(top: int, parts: tuple[str, ...]) -> int:
+    """Open a file beneath ``top`` for reading, through links that lead beneath ``top`` too. Raises ``OSError``.
+
+    Only ``openat2`` can do that; where it is missing nothing is opened.
+    """
+    return _openat2(top, "/".join(parts), READ & ~os.O_NOFOLLOW, _NO_MAGICLINKS | _BENEATH)
 
 
 def sync(folder: int) -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 
 from sluicegate.base.errors import Denied, Failed, Invalid
-from sluicegate.kit.paths.beneath import FOLDER, LOOK, READ, open_beneath, sync, told, walk
+from sluicegate.kit.paths.beneath import FOLDER, LOOK, READ, open_beneath, open_linked, sync, told, walk
 from sluicegate.kit.paths.draft import NAME, Draft, lock
 from sluicegate.kit.paths.names import check, check_file, is_companion
 
@@ -53,6 +53,23 @@ class Root:
     def open(self, path: str) -> BinaryIO:
         """Open a regular file for reading."""
         return self._open(check_file(path), path)
+
+    def open_mounted(self, path: str) -> BinaryIO:
+        """Open a regular file of a folder that the operator has mounted, in which links lead about (Kubernetes).
+
+        None leads out, and the file belongs to this process or root, and nobody else can write to it: else ``Denied``.
+        """
+        with told(path):
+            fd = open_linked(self._fd, check_file(path))
+        try:
+            about = os.fstat(fd)
+            _refuse_odd(about, path)
+            if about.st_uid not in (0, os.geteuid()) or about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                raise Denied(f"Others can write to {path!r}.", where=path, hint="Let nobody but its owner do that.")
+            return os.fdopen(fd, "rb")
+        except BaseException:
+            os.close(fd)
+            raise
 
     def companion(self, path: str, suffix: str) -> BinaryIO | None:
         """Open what SQLite keeps beside the database ``path``, to look at it; ``None`` when there is none."""
