@@ -20,9 +20,10 @@ from sluicegate.kit.context import Context
 from sluicegate.kit.document import parse_definition
 from sluicegate.kit.flow import Flow, fill
 from sluicegate.kit.format import Decoding
+from sluicegate.kit.masks import Keys
 from sluicegate.kit.registry import format_for
 from sluicegate.kit.seals import of as seals_of
-from sluicegate.kit.step import Check, Reading, Transform
+from sluicegate.kit.step import Check, Masking, Reading, Transform
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -123,6 +124,8 @@ class Inlet:
                 return self._counted(name, self._transform(name))
             if isinstance(step, Check):
                 return self._check(name, step)
+            if isinstance(step, Masking):
+                return self._mask(name, step)
         except SluiceError as fault:
             if not fault.where.startswith("step "):
                 fault.where = f"step {name}" + (f", {fault.where}" if fault.where else "")
@@ -225,6 +228,28 @@ class Inlet:
                 yield good
 
         return pa.RecordBatchReader.from_batches(rows.schema, passing())
+
+    # -- masking -------------------------------------------------------------------------------------------------------
+
+    def _mask(self, name: str, step: Masking) -> pa.RecordBatchReader:
+        import pyarrow as pa
+
+        rows = self.pull(step.inputs[0])
+        masker = step.start(rows.schema, Keys(self._job.keys, self._job.tenant))
+        take = self.rejects.taker(name, step.on_fail, step.max_rejects)  # type: ignore[attr-defined]
+        count = self._meter.step(name)
+
+        def masked() -> Iterator[pa.RecordBatch]:
+            seen = 0
+            for batch in rows:
+                good, bad = masker.mask(batch, seen + 1)
+                for reject in bad:
+                    take(reject)
+                seen += batch.num_rows
+                count.rows += good.num_rows
+                yield good
+
+        return pa.RecordBatchReader.from_batches(masker.schema, masked())
 
     def _counted(self, name: str, rows: pa.RecordBatchReader) -> pa.RecordBatchReader:
         import pyarrow as pa
