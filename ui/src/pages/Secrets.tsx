@@ -11,12 +11,13 @@ import { Person } from "../parts/Person";
 import { Trouble } from "../parts/Trouble";
 import { When } from "../parts/When";
 
-const rowId = (row: SecretRow) => row.name;
+const rowId = (row: SecretRow) => `${row.kind} ${row.name}`;
 const text = (row: SecretRow) => `${row.name} ${row.used_by.join(" ")}`;
 const SORT = [{ id: "name", desc: false }];
 
 const COLUMNS = columnsOf<SecretRow>([
   { id: "name", title: "Name", look: "main", value: (row) => row.name },
+  { id: "kind", title: "Kind", look: "slim", value: (row) => (row.kind === "key" ? "masking key" : "secret") },
   {
     id: "used",
     title: "Used by",
@@ -38,9 +39,11 @@ const acts = (replace: (name: string) => void, remove: (row: SecretRow) => void)
       look: "slim",
       cell: (row) => (
         <span className="page-actions">
-          <button type="button" className="link" aria-label={`Replace ${row.name}`} onClick={() => replace(row.name)}>
-            Replace
-          </button>
+          {row.kind === "key" ? null : (
+            <button type="button" className="link" aria-label={`Replace ${row.name}`} onClick={() => replace(row.name)}>
+              Replace
+            </button>
+          )}
           <button type="button" className="link" aria-label={`Delete ${row.name}`} onClick={() => remove(row)}>
             Delete
           </button>
@@ -147,7 +150,7 @@ function SetSecret({ name: given, onClose }: { name: string; onClose: () => void
 function DeleteSecret({ row, onClose }: { row: SecretRow; onClose: () => void }): ReactNode {
   const cache = useQueryClient();
   const remove = useMutation({
-    mutationFn: () => api.deleteSecret(row.name),
+    mutationFn: () => api.deleteSecret(row.name, row.kind),
     onSuccess: () => {
       void cache.invalidateQueries({ queryKey: ["secrets"] });
       onClose();
@@ -156,7 +159,7 @@ function DeleteSecret({ row, onClose }: { row: SecretRow; onClose: () => void })
   return (
     <Confirm
       title={`Delete ${row.name}?`}
-      act="Delete secret"
+      act={row.kind === "key" ? "Delete key" : "Delete secret"}
       busy={remove.isPending}
       fault={remove.error}
       onAct={() => remove.mutate()}
@@ -166,7 +169,9 @@ function DeleteSecret({ row, onClose }: { row: SecretRow; onClose: () => void })
         {row.used_by.length > 0
           ? `It is used by ${row.used_by.join(", ")}. Their runs fail until it is set again.`
           : "Nothing uses it."}{" "}
-        The value cannot be brought back.
+        {row.kind === "key"
+          ? "What was tokenized or encrypted under it opens no more, and cannot be brought back."
+          : "The value cannot be brought back."}
       </p>
     </Confirm>
   );
