@@ -140,7 +140,7 @@ def test_masked_patients_stay_apart_and_nothing_tells_who_they_are(folder):
     document.write_text(document.read_text().replace("        - { columns: insured, method: tokenize }\n", ""))
     code, run = folder.run("patients-masked")
     assert code == 4
-    assert "'insured' is tagged 'national-id', and the connection 'lab' refuses that" in run["title"]
+    assert "'insured' is tagged 'national-id', and the connection 'lab' refuses that" in run["error"]["title"]
 
 
 @pytest.mark.security

@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +40,11 @@ def fetch(folder: Path) -> Path:
     return wheel
 
 
-def choose(names: Iterable[str]) -> list[str]:
-    """Return up to ``MOST`` different names, evenly taken, sorted: the most common come in first where that is told."""
-    if isinstance(names, dict):
-        names = sorted(names, key=lambda each: (-names[each], each))[:MOST]
+def choose(names: Iterable[str] | Mapping[str, float]) -> list[str]:
+    """Return up to ``MOST`` different names, evenly taken, sorted; the most common ones where it is told how common."""
+    if isinstance(names, Mapping):
+        common = dict(names)
+        names = sorted(common, key=lambda each: (-common[each], each))[:MOST]
     found = sorted({each for each in names if _NAME.fullmatch(each) and each[0].isupper()})
     step = max(1.0, len(found) / MOST)
     return [found[int(place * step)] for place in range(min(MOST, len(found)))]

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from sluicegate.base.errors import Corrupt, Invalid
 from sluicegate.base.secret import Secret
 from sluicegate.crypto.keys import Key
-from sluicegate.crypto.masking import FIELD, TOKEN, MaskingKey, new_masking_key, opening
+from sluicegate.crypto.masking import FRESH, STABLE, MaskingKey, new_masking_key, opening
 
 TEXT = Secret(base64.b64encode(bytes(range(64))).decode())
 KEY, OTHER = MaskingKey(TEXT, "north"), MaskingKey(new_masking_key(), "north")
 
 
 def forms(key, domain=""):
-    return {TOKEN: key.tokens(domain), FIELD: key.fields(domain)}
+    return {STABLE: key.tokens(domain), FRESH: key.fields(domain)}
 
 
 @given(st.binary(max_size=100))
@@ -33,7 +33,7 @@ def test_hashes_and_tokens_stay_what_they_are():
     assert KEY.digests("d")(b"a value").hex() == "8c3e9a93964e116cc35a0cab2ab7bf2985479843bcd17a6c853316f941efb4c9"
     assert KEY.tokens("d")(b"a value") == "tok1_Vv72x2rsr-HDBMx4BMfY-IZuVSsYE3HS6dh2vVbqyaR5kKg3"
     assert (
-        opening(FIELD, "d", [KEY])("enc1_Vv72xwAAAAAAAAAAAAAAAAAAAAChlIOd1wS24hUGLwWDgvNkHp0jX2b6EB-Dr2tsyIb-xw")
+        opening(FRESH, "d", [KEY])("enc1_Vv72xwAAAAAAAAAAAAAAAAAAAAChlIOd1wS24hUGLwWDgvNkHp0jX2b6EB-Dr2tsyIb-xw")
         == b"a value"
     )
 
@@ -50,7 +50,7 @@ def test_the_hash_is_that_of_rfc_4868():
 
 @pytest.mark.security
 @pytest.mark.req("SEC-B10")
-@pytest.mark.parametrize("form", [TOKEN, FIELD])
+@pytest.mark.parametrize("form", [STABLE, FRESH])
 def test_nothing_opens_for_another_key_tenant_domain_or_form(form):
     sealed = forms(KEY, "names")[form](b"a value")
     assert opening(form, "names", [KEY])(sealed) == b"a value"
@@ -60,7 +60,7 @@ def test_nothing_opens_for_another_key_tenant_domain_or_form(form):
         opening(form, "names", [OTHER]),
         opening(form, "names", [MaskingKey(TEXT, "south")]),
         opening(form, "names", [MaskingKey(TEXT, "")]),
-        opening(TOKEN if form == FIELD else FIELD, "names", [KEY]),
+        opening(STABLE if form == FRESH else FRESH, "names", [KEY]),
         opening(form, "names", []),
     ]
     for open_ in strangers:
@@ -72,14 +72,14 @@ def test_nothing_opens_for_another_key_tenant_domain_or_form(form):
 def test_a_key_that_bears_anothers_mark_opens_nothing_of_it():
     """The tenant is in the key and not only in its mark."""
     south = MaskingKey(TEXT, "south")
-    sealed = forms(KEY)[TOKEN](b"a value")
+    sealed = forms(KEY)[STABLE](b"a value")
     south.mark = KEY.mark
     with pytest.raises(Corrupt):
-        opening(TOKEN, "", [south])(sealed)
+        opening(STABLE, "", [south])(sealed)
 
 
 @pytest.mark.security
-@pytest.mark.parametrize("form", [TOKEN, FIELD])
+@pytest.mark.parametrize("form", [STABLE, FRESH])
 def test_every_change_closes_it(form):
     sealed, open_ = forms(KEY)[form](b"a value"), opening(form, "", [KEY])
     letters = "Ab-_9=. \n"

@@ -24,8 +24,10 @@ from sluicegate.base.errors import Corrupt, Invalid
 from sluicegate.base.secret import Secret
 from sluicegate.crypto.keys import SIZE, Key, derive, new_key
 
-TOKEN: Final = "tok1_"  # noqa: S105 - how tokens begin
-FIELD: Final = "enc1_"
+STABLE: Final = "tok1_"
+"""How tokens begin."""
+FRESH: Final = "enc1_"
+"""How sealed fields begin."""
 MARK: Final = 4
 _RANDOM: Final = 16
 _TAG: Final = 16
@@ -75,37 +77,37 @@ class MaskingKey:
     def tokens(self, domain: str) -> Change:
         """Return what makes tokens: equal ones of equal values."""
         seal = self._siv("token", domain).encrypt
-        parts = [TOKEN.encode() + self.mark]
+        parts = [STABLE.encode() + self.mark]
 
         def token(value: bytes) -> str:
-            return TOKEN + _text(self.mark + seal(_padded(value), parts))
+            return STABLE + _text(self.mark + seal(_padded(value), parts))
 
         return token
 
     def fields(self, domain: str) -> Change:
         """Return what seals values: never twice the same."""
         seal = self._siv("field", domain).encrypt
-        head = FIELD.encode() + self.mark
+        head = FRESH.encode() + self.mark
 
         def field(value: bytes) -> str:
             random = os.urandom(_RANDOM)
-            return FIELD + _text(self.mark + random + seal(_padded(value), [head, random]))
+            return FRESH + _text(self.mark + random + seal(_padded(value), [head, random]))
 
         return field
 
     def _open_token(self, domain: str) -> Callable[[bytes], bytes]:
         open_ = self._siv("token", domain).decrypt
-        parts = [TOKEN.encode() + self.mark]
+        parts = [STABLE.encode() + self.mark]
         return lambda body: open_(body, parts)
 
     def _open_field(self, domain: str) -> Callable[[bytes], bytes]:
         open_ = self._siv("field", domain).decrypt
-        head = FIELD.encode() + self.mark
+        head = FRESH.encode() + self.mark
         return lambda body: open_(body[_RANDOM:], [head, body[:_RANDOM]])
 
     def opener(self, form: str, domain: str) -> Callable[[bytes], bytes]:
-        """Return what opens the body of a ``TOKEN`` or ``FIELD`` of this key; raises the library's ``InvalidTag``."""
-        return self._open_token(domain) if form == TOKEN else self._open_field(domain)
+        """Return what opens the body of a ``STABLE`` or ``FRESH`` of this key; raises the library's ``InvalidTag``."""
+        return self._open_token(domain) if form == STABLE else self._open_field(domain)
 
     def _siv(self, purpose: str, domain: str) -> _Siv:
         from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -124,11 +126,11 @@ class _Siv(NamedTuple):
 
 
 def opening(form: str, domain: str, keys: Iterable[MaskingKey]) -> Opening:
-    """Return what opens tokens (``TOKEN``) or fields (``FIELD``) that any of ``keys`` has made for ``domain``."""
+    """Return what opens tokens (``STABLE``) or fields (``FRESH``) that any of ``keys`` has made for ``domain``."""
     from cryptography.exceptions import InvalidTag
 
     openers = {key.mark: key.opener(form, domain) for key in keys}
-    least = MARK + _TAG + _BLOCK + (_RANDOM if form == FIELD else 0)
+    least = MARK + _TAG + _BLOCK + (_RANDOM if form == FRESH else 0)
 
     def open_(text: str) -> bytes:
         body = _bytes(text.removeprefix(form)) if text.startswith(form) else b""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from sluicegate.base.errors import Cancelled, Conflict, Denied, Internal, Missing, SluiceError, rebuild, without_rows
@@ -114,9 +115,8 @@ class Runner:
             flow = read_flow(stored.body)
             with _Lazy(lambda: self._begin(scope, record, found, stored.body)) as task:
                 for segment in plan(flow, self._one_writer(scope, flow)):
-                    done = step(
-                        segment.name, lambda name=segment.name: self._segment(scope, run, flow, task, name, faults)
-                    )  # type: ignore[misc]
+                    carry = partial(self._segment, scope, run, flow, task, segment.name, faults)
+                    done = step(segment.name, carry)
                     if "problem" in done:
                         raise faults.get(segment.name) or rebuild(done["problem"])
                     record.progress = {}

@@ -96,6 +96,19 @@ def test_one_moment_is_one_value_wherever_it_is_told():
     moment = dt.datetime(2024, 7, 1, 12, tzinfo=dt.UTC)
     found = {mask("hash", pa.array([moment], kind))[0][0].as_py() for kind in kinds}
     assert len(found) == 1
+    finer = pa.array([1, 1001], pa.int64()).cast(pa.timestamp("ns"))
+    assert len(set(mask("hash", finer)[0].to_pylist())) == 2
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()], ids=str)
+def test_text_is_text_however_it_lies(kind):
+    assert mask("hash", pa.array(["é"], kind))[0] == mask("hash", pa.array(["é"]))[0]
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary(2), pa.binary_view()], ids=str)
+def test_bytes_are_bytes_however_they_lie(kind):
+    hidden, _ = mask("tokenize", pa.array([b"\0\xff"], kind))
+    assert mask({"type": "detokenize", "as": "bytes"}, hidden)[0].to_pylist() == [b"\0\xff"]
 
 
 @pytest.mark.security

@@ -48,4 +48,4 @@ class Decrypt(Opens):
     def start(self, used: Used) -> Work:
         """See ``Method``."""
         domain = self.domain or used.column
-        return open_all(used, masking.opening(masking.FIELD, domain, used.keys), self.as_, "field")
+        return open_all(used, masking.opening(masking.FRESH, domain, used.keys), self.as_, "field")

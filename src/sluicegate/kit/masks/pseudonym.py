@@ -70,4 +70,4 @@ class Detokenize(Opens):
 
     def start(self, used: Used) -> Work:
         """See ``Method``."""
-        return open_all(used, masking.opening(masking.TOKEN, self.domain or "", used.keys), self.as_, "token")
+        return open_all(used, masking.opening(masking.STABLE, self.domain or "", used.keys), self.as_, "token")

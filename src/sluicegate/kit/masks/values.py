@@ -75,12 +75,11 @@ def _spell(kind: pa.DataType, values: pa.Array[Any]) -> list[bytes]:
         return [str(UUID(bytes=each)).encode() for each in values.to_pylist()]
     if pa.types.is_decimal(values.type):
         return [_plain(each).encode() for each in values.to_pylist()]
-    found = values.to_pylist()
-    if found and isinstance(found[0], bytes):
-        return found
-    if found and not isinstance(found[0], str):
-        found = values.cast(pa.string()).to_pylist()
-    return [each.encode() for each in found]
+    known = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary)
+    if not any(test(values.type) for test in known):
+        large = pa.types.is_large_binary(values.type) or pa.types.is_fixed_size_binary(values.type)
+        values = values.cast(pa.binary() if large or pa.types.is_binary_view(values.type) else pa.string())
+    return [each.encode() if isinstance(each, str) else bytes(each) for each in values.to_pylist()]
 
 
 def _plain(number: Decimal) -> str:
