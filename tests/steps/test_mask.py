@@ -135,3 +135,18 @@ def test_types_that_are_known_are_looked_at_when_the_flow_is_saved():
         {"rows": known}
     )
     assert (traced.get("n").kind, traced.get("d").kind) == ("text", "date")
+
+
+def test_a_column_whose_type_nobody_has_seen_is_masked_all_the_same():
+    """A file without rows has no types; neither has a column of nothing but NULL."""
+    rules = [{"columns": "a", "method": "hash"}, {"columns": "b", "method": {"type": "shift", "by": "c"}}]
+    empty = pa.RecordBatch.from_pydict({name: pa.nulls(2) for name in "abc"})
+    masker = mask(*rules).start(empty.schema, KEYS)
+    good, bad = masker.mask(empty, 1)
+    assert (good.num_rows, bad, masker.schema.field("a").type) == (2, [], pa.string())
+
+
+def test_a_subject_of_no_known_type_is_nobody():
+    batch = pa.RecordBatch.from_pydict({"b": pa.array([1], pa.int32()).cast(pa.date32()), "c": pa.nulls(1)})
+    good, bad = mask({"columns": "b", "method": {"type": "shift", "by": "c"}}).start(batch.schema, KEYS).mask(batch, 1)
+    assert (good.num_rows, len(bad)) == (0, 1)

@@ -107,11 +107,11 @@ class Builder:
 
     def detect(self, scope: Scope, ask: Mapping[str, Any]) -> Job:
         """Return the job that looks for personal data in the first rows of an item."""
-        name = str(ask["connection"])
-        body = looking(name, str(ask["item"]), str(ask["format"]))
-        flow, named = read_flow(body), _Named.read(scope, Flow(name="detect", steps=()), name)
+        body = looking(str(ask["connection"]), str(ask["item"]), str(ask["format"]))
+        flow = read_flow(body)
+        named = _Named.read(scope, flow)
         conduct.check(flow, named.connection, self._rules.fresh(scope.tenant))
-        connections, secrets = self._connections(scope, named.connections, f"detect {name}/{ask['item']}")
+        connections, secrets = self._connections(scope, named.connections, f"detect {ask['connection']}/{ask['item']}")
         return Job(
             what="detect", run="", flow=body, connections=connections, secrets=secrets,
             input_max=self._settings.limits.input, ask=dict(ask), **self._place(scope),

@@ -39,7 +39,7 @@ class SecretOf(Model):
     """Its name."""
 
 
-class SortedSecret(SecretOf):
+class SecretOrKey(SecretOf):
     """One secret by name and sort."""
 
     kind: Literal["secret", "key"] = "secret"
@@ -159,7 +159,7 @@ def list_(_ask: Nothing, desk: Desk) -> KeptAll:
     )
 
 
-def delete(ask: SortedSecret, desk: Desk) -> Nothing:
+def delete(ask: SecretOrKey, desk: Desk) -> Nothing:
     """Delete a secret; or a masking key: what was masked under it opens no more."""
     if ask.kind == "key":
         desk.scope.secrets().delete(MASKING + ask.name)
@@ -198,7 +198,7 @@ OPERATIONS = (
         "secret.delete",
         Permission.SECRET_WRITE,
         Http("DELETE", "/secrets/{name}"),
-        SortedSecret,
+        SecretOrKey,
         Nothing,
         delete,
         audited=True,

@@ -96,18 +96,15 @@ class Mask(Masking):
             for column in rule.columns:
                 fact = known.get(column)
                 if fact.kind and (why := rule.method.misfit(fact.kind)):
-                    raise self._misfit(why, ("rules", place, "method"))
+                    fault = Invalid(why, where=f"step {self.name}, rules[{place}].method")
+                    fault.path = ("rules", place, "method")
+                    raise fault
                 named[column.lower()] = _masked(fact, rule)
         return Facts(named, known.rest)
 
     def start(self, schema: pa.Schema, keys: Keys) -> _Masker:
         """See ``Masking``."""
         return _Masker(self, schema, keys)
-
-    def _misfit(self, why: str, path: Path) -> Invalid:
-        fault = Invalid(why, where=f"step {self.name}, {path[0]}[{path[1]}].{path[2]}")
-        fault.path = path
-        return fault
 
 
 def _masked(fact: Fact, rule: Rule) -> Fact:
@@ -125,37 +122,27 @@ class _Masker:
     """Masks batches of one schema."""
 
     def __init__(self, step: Mask, schema: pa.Schema, keys: Keys) -> None:
+        import pyarrow as pa
+
         held = tuple(keys.get(name) for name, _ in step.key_names())
         self._works: dict[str, Work] = {}
-        self._name = step.name
-        for place, rule in enumerate(step.rules):
-            for column in (*rule.columns, *rule.method.reads):
-                if column not in schema.names:
-                    raise UnknownColumn(
-                        f"there is no column {column!r}",
-                        where=f"step {step.name}, rules[{place}]",
-                        hint=f"There are: {', '.join(schema.names[:40])}.",
-                    )
-            for column in rule.columns:
-                twins = [each for each in schema.names if each.lower() == column.lower() and each != column]
-                if twins:  # one name to those who read the masked rows, and only one of them masked
-                    raise Invalid(
-                        f"the columns {column!r} and {twins[0]!r} differ in case only",
-                        where=f"step {step.name}, rules[{place}]",
-                        hint="Rename or leave out one of them in a map step before.",
-                    )
-                kind = to_name(schema.field(column).type)
-                why = rule.method.misfit(kind)
-                for other in rule.method.reads:
-                    if family(to_name(schema.field(other).type)) not in SPELLED:
-                        why = f"{rule.method.type} cannot go by a column of type {to_name(schema.field(other).type)}"
-                if why:
-                    raise step._misfit(why, ("rules", place, "method"))  # noqa: SLF001 - its own
-                self._works[column] = rule.method.start(Used(column, held))
-                if not rule.method.keeps:
-                    at = schema.get_field_index(column)
-                    schema = schema.set(at, schema.field(at).with_type(to_arrow(rule.method.gives or kind)))
         self.schema = schema
+        for place, rule in enumerate(step.rules):
+            where = f"step {step.name}, rules[{place}]"
+            for column in (*rule.columns, *rule.method.reads):
+                _require(column, schema, where)
+            for column in rule.columns:
+                field = schema.field(column)
+                _require_no_twin(column, schema, where)
+                kind = to_name(field.type)
+                result = field.type if rule.method.keeps else to_arrow(rule.method.gives or kind)
+                if pa.types.is_null(field.type):  # no value has said what the type is, and there is none to mask
+                    self._works[column] = _nothing(result)
+                elif why := rule.method.misfit(kind) or _misfit_subject(rule, schema):
+                    raise Invalid(why, where=f"{where}.method")
+                else:
+                    self._works[column] = rule.method.start(Used(column, held))
+                self.schema = self.schema.set(schema.get_field_index(column), field.with_type(result))
 
     def mask(self, batch: pa.RecordBatch, first_row: int) -> tuple[pa.RecordBatch, list[Reject]]:
         """Mask all columns over the batch as it came, then leave out the rows that failed."""
@@ -188,6 +175,41 @@ class _Masker:
             for place, field in enumerate(batch.schema)
         }
         return orjson.dumps(told, default=str).decode()[:_RAW_MAX]
+
+
+def _require(column: str, schema: pa.Schema, where: str) -> None:
+    if column not in schema.names:
+        raise UnknownColumn(
+            f"there is no column {column!r}", where=where, hint=f"There are: {', '.join(schema.names[:40])}."
+        )
+
+
+def _require_no_twin(column: str, schema: pa.Schema, where: str) -> None:
+    """Refuse a column beside one of the same letters: tags take the two for one, and only one would be masked."""
+    twins = [each for each in schema.names if each.lower() == column.lower() and each != column]
+    if twins:
+        raise Invalid(
+            f"the columns {column!r} and {twins[0]!r} differ in case only",
+            where=where,
+            hint="Rename or leave out one of them in a map step before.",
+        )
+
+
+def _misfit_subject(rule: Rule, schema: pa.Schema) -> str:
+    """Return why a method cannot go by the other column that it reads; empty when it can."""
+    import pyarrow as pa
+
+    for other in rule.method.reads:
+        kind = schema.field(other).type
+        if not pa.types.is_null(kind) and family(to_name(kind)) not in SPELLED:
+            return f"{rule.method.type} cannot go by a column of type {to_name(kind)}"
+    return ""
+
+
+def _nothing(kind: pa.DataType) -> Work:
+    import pyarrow as pa
+
+    return lambda batch: Made(pa.nulls(batch.num_rows, kind))
 
 
 def _shown(value: pa.Scalar[Any]) -> Any:
