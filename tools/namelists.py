@@ -25,7 +25,7 @@ LOCALES = (
     "cs_CZ", "da_DK", "de_DE", "en_GB", "en_US", "es_ES", "fi_FI", "fr_FR", "it_IT", "nl_NL", "no_NO", "pl_PL",
     "pt_BR", "pt_PT", "sv_SE",
 )  # fmt: skip
-MOST = 500
+MOST = 1000
 """Names of one sort and locale."""
 _NAME = re.compile(r"[^\W\d_]{2,}(?:['\u2019 -][^\W\d_]{2,})?|[^\W\d_]['\u2019][^\W\d_]{2,}")
 

@@ -4000,6 +4000,24 @@ export interface components {
             value: string;
         };
         /**
+         * SecretOrKey
+         * @description One secret by name and sort.
+         */
+        SecretOrKey: {
+            /**
+             * Name
+             * @description Its name.
+             */
+            name: string;
+            /**
+             * Kind
+             * @description ``secret``, or ``key`` for a masking key: they do not share their names.
+             * @default secret
+             * @enum {string}
+             */
+            kind?: "secret" | "key";
+        };
+        /**
          * Service
          * @description A service user: it has no password and no sign-in, only API keys.
          */
@@ -4162,24 +4180,6 @@ export interface components {
         SignIns: {
             /** Items */
             items: components["schemas"]["SignIn"][];
-        };
-        /**
-         * SortedSecret
-         * @description One secret by name and sort.
-         */
-        SortedSecret: {
-            /**
-             * Name
-             * @description Its name.
-             */
-            name: string;
-            /**
-             * Kind
-             * @description ``secret``, or ``key`` for a masking key: they do not share their names.
-             * @default secret
-             * @enum {string}
-             */
-            kind?: "secret" | "key";
         };
         /**
          * Started

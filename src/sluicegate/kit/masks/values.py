@@ -57,6 +57,8 @@ def _storage(values: pa.Array[Any]) -> pa.Array[Any]:
         values = values.storage
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
+    if pa.types.is_null(values.type):
+        return values.cast(pa.string())
     if pa.types.is_timestamp(values.type):
         wide = pa.timestamp("us", "UTC" if values.type.tz else None)
         try:
@@ -78,7 +80,7 @@ def _spell(kind: pa.DataType, values: pa.Array[Any]) -> list[bytes]:
     known = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary)
     if not any(test(values.type) for test in known):
         large = pa.types.is_large_binary(values.type) or pa.types.is_fixed_size_binary(values.type)
-        values = values.cast(pa.binary() if large or pa.types.is_binary_view(values.type) else pa.string())
+        values = values.cast(pa.binary() if large else pa.string())
     return [each.encode() if isinstance(each, str) else bytes(each) for each in values.to_pylist()]
 
 
