@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -36,6 +37,7 @@ class Folder:
         for each in EXAMPLES.glob("*.yaml"):
             shutil.copy(each, path)
         shutil.copytree(EXAMPLES / "data", path / "data")
+        (path / "research.key").write_text(base64.b64encode(os.urandom(64)).decode())
 
     def sluice(self, *words: str) -> Ended:
         environment = {
@@ -51,7 +53,8 @@ class Folder:
         return Ended(done.returncode, json.loads(done.stdout))
 
     def run(self, name: str, *words: str) -> Ended:
-        return self.sluice("run", "--local", f"{name}.yaml", *words)
+        keys = ("--secret", "research=research.key") if name == "patients-masked" else ()
+        return self.sluice("run", "--local", f"{name}.yaml", *keys, *words)
 
 
 @pytest.fixture
@@ -64,6 +67,7 @@ PROMISED = {
     "orders-sealed": (0, 8, 8, 0),
     "orders-to-parquet": (0, 8, 6, 0),
     "orders-with-names": (0, 12, 8, 0),
+    "patients-masked": (0, 5, 5, 0),
     "readings-checked": (3, 6, 4, 2),
     "shop-to-ndjson": (0, 5, 5, 0),
     "stock-to-sqlite": (0, 4, 4, 0),
@@ -119,6 +123,24 @@ def test_the_quarantined_row_is_kept_aside(folder):
     assert "91.0" in kept[0]["raw"]
     landed = (folder.path / "out" / "readings.ndjson").read_text()
     assert "91.0" not in landed
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-B10")
+def test_masked_patients_stay_apart_and_nothing_tells_who_they_are(folder):
+    folder.run("patients-masked")
+    text = (folder.path / "out" / "stays.csv").read_text()
+    head, *rows = (line.split(",") for line in text.splitlines())
+    assert not any(word in text for word in ("Byron", "Rossi", "example.org", "756.", "1981", "P-00"))
+    assert [row[head.index("days")] for row in rows] == ["7", "1", "4", "", "0"]
+    assert rows[0][:3] == rows[2][:3]
+    assert len({row[2] for row in rows}) == 4
+    assert len({row[0] for row in rows}) == 4
+    document = folder.path / "patients-masked.yaml"
+    document.write_text(document.read_text().replace("        - { columns: insured, method: tokenize }\n", ""))
+    code, run = folder.run("patients-masked")
+    assert code == 4
+    assert "'insured' is tagged 'national-id', and the connection 'lab' refuses that" in run["error"]["title"]
 
 
 @pytest.mark.security

@@ -30,7 +30,7 @@ def test_each_role_of_a_tenant_may_all_that_the_one_below_may():
 def test_a_superadmin_sees_no_data_and_alone_manages_tenants():
     assert Permission.DATA_READ not in policy.GRANTS[Role.SUPERADMIN]
     assert [role for role in Role if Permission.TENANT_MANAGE in policy.GRANTS[role]] == [Role.SUPERADMIN]
-    alone = {Permission.DATA_READ, Permission.SUPPORT_GRANT}
+    alone = {Permission.DATA_READ, Permission.DATA_REVEAL, Permission.SUPPORT_GRANT}
     assert policy.GRANTS[Role.ADMINISTRATOR] - policy.GRANTS[Role.SUPERADMIN] == alone
 
 

@@ -15,7 +15,7 @@ BASE = {
     "tokens": Tokens(refresh=7200, idle=3600),
     "keys": Keys(longest=100, proof=False),
     "limits": Limits(tenant="100/second", public="100000/minute"),
-    "files": Files(seals=("age", "openpgp"), formats=("csv", "parquet"), residency=("eu", "ch")),
+    "files": Files(seals=("age", "openpgp"), formats=("csv", "parquet"), residency=("eu", "ch"), guarded=("card",)),
     "tls": Tls(weakest="require"),
 }
 STRICTER = {
@@ -34,6 +34,7 @@ STRICTER = {
     "seals": ("age",),
     "formats": ("csv",),
     "residency": ("eu",),
+    "guarded": ("card", "health"),
     "weakest_tls": "verify-ca",
     "quarantine_days": 10,
 }
@@ -83,6 +84,16 @@ def test_a_policy_is_set_as_it_is_meant(fresh, value):
     assert fresh.call("policy.get", {}, token) == before
 
 
+@pytest.mark.security
+@pytest.mark.req("SEC-B10")
+def test_what_a_tenant_guards_is_guarded_beside_what_the_installation_does():
+    """Also when the installation's list grows after the tenant's was set."""
+    made = bounds()
+    made.check(Policy(guarded=("health",)))
+    assert made.effective(Policy(guarded=("health",))).guarded == ("card", "health")
+    assert made.effective(Policy()).guarded == ("card",)
+
+
 def test_every_setting_has_its_rule_its_value_and_its_direction():
     assert set(Policy.model_fields) == set(Effective.model_fields) == set(DIRECTIONS) == set(Overrides.model_fields)
     assert set(STRICTER) == set(DIRECTIONS)
@@ -92,6 +103,7 @@ def test_every_setting_has_its_rule_its_value_and_its_direction():
         "sso_required",
         "files_sealed",
         "addresses",
+        "guarded",
     }  # these have no looser
 
 

@@ -143,3 +143,32 @@ def test_a_preview_of_wide_rows_is_bounded_and_says_so(place, operator):
     assert len(got.model_dump_json()) < 5 << 20
     few = place.call("flow.preview", {"name": "exp-flow", "step": "rows", "limit": 3}, operator)
     assert (len(few.rows), few.cut) == (3, "")
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-B11", "SEC-B01")
+def test_personal_columns_are_found_without_a_value_and_on_record(place, operator):
+    folder = place.settings.data / place.tenants["north"]
+    (folder / "people.csv").write_text("id,contact\n" + "".join(f"{n},canary{n}@example.org\n" for n in range(20)))
+    seen = place.head()
+    got = place.call("connection.detect", {"name": "exp-here", "item": "people.csv"}, operator)
+    assert (got.rows, [(each.column, each.category, each.by) for each in got.items]) == (
+        20,
+        [("contact", "email", "content")],
+    )
+    assert "method: hash" in got.step
+    assert "canary" not in got.model_dump_json()
+    told = place.records(after=seen)
+    assert [(each["action"], each["result"]) for each in told] == [
+        ("connection.detect", "asked"),
+        ("connection.detect", "ok"),
+    ]
+    assert "canary" not in str(told)
+    assert sorted(each.name for each in folder.iterdir() if "people" in each.name) == ["people.csv"]
+
+
+@pytest.mark.security
+@pytest.mark.parametrize("ask", [{"rows": 0}, {"rows": 10_001}, {"item": ""}, {"item": "x" * 1025}, {"format": "../x"}])
+def test_how_much_is_looked_through_is_bounded(place, operator, ask):
+    with pytest.raises(Invalid):
+        place.call("connection.detect", {"name": "exp-here", "item": "in.csv", **ask}, operator)

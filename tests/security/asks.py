@@ -94,6 +94,7 @@ def ask_for(operation: str) -> dict[str, Any]:
         "archive.key": {},
         "archive.verify": {"name": "no-such", "item": "x.age"},
         "archive.reseal": {"name": "no-such", "item": "x.age", "identity": "none", "to": ("nobody",)},
+        "connection.detect": {"name": "no-such", "item": "t"},
         "flow.preview": {"name": "no-such", "step": "s"},
     }
     if operation in fixed:

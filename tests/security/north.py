@@ -66,6 +66,7 @@ ATTACKS = {
     "connection.delete": {"name": "north-db"},
     "connection.test": {"name": "north-db"},
     "connection.items": {"name": "north-db"},
+    "connection.detect": {"name": "north-db", "item": "t"},
     "archive.verify": {"name": "north-db", "item": "x.age"},
     "archive.reseal": {"name": "north-db", "item": "x.age", "identity": "none", "to": ("nobody",)},
     "recipient.get": {"name": "north-dpo"},

@@ -23,6 +23,7 @@ from tests.security.asks import ask_for
 
 HERE = Path(__file__).parent
 MATRIX: dict[str, str] = tomllib.loads((HERE / "matrix.toml").read_text())
+WITHIN: dict[str, str] = tomllib.loads((HERE / "within.toml").read_text())
 PUBLIC: dict[str, dict[str, str]] = tomllib.loads((HERE / "public.toml").read_text())
 ORDER = {
     Role.SUPERADMIN: "S", Role.ADMINISTRATOR: "A", Role.EDITOR: "E", Role.OPERATOR: "O", Role.VIEWER: "V", Role.API_USER: "U",
@@ -268,10 +269,17 @@ def test_the_error_for_no_token_is_the_same_whatever_was_wrong(place):
 
 def letters(grants):
     """Return the first six columns that a table of permissions makes."""
+    asked = {**{each.name: each.permission for each in GUARDED}, **{name: Permission(name) for name in WITHIN}}
     return {
-        each.name: "".join(letter if each.permission in grants[role] else "-" for role, letter in ORDER.items())
-        for each in GUARDED
+        name: "".join(letter if permission in grants[role] else "-" for role, letter in ORDER.items())
+        for name, permission in asked.items()
     }
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z02")
+def test_every_permission_is_that_of_an_operation_or_asked_within_one():
+    assert {str(each) for each in Permission} - {str(each.permission) for each in GUARDED} == set(WITHIN)
 
 
 @pytest.mark.security
@@ -279,7 +287,7 @@ def letters(grants):
 @pytest.mark.parametrize("role", Role)
 def test_each_cell_of_the_table_is_held_by_the_matrix(role):
     """Turn round one cell after the other: no change of the table goes unseen, in either direction."""
-    reviewed = {name: row[:6] for name, row in MATRIX.items()}
+    reviewed = {name: row[:6] for name, row in MATRIX.items()} | WITHIN
     assert letters(policy.GRANTS) == reviewed
     for permission in Permission:
         turned = {**policy.GRANTS, role: policy.GRANTS[role] ^ {permission}}

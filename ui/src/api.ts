@@ -100,6 +100,9 @@ export const api = {
   },
   testConnection: (name: string) => ask("post", "/api/v1/connections/{name}/test", { places: { name } }),
 
+  detect: (name: string, item: string) =>
+    ask("post", "/api/v1/connections/{name}/detect", { places: { name }, body: { item } }),
+
   startRun: (flow: string, params: Record<string, unknown>) =>
     ask("post", "/api/v1/flows/{name}/runs", { places: { name: flow }, body: { params } }),
   runs: async (flow?: string, limit = 100, signal?: AbortSignal) =>
@@ -127,8 +130,8 @@ export const api = {
     await ask("put", "/api/v1/secrets/{name}/reference", { places: { name }, body: { reference } });
   },
   testSecret: async (name: string) => (await ask("post", "/api/v1/secrets/{name}/test", { places: { name } })).answer,
-  deleteSecret: async (name: string) => {
-    await ask("delete", "/api/v1/secrets/{name}", { places: { name } });
+  deleteSecret: async (name: string, kind: SecretRow["kind"]) => {
+    await ask("delete", "/api/v1/secrets/{name}", { places: { name }, query: { kind } });
   },
 
   users: async () => (await ask("get", "/api/v1/users", {})).items,

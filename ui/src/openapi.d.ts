@@ -1224,6 +1224,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/connections/{name}/detect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Look for columns that hold personal data, and suggest how to mask them. No value is shown. */
+        post: operations["connection.detect"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{id}/rejects": {
         parameters: {
             query?: never;
@@ -1490,7 +1507,7 @@ export interface paths {
         /** Keep a secret, for one server. The value before is gone; nobody can read it back. */
         put: operations["secret.set"];
         post?: never;
-        /** Delete a secret. */
+        /** Delete a secret; or a masking key: what was masked under it opens no more. */
         delete: operations["secret.delete"];
         options?: never;
         head?: never;
@@ -1506,7 +1523,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Make a passphrase of 140 bits, keep it as a secret, and show it: this once. */
+        /** Make a passphrase of 140 bits, keep it and show it, this once; or a masking key, which is not shown. */
         post: operations["secret.generate"];
         delete?: never;
         options?: never;
@@ -2341,6 +2358,59 @@ export interface components {
             version?: number | null;
         };
         /**
+         * DetectAsk
+         * @description What to look through.
+         */
+        DetectAsk: {
+            /**
+             * Name
+             * @description Name of the connection.
+             */
+            name: string;
+            /**
+             * Item
+             * @description Table, view or file.
+             */
+            item: string;
+            /**
+             * Format
+             * @description How a file is read (``csv``); told by its name when left out.
+             * @default null
+             */
+            format?: string | null;
+            /**
+             * Rows
+             * @description At most this many of the first rows.
+             * @default 1000
+             */
+            rows?: number;
+        };
+        /**
+         * Detected
+         * @description Which columns look personal. No value is in it.
+         */
+        Detected: {
+            /**
+             * Rows
+             * @description Rows that were looked at.
+             */
+            rows: number;
+            /** Items */
+            items: components["schemas"]["sluicegate__operations__explore__Finding"][];
+            /**
+             * Step
+             * @description A step ``mask`` for them, to paste; empty when nothing was found.
+             * @default
+             */
+            step: string;
+            /**
+             * Tags
+             * @description The tags, to paste into the step ``read`` or into the connection.
+             * @default
+             */
+            tags: string;
+        };
+        /**
          * EmailAsk
          * @description A new address.
          */
@@ -2510,18 +2580,6 @@ export interface components {
             codes_left: number;
         };
         /**
-         * Finding
-         * @description One thing that was looked at.
-         */
-        Finding: {
-            /** What */
-            what: string;
-            /** Ok */
-            ok: boolean;
-            /** Told */
-            told: string;
-        };
-        /**
          * ForgotAsk
          * @description Who forgot their password.
          */
@@ -2539,8 +2597,26 @@ export interface components {
             email: string;
         };
         /**
+         * GenerateAsk
+         * @description What to make.
+         */
+        GenerateAsk: {
+            /**
+             * Name
+             * @description Its name.
+             */
+            name: string;
+            /**
+             * Kind
+             * @description ``passphrase`` for ZIP archives, or ``key`` for steps that mask.
+             * @default passphrase
+             * @enum {string}
+             */
+            kind?: "passphrase" | "key";
+        };
+        /**
          * Generated
-         * @description A passphrase that was made and is kept. Write it down for those who open archives with it.
+         * @description What was made and is kept. Write a passphrase down for those who open archives with it.
          */
         Generated: {
             /** Name */
@@ -2551,7 +2627,7 @@ export interface components {
             fingerprint: string;
             /**
              * Passphrase
-             * @description It is never shown again.
+             * @description It is never shown again. Empty for a masking key, which nobody sees.
              */
             passphrase: string;
         };
@@ -2715,6 +2791,13 @@ export interface components {
         Kept: {
             /** Name */
             name: string;
+            /**
+             * Kind
+             * @description A masking key, or any other secret.
+             * @default secret
+             * @enum {string}
+             */
+            kind: "secret" | "key";
             /** Version */
             version: number;
             /**
@@ -2734,7 +2817,7 @@ export interface components {
             set_by: string;
             /**
              * Used By
-             * @description Connections, and flows whose seals name it.
+             * @description Connections, and flows whose steps name it.
              * @default []
              */
             used_by: string[];
@@ -3162,7 +3245,7 @@ export interface components {
          * @description ``noun:verb``, in alphabetical order. Every operation names exactly one of these or is ``Public``.
          * @enum {string}
          */
-        Permission: "audit:read" | "connection:read" | "data:read" | "definition:write" | "flow:read" | "run:control" | "run:read" | "secret:link" | "secret:write" | "self:use" | "support:grant" | "tenant:manage" | "user:manage";
+        Permission: "audit:read" | "connection:read" | "data:read" | "data:reveal" | "definition:write" | "flow:read" | "run:control" | "run:read" | "secret:link" | "secret:write" | "self:use" | "support:grant" | "tenant:manage" | "user:manage";
         /**
          * Policy
          * @description What a tenant asks of its people. What is left out is as the installation has it.
@@ -3258,6 +3341,12 @@ export interface components {
              * @default []
              */
             residency?: string[];
+            /**
+             * Guarded
+             * @description Tags of columns that flows may write only to connections that accept them by name, beside the installation's.
+             * @default []
+             */
+            guarded?: string[];
             /**
              * Weakest Tls
              * @description The weakest ``tls`` that connections may have; ``disable`` lets plain protocols be used.
@@ -3979,6 +4068,24 @@ export interface components {
             name: string;
         };
         /**
+         * SecretOrKey
+         * @description One secret by name and sort.
+         */
+        SecretOrKey: {
+            /**
+             * Name
+             * @description Its name.
+             */
+            name: string;
+            /**
+             * Kind
+             * @description ``secret``, or ``key`` for a masking key: they do not share their names.
+             * @default secret
+             * @enum {string}
+             */
+            kind?: "secret" | "key";
+        };
+        /**
          * Service
          * @description A service user: it has no password and no sign-in, only API keys.
          */
@@ -4313,7 +4420,7 @@ export interface components {
              */
             ok: boolean;
             /** Items */
-            items: components["schemas"]["Finding"][];
+            items: components["schemas"]["sluicegate__operations__sso__Finding"][];
         };
         /**
          * Ticket
@@ -4423,6 +4530,8 @@ export interface components {
             formats: string[];
             /** Residency */
             residency: string[];
+            /** Guarded */
+            guarded: string[];
             /** Weakest Tls */
             weakest_tls: string;
             /** Quarantine Days */
@@ -4693,6 +4802,45 @@ export interface components {
             support: string | null;
         };
         /**
+         * Finding
+         * @description A column that looks personal.
+         */
+        sluicegate__operations__explore__Finding: {
+            /** Column */
+            column: string;
+            /**
+             * Category
+             * @description What it looks like: ``email``, ``phone``, ``iban``, ``card``, ``person`` …
+             */
+            category: string;
+            /**
+             * Share
+             * @description Of the different values that were seen, how many look so.
+             */
+            share: number;
+            /**
+             * By
+             * @description What tells it: how the column is called, or what stands in it.
+             * @enum {string}
+             */
+            by: "name" | "content" | "both";
+            /**
+             * Confidence
+             * @enum {string}
+             */
+            confidence: "high" | "medium" | "low";
+            /**
+             * Tags
+             * @description Tags that it should have.
+             */
+            tags: string[];
+            /**
+             * Rule
+             * @description The method that is suggested, as a flow writes it.
+             */
+            rule: string;
+        };
+        /**
          * FactorAsk
          * @description A factor to set up.
          */
@@ -4715,6 +4863,18 @@ export interface components {
              * @description The code that your app shows now, or a recovery code.
              */
             code: string;
+        };
+        /**
+         * Finding
+         * @description One thing that was looked at.
+         */
+        sluicegate__operations__sso__Finding: {
+            /** What */
+            what: string;
+            /** Ok */
+            ok: boolean;
+            /** Told */
+            told: string;
         };
         /** @description Problem document (RFC 9457). */
         Problem: {
@@ -7438,6 +7598,59 @@ export interface operations {
             };
         };
     };
+    "connection.detect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Item
+                     * @description Table, view or file.
+                     */
+                    item: string;
+                    /**
+                     * Format
+                     * @description How a file is read (``csv``); told by its name when left out.
+                     * @default null
+                     */
+                    format?: string | null;
+                    /**
+                     * Rows
+                     * @description At most this many of the first rows.
+                     * @default 1000
+                     */
+                    rows?: number;
+                };
+            };
+        };
+        responses: {
+            /** @description Which columns look personal. No value is in it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Detected"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "run.rejects": {
         parameters: {
             query?: {
@@ -8029,7 +8242,9 @@ export interface operations {
     };
     "secret.delete": {
         parameters: {
-            query?: never;
+            query?: {
+                kind?: "secret" | "key";
+            };
             header?: never;
             path: {
                 name: string;
@@ -8067,9 +8282,21 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /**
+                     * Kind
+                     * @description ``passphrase`` for ZIP archives, or ``key`` for steps that mask.
+                     * @default passphrase
+                     * @enum {string}
+                     */
+                    kind?: "passphrase" | "key";
+                };
+            };
+        };
         responses: {
-            /** @description A passphrase that was made and is kept. Write it down for those who open archives with it. */
+            /** @description What was made and is kept. Write a passphrase down for those who open archives with it. */
             200: {
                 headers: {
                     [name: string]: unknown;

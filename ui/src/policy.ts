@@ -102,6 +102,12 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     example: "eu",
     empty: "anywhere",
   },
+  guarded: {
+    title: "Guarded tags",
+    note: "Columns with one of these tags, one on each line, go only to connections that accept it.",
+    example: "card",
+    empty: "none",
+  },
   weakest_tls: {
     title: "Weakest TLS of connections",
     note: "verify-full, verify-ca, require or disable; disable lets plain protocols be used.",

@@ -42,7 +42,14 @@ export function rolesToGive(role: string): Role[] {
 const VIEW: readonly Permission[] = ["self:use", "flow:read", "run:read"];
 const OPERATE: readonly Permission[] = [...VIEW, "connection:read", "data:read", "run:control"];
 const EDIT: readonly Permission[] = [...OPERATE, "definition:write", "secret:write"];
-const ADMINISTER: readonly Permission[] = [...EDIT, "secret:link", "user:manage", "audit:read", "support:grant"];
+const ADMINISTER: readonly Permission[] = [
+  ...EDIT,
+  "secret:link",
+  "user:manage",
+  "audit:read",
+  "data:reveal",
+  "support:grant",
+];
 
 /** What each role within a tenant may do, as the server's table has it (a test compares the two). */
 export const GRANTS: Readonly<Record<Exclude<Role, "superadmin">, readonly Permission[]>> = {
@@ -60,6 +67,7 @@ export const PERMISSION_NOTES: Readonly<Record<Permission, string>> = {
   "run:read": "See runs, their progress and logs.",
   "connection:read": "See connections, recipients and the names of secrets.",
   "data:read": "See rows: previews, items, rejected rows.",
+  "data:reveal": "Run flows that take masks off.",
   "run:control": "Start and cancel runs.",
   "definition:write": "Write flows, connections and recipients.",
   "secret:write": "Set and delete secrets.",

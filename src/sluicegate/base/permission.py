@@ -10,6 +10,7 @@ class Permission(StrEnum):
     AUDIT_READ = "audit:read"
     CONNECTION_READ = "connection:read"
     DATA_READ = "data:read"
+    DATA_REVEAL = "data:reveal"
     DEFINITION_WRITE = "definition:write"
     FLOW_READ = "flow:read"
     RUN_CONTROL = "run:control"

@@ -137,6 +137,8 @@ class Files(Model):
     """Formats of files that flows may read and write (``csv``, ``parquet``); any when empty."""
     residency: tuple[str, ...] = ()
     """Values of a connection's ``residency`` that flows may use; any, and none, when empty."""
+    guarded: tuple[str, ...] = ()
+    """Tags of columns that flows may write only to connections that accept them by name (``accepts``)."""
 
 
 Override = Literal["fixed", "stricter", "free"]
@@ -176,6 +178,8 @@ class Overrides(Model):
     """Which formats flows may use (``files.formats``)."""
     residency: Override = _STRICTER
     """Where data may lie (``files.residency``)."""
+    guarded: Override = _STRICTER
+    """Which tags need a connection that accepts them (``files.guarded``). A tenant's list holds beside it."""
     weakest_tls: Override = _STRICTER
     """The weakest ``tls`` of connections (``tls.weakest``)."""
     quarantine_days: Override = _STRICTER

@@ -32,6 +32,7 @@ def command(name: str) -> click.Command:
         "test": test,
         "items": items,
         "preview": preview,
+        "detect": detect,
     }[name]
 
 
@@ -213,6 +214,26 @@ def preview(*, flow: str, step: str, params: tuple[str, ...], limit: int, as_jso
         show.table([dict(zip(names, row, strict=True)) for row in found["rows"]], names)
         if found.get("cut"):
             click.echo(found["cut"], err=True)
+
+
+@click.command()
+@click.argument("connection")
+@click.argument("item")
+@click.option("--format", "format_", help="How a file is read (csv); told by its name when left out.")
+@click.option("--rows", default=1000, help="At most this many of the first rows.")
+@json_option
+def detect(*, connection: str, item: str, format_: str | None, rows: int, as_json: bool) -> None:
+    """Look for columns that hold personal data, and suggest how to mask them. No value is shown."""
+    found = call("connection.detect", name=connection, item=item, format=format_, rows=rows)
+    if as_json:
+        show.answer(found, as_json=True)
+        return
+    items = [{**each, "share": f"{each['share']:.0%}"} for each in found["items"]]
+    show.table(items, ["column", "category", "share", "by", "confidence", "rule"])
+    if items:
+        print(
+            "\n" + "".join(letter for letter in found["tags"] + found["step"] if letter.isprintable() or letter == "\n")
+        )
 
 
 def values(params: tuple[str, ...]) -> dict[str, str]:

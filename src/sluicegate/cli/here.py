@@ -18,6 +18,7 @@ from sluicegate.kit import bundle, document, seals
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.document import Recipient
 from sluicegate.kit.flow import Flow
+from sluicegate.kit.step import Masking
 
 
 def run_here(
@@ -153,6 +154,12 @@ def _job(
             needed[secret] = _secret(secret, secrets, f"connection {name}")
     for secret, step in seals.secret_names(flow.steps):
         needed[secret] = _secret(secret, secrets, f"step {flow.step_name(step)}")
+    keys = {
+        name: _secret(name, secrets, f"step {flow.step_name(step)}")
+        for step in flow.steps
+        if isinstance(step, Masking)
+        for name, _ in step.key_names()
+    }
     recipients = {
         each.definition.name: each.definition.recipient
         for each in reversed(found)
@@ -168,6 +175,7 @@ def _job(
         connections=connections,
         recipients=recipients,
         secrets=needed,
+        keys=keys,
         local=True,
         jail=load().jail.model_dump(),
         quarantine_folder=rejects.absolute() if rejects else None,

@@ -29,6 +29,7 @@ _ARGUMENTS = {
     "key.create": ("name",), "user.invite": ("email",), "profile.email": ("email",), "password.forgot": ("email",),
     "archive.verify": ("name", "item"), "archive.reseal": ("name", "item"), "secret.generate": ("name",),
     "secret.link": ("name", "reference"),
+    "connection.detect": ("name", "item"),
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The conformance suites for every step, one for each of the four sorts."""
+"""The conformance suites for every step, one for each of the five sorts."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from pydantic import ValidationError
 
-from sluicegate.base.errors import Invalid, UnknownColumn, from_validation
+from sluicegate.base.errors import Failed, Invalid, UnknownColumn, from_validation
 from sluicegate.kit.columns import Columns
-from sluicegate.kit.step import ITEM_MAX, Check, Reading, Step, Transform, Writing
+from sluicegate.kit.lineage import Fact, Facts
+from sluicegate.kit.masks import Keys
+from sluicegate.kit.step import ITEM_MAX, Check, Masking, Reading, Step, Transform, Writing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pyarrow as pa
 
-_SORTS = (Reading, Transform, Check, Writing)
+_SORTS = (Reading, Transform, Check, Masking, Writing)
 _HOSTILE = ('x"; drop table victim; --', "x' or '1'='1", "a.b", "x\\", "*", "s0")
 """Names of columns that are code to a careless transform (SEC-P01)."""
 _ODD_NAMES = ("", "No", "a b", "a;b", "../a", "x" * 65, 5, None, ["a"])
@@ -169,6 +171,24 @@ class TransformSuite(StepSuite):
         assert {each.name for each in tree.find_all(exp.Column)} <= inner
 
     @pytest.mark.security
+    @pytest.mark.req("SEC-B10")
+    def test_no_tag_is_lost_on_the_way(self) -> None:
+        """Whatever the query computes a column from, the column has its tags; a name in other letters is no way out."""
+        from sqlglot import exp
+
+        made, inputs = self.make(), self.inputs(self.schemas)
+        assert isinstance(made, Transform)
+        owner = {each.inner(name): f"{step}-{name}" for step, each in inputs.items() for name in each}
+        known = {
+            step: Facts.listed((name.swapcase(), Fact(frozenset({f"{step}-{name}"}), sure=True)) for name in names)
+            for step, names in self.schemas.items()
+        }
+        traced = made.trace(known)
+        for name, tree in zip(made.outputs(inputs), self.query(made, inputs).expressions, strict=True):
+            read = {owner[each.name] for each in tree.find_all(exp.Column)}
+            assert read <= traced.get(name).tags
+
+    @pytest.mark.security
     @pytest.mark.req("SEC-P01")
     @pytest.mark.parametrize("evil", _HOSTILE)
     def test_names_of_columns_never_reach_the_query(self, evil: str) -> None:
@@ -236,3 +256,43 @@ class CheckSuite(StepSuite):
         long = batch.append_column("zz_long", pa.array(["x" * 1_000_000] * batch.num_rows))
         _, bad = made.split(long, 1)
         assert max(len(each.raw) for each in bad) <= 1 << 13
+
+
+class MaskingSuite(StepSuite):
+    """Holds for every step that masks."""
+
+    def batch(self) -> pa.RecordBatch:
+        """Return rows that the step in ``whole`` masks, one of them but all NULL."""
+        raise NotImplementedError
+
+    def keys(self) -> Keys:
+        """Return the keys that it names."""
+        raise NotImplementedError
+
+    def test_rows_keep_their_number_order_and_nulls(self) -> None:
+        made, batch = self.make(), self.batch()
+        assert isinstance(made, Masking)
+        masker = made.start(batch.schema, self.keys())
+        good, bad = masker.mask(batch, 1)
+        assert bad == []
+        assert good.schema == masker.schema
+        assert good.schema.names == batch.schema.names
+        for before, after in zip(batch.columns, good.columns, strict=True):
+            assert [each is None for each in before.to_pylist()] <= [each is None for each in after.to_pylist()]
+
+    def test_a_lost_column_is_told_with_its_step(self) -> None:
+        import pyarrow as pa
+
+        made = self.make()
+        assert isinstance(made, Masking)
+        with pytest.raises(UnknownColumn) as caught:
+            made.start(pa.schema([("zap", pa.string())]), self.keys())
+        assert caught.value.where.startswith(f"step {made.name}")
+
+    @pytest.mark.security
+    def test_without_its_key_it_does_nothing(self) -> None:
+        made = self.make()
+        assert isinstance(made, Masking)
+        for name, _ in made.key_names():
+            with pytest.raises(Failed, match=name):
+                made.start(self.batch().schema, Keys({}, ""))

@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from sluicegate.base.errors import Denied, Failed, Invalid, Missing
+from sluicegate.base.flaws import spell
 from sluicegate.base.principal import Role
 from sluicegate.crypto.manifest import READS
+from sluicegate.engine.detection import looking
 from sluicegate.engine.job import Job, What
 from sluicegate.engine.plan import above, plan, steps
 from sluicegate.guard import conduct, tls
 from sluicegate.guard.archives import WARRANT
-from sluicegate.guard.vault import RESERVED
+from sluicegate.guard.vault import MASKING, RESERVED
 from sluicegate.kit import document, seals
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow, digest
-from sluicegate.kit.step import Step, Transform, Writing
+from sluicegate.kit.step import Masking, Step, Transform, Writing
 from sluicegate.steps.read import Read
 from sluicegate.steps.write import Write
 
@@ -103,6 +105,18 @@ class Builder:
         connections, secrets = self._connections(scope, read, what)
         return Job(what=what, run="", connections=connections, secrets=secrets, ask=dict(ask), **self._place(scope))
 
+    def detect(self, scope: Scope, ask: Mapping[str, Any]) -> Job:
+        """Return the job that looks for personal data in the first rows of an item."""
+        body = looking(str(ask["connection"]), str(ask["item"]), str(ask["format"]))
+        flow = read_flow(body)
+        named = _Named.read(scope, flow)
+        conduct.check(flow, named.connection, self._rules.fresh(scope.tenant))
+        connections, secrets = self._connections(scope, named.connections, f"detect {ask['connection']}/{ask['item']}")
+        return Job(
+            what="detect", run="", flow=body, connections=connections, secrets=secrets,
+            input_max=self._settings.limits.input, ask=dict(ask), **self._place(scope),
+        )  # fmt: skip
+
     def archive(self, scope: Scope, what: What, ask: Mapping[str, Any]) -> Job:
         """Return the job that looks at an archive, or seals it for others (``ask`` holds seals as documents do)."""
         name, purpose = str(ask["connection"]), f"{what} {ask['connection']}/{ask['item']}"
@@ -150,7 +164,9 @@ class Builder:
     ) -> Job:
         flow = read_flow(body)
         purpose = f"{what} {run or flow.name}"
-        conduct.check(flow, named.connection, self._rules.fresh(scope.tenant))
+        rules = self._rules.fresh(scope.tenant)
+        conduct.check(flow, named.connection, rules)
+        conduct.require_reveal(flow, scope.who)
         connections, secrets = self._connections(scope, named.connections, purpose)
         secrets |= self._seals(scope, flow, purpose)
         keeps = what == "run" and _quarantines(flow)  # what a preview rejects is kept nowhere
@@ -162,6 +178,9 @@ class Builder:
             connections=connections,
             recipients=named.keys(),
             secrets=secrets,
+            keys=self._masks(scope, flow, purpose),
+            tenant=scope.tenant,
+            guarded=rules.guarded,
             snapshot=scope.runs().snapshot(flow.name),
             input_max=self._settings.limits.input,
             quarantine=self._quarantine.recipient(scope, run) if keeps else "",
@@ -200,6 +219,21 @@ class Builder:
             name: self._secret(scope, name, f"step {flow.step_name(step)}, seal", purpose)
             for name, step in seals.secret_names(flow.steps)
         }
+
+    def _masks(self, scope: Scope, flow: Flow, purpose: str) -> dict[str, Secret]:
+        """Return the masking keys that a flow names."""
+        found: dict[str, Secret] = {}
+        for step in flow.steps:
+            for name, path in step.key_names() if isinstance(step, Masking) else ():
+                try:
+                    found[name] = self._vault.use(scope, MASKING + name, purpose=purpose)
+                except Missing:
+                    raise Failed(
+                        f"There is no masking key {name!r}.",
+                        where=f"step {flow.step_name(step)}, {spell(path)}",
+                        hint=f"Make it: sluice secret generate {name} --kind key",
+                    ) from None
+        return found
 
     def _secret(self, scope: Scope, name: str, where: str, purpose: str) -> Secret:
         try:

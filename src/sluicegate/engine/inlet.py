@@ -20,14 +20,16 @@ from sluicegate.kit.context import Context
 from sluicegate.kit.document import parse_definition
 from sluicegate.kit.flow import Flow, fill
 from sluicegate.kit.format import Decoding
+from sluicegate.kit.masks import Keys
 from sluicegate.kit.registry import format_for
 from sluicegate.kit.seals import of as seals_of
-from sluicegate.kit.step import Check, Reading, Transform
+from sluicegate.kit.step import Check, Masking, Reading, Step, Transform
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from sluicegate.engine.job import Job
+    from sluicegate.kit.rows import Reject
 
 
 _LEFT = 1 << 18
@@ -123,6 +125,8 @@ class Inlet:
                 return self._counted(name, self._transform(name))
             if isinstance(step, Check):
                 return self._check(name, step)
+            if isinstance(step, Masking):
+                return self._mask(name, step)
         except SluiceError as fault:
             if not fault.where.startswith("step "):
                 fault.where = f"step {name}" + (f", {fault.where}" if fault.where else "")
@@ -204,27 +208,43 @@ class Inlet:
             raise
         return query.renamed(rows, made.outputs, speak)
 
-    # -- checking ------------------------------------------------------------------------------------------------------
+    # -- checking and masking ------------------------------------------------------------------------------------------
 
     def _check(self, name: str, step: Check) -> pa.RecordBatchReader:
-        import pyarrow as pa
-
         rows = self.pull(step.inputs[0])
         step.check_columns(rows.schema.names)
+        return self._sifted(name, step, rows, rows.schema, step.split)
+
+    def _mask(self, name: str, step: Masking) -> pa.RecordBatchReader:
+        rows = self.pull(step.inputs[0])
+        masker = step.start(rows.schema, Keys(self._job.keys, self._job.tenant))
+        return self._sifted(name, step, rows, masker.schema, masker.mask)
+
+    def _sifted(
+        self,
+        name: str,
+        step: Step,
+        rows: pa.RecordBatchReader,
+        schema: pa.Schema,
+        sift: Callable[[pa.RecordBatch, int], tuple[pa.RecordBatch, list[Reject]]],
+    ) -> pa.RecordBatchReader:
+        """Return what comes of each batch, of this ``schema``; the rejects go where the step says."""
+        import pyarrow as pa
+
         take = self.rejects.taker(name, step.on_fail, step.max_rejects)  # type: ignore[attr-defined]
         count = self._meter.step(name)
 
         def passing() -> Iterator[pa.RecordBatch]:
             seen = 0
             for batch in rows:
-                good, bad = step.split(batch, seen + 1)
+                good, bad = sift(batch, seen + 1)
                 for reject in bad:
                     take(reject)
                 seen += batch.num_rows
                 count.rows += good.num_rows
                 yield good
 
-        return pa.RecordBatchReader.from_batches(rows.schema, passing())
+        return pa.RecordBatchReader.from_batches(schema, passing())
 
     def _counted(self, name: str, rows: pa.RecordBatchReader) -> pa.RecordBatchReader:
         import pyarrow as pa

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sluicegate.base.secret import Secret
 
-What = Literal["run", "test", "items", "preview", "verify", "reseal"]
+What = Literal["run", "test", "items", "preview", "detect", "verify", "reseal"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,12 @@ class Job:
     connections: dict[str, dict[str, Any]] = field(default_factory=dict)
     recipients: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, Secret] = field(default_factory=dict, repr=False)
+    keys: dict[str, Secret] = field(default_factory=dict, repr=False)
+    """Masking keys by name. They are no secrets of connections: none can name them."""
+    tenant: str = ""
+    """Id of the tenant, to which masks are bound; empty without a server."""
+    guarded: tuple[str, ...] = ()
+    """Tags whose columns go only to connections that accept them."""
     snapshot: dict[str, dict[str, str]] = field(default_factory=dict)
     """Column types by reading step, from an earlier run."""
     egress: tuple[dict[str, Any], ...] = ()
@@ -42,14 +48,16 @@ class Job:
     def pack(self) -> bytes:
         """Return the job as bytes for the pipe."""
         body = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        body["secrets"] = {name: value.reveal() for name, value in self.secrets.items()}
+        for held in ("secrets", "keys"):
+            body[held] = {name: value.reveal() for name, value in body[held].items()}
         return json.dumps(body, default=str).encode()
 
     @classmethod
     def unpack(cls, raw: bytes) -> Job:
         """Return the job that ``pack`` packed."""
         body = json.loads(raw)
-        body["secrets"] = {name: Secret(value) for name, value in body["secrets"].items()}
+        for held in ("secrets", "keys"):
+            body[held] = {name: Secret(value) for name, value in body[held].items()}
         body["root"] = Path(body["root"])
         body["quarantine_folder"] = Path(body["quarantine_folder"]) if body["quarantine_folder"] else None
         return cls(**body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from sluicegate.base.errors import Cancelled, Conflict, Denied, Internal, Missing, SluiceError, rebuild, without_rows
@@ -14,7 +15,7 @@ from sluicegate.base.principal import Principal, Role, Via
 from sluicegate.engine.builder import Builder, read_flow, require_tenants
 from sluicegate.engine.plan import one_writer, plan, steps
 from sluicegate.engine.recorder import Recorder
-from sluicegate.guard import policy
+from sluicegate.guard import conduct, policy
 from sluicegate.kit.flow import Flow
 from sluicegate.kit.step import Reading
 
@@ -116,7 +117,8 @@ class Runner:
             flow = read_flow(stored.body)
             with _Lazy(lambda: self._begin(scope, record, found, stored.body)) as task:
                 for segment in plan(flow, self._one_writer(scope, flow)):
-                    done = step(segment.name, lambda name=segment.name: self._segment(scope, run, task, name, faults))  # type: ignore[misc]
+                    carry = partial(self._segment, scope, run, flow, task, segment.name, faults)
+                    done = step(segment.name, carry)
                     if "problem" in done:
                         raise faults.get(segment.name) or rebuild(done["problem"])
                     record.progress = {}
@@ -168,13 +170,13 @@ class Runner:
         return one_writer({name: scope.definitions().get("connection", name).body for name in flow.connections()})
 
     def _segment(
-        self, scope: Scope, run: str, lazy: _Lazy, name: str, faults: dict[str, SluiceError]
+        self, scope: Scope, run: str, flow: Flow, lazy: _Lazy, name: str, faults: dict[str, SluiceError]
     ) -> dict[str, Any]:
         """Carry out one segment. A fault goes into ``faults``; what is returned is stored and quotes no row."""
         try:
             if scope.runs().cancel_requested(run):
                 raise Cancelled("The run was cancelled.")
-            self._recheck(scope, run)
+            conduct.require_reveal(flow, self._recheck(scope, run))
             return lazy.get().do(name)
         except Exception as fault:  # noqa: BLE001 - nothing unforeseen reaches the library: it would print the text
             if self._leaving:  # what it says is our own doing: no outcome of the run
@@ -255,8 +257,8 @@ class Runner:
             return system
         return Principal(user.id, tenant, Role(user.role), Via.SYSTEM)
 
-    def _recheck(self, scope: Scope, run: str) -> None:
-        """Check the rights that hold now: before each segment, because they can be taken away meanwhile (SEC-Z09)."""
+    def _recheck(self, scope: Scope, run: str) -> Principal:
+        """Check the rights that hold now, and return whose they are: they can be taken away meanwhile (SEC-Z09)."""
         if self._system.tenants().get(scope.tenant).state != "active":
             raise Denied("The tenant is suspended.", where=f"run {run}")
         try:
@@ -267,6 +269,7 @@ class Runner:
             may = False
         if not may:
             raise Denied("The person this run runs as may not run flows any more.", where=f"run {run}")
+        return now
 
 
 def _system(tenant: str) -> Principal:

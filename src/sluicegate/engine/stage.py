@@ -18,7 +18,8 @@ from sluicegate.engine.inlet import Inlet
 from sluicegate.engine.meter import Count, Meter, Report
 from sluicegate.engine.outlet import open_outlet
 from sluicegate.engine.plan import Segment, one_writer, plan, steps
-from sluicegate.kit.connection import WritesFiles, WritesRows
+from sluicegate.kit import lineage
+from sluicegate.kit.connection import Connection, WritesFiles, WritesRows
 from sluicegate.kit.document import parse_definition
 from sluicegate.kit.flow import Flow
 from sluicegate.kit.rows import Marker, Receipt, Stage
@@ -73,6 +74,7 @@ def _carry(
     rows = inlet.pull(segment.source)
     if inlet.guesses:
         rows = _settled(rows)
+    _check_tags(job, flow, segment, rows.schema.names)
     sinks = []
     for name in segment.writes:
         step = named[name]
@@ -86,6 +88,22 @@ def _carry(
     if cancelled():
         raise Cancelled("The run was cancelled; nothing of it has landed.")
     return {sink.name: _placed(sink.name, sink.commit) for sink in sinks}
+
+
+def _check_tags(job: Job, flow: Flow, segment: Segment, columns: list[str]) -> None:
+    """Refuse columns that a destination does not take, now that it is known which there are."""
+    named = steps(flow)
+    connections = {name: found for name, body in job.connections.items() if (found := _connection(body)) is not None}
+    facts = lineage.trace(flow, connections.get)[segment.source]
+    for name in segment.writes:
+        target = connections.get(getattr(named[name], "connection", ""))
+        if target is not None:
+            _placed(name, lambda target=target: lineage.check_rows(facts, columns, target, job.guarded))  # type: ignore[misc]
+
+
+def _connection(body: dict[str, Any]) -> Connection | None:
+    found = parse_definition(body)
+    return found if isinstance(found, Connection) else None
 
 
 def _settled(rows: pa.RecordBatchReader) -> pa.RecordBatchReader:

@@ -79,7 +79,7 @@ class Task:
             os.close(events_out)
         self._orders = os.fdopen(orders_out, "wb")
         self._events = os.fdopen(events_in, "rb")
-        self._drain = Drain(self._child.stderr, job.secrets.values())  # type: ignore[arg-type] # it is piped
+        self._drain = Drain(self._child.stderr, [*job.secrets.values(), *job.keys.values()])  # type: ignore[arg-type] # it is piped
         self._said: str | None = None
         try:
             self._send(job.pack(), _JOB_MAX)
@@ -250,6 +250,10 @@ def _answer(job: Job, order: str, report: Report, cancelled: Callable[[], bool])
         return stage.execute(job, order, report, cancelled)
     if job.what == "preview":
         return stage.preview(job, report, cancelled)
+    if job.what == "detect":
+        from sluicegate.engine import detection
+
+        return detection.detect(job, report, cancelled)
     if job.what in ("verify", "reseal"):
         from sluicegate.engine import resealing
 

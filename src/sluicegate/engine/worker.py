@@ -152,6 +152,8 @@ class Worker:
     def _job(self, scope: Scope, what: Asked, ask: Mapping[str, Any]) -> Job:
         if what == "preview":
             return self._builder.preview(scope, ask)
+        if what == "detect":
+            return self._builder.detect(scope, ask)
         if what in ("verify", "reseal"):
             return self._builder.archive(scope, what, ask)
         return self._builder.explore(scope, what, ask)  # type: ignore[arg-type] # rejects need no task

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 from sluicegate.base.errors import Denied, Invalid
+from sluicegate.base.permission import Permission
 from sluicegate.guard import tls
-from sluicegate.kit import registry, seals
-from sluicegate.kit.step import Reading, Step, Writing
+from sluicegate.guard.policy import allowed
+from sluicegate.kit import lineage, registry, seals
+from sluicegate.kit.step import Masking, Reading, Step, Writing
 
 if TYPE_CHECKING:
+    from sluicegate.base.principal import Principal
     from sluicegate.guard.tenancy import Effective
     from sluicegate.kit.connection import Connection
     from sluicegate.kit.flow import Flow
@@ -20,7 +23,11 @@ Find = Callable[[str], "Connection | None"]
 
 
 def check(flow: Flow, find: Find, policy: Effective) -> None:
-    """Raise ``Denied`` for the first step that the policy does not allow; it names the step and the setting."""
+    """Raise ``Denied`` for the first step that the policy does not allow; it names the step and the setting.
+
+    So it does for a column whose tags its destination does not take, as far as the flow tells; the run finds the rest.
+    """
+    lineage.check(flow, find, policy.guarded)
     for step in flow.steps:
         connection = find(step.connection) if isinstance(step, Reading | Writing) else None
         if connection is None:
@@ -32,6 +39,17 @@ def check(flow: Flow, find: Find, policy: Effective) -> None:
             _refuse(f"The connection {connection.name!r} {lies}", where, "residency", policy.residency)
         if connection.holds == "files":
             _check_file(step, where, policy)
+
+
+def require_reveal(flow: Flow, who: Principal) -> None:
+    """Raise ``Denied`` when the flow takes masks off and ``who`` may not have that."""
+    for step in flow.steps:
+        if isinstance(step, Masking) and step.reveals and not allowed(who, Permission.DATA_REVEAL):
+            raise Denied(
+                f"This step takes a mask off: who runs it needs {Permission.DATA_REVEAL}.",
+                where=f"step {flow.step_name(step)}",
+                hint="Have an administrator of the tenant run it, or leave the step out.",
+            )
 
 
 def _check_file(step: Step, where: str, policy: Effective) -> None:

@@ -16,7 +16,7 @@ GRANTS: Mapping[Role, frozenset[Permission]] = {
     Role.SUPERADMIN: frozenset(
         (_ADMINISTER | {Permission.TENANT_MANAGE}) - {Permission.DATA_READ}
     ),  # data only by grant of the tenant, which no SuperAdmin gives
-    Role.ADMINISTRATOR: frozenset(_ADMINISTER | {Permission.SUPPORT_GRANT}),
+    Role.ADMINISTRATOR: frozenset(_ADMINISTER | {Permission.DATA_REVEAL, Permission.SUPPORT_GRANT}),
     Role.EDITOR: frozenset(_EDIT),
     Role.OPERATOR: frozenset(_OPERATE),
     Role.VIEWER: frozenset(_VIEW),

@@ -66,6 +66,8 @@ class Policy(Model):
     """Formats of files that flows may read and write; as the installation has it when empty."""
     residency: tuple[Name, ...] = Field(default=(), max_length=LIST_MAX, strict=False)
     """Values of a connection's ``residency`` that flows may use; as the installation has it when empty."""
+    guarded: tuple[Name, ...] = Field(default=(), max_length=LIST_MAX, strict=False)
+    """Tags of columns that flows may write only to connections that accept them by name, beside the installation's."""
     weakest_tls: Tls | None = None
     """The weakest ``tls`` that connections may have; ``disable`` lets plain protocols be used."""
     quarantine_days: int | None = Field(default=None, ge=1, le=3650)
@@ -90,6 +92,7 @@ class Effective(Model):
     seals: tuple[str, ...]
     formats: tuple[str, ...]
     residency: tuple[str, ...]
+    guarded: tuple[str, ...]
     weakest_tls: str
     quarantine_days: int
 
@@ -122,7 +125,7 @@ _SLOWER = _Direction(lambda value, base: _speed(value) <= _speed(base), "{} or l
 _WITHIN = _Direction(lambda value, base: not base or set(value) <= set(base), "some of {}")
 _STRONGER = _Direction(lambda value, base: ORDER.index(value) >= ORDER.index(base), "{} or stronger")
 _NARROWER = _Direction(lambda _value, _base: True, "")
-"""A list of networks is looked at beside the installation's own, so each narrows."""
+"""What is listed holds beside the installation's own list, so each narrows."""
 
 DIRECTIONS: Final[Mapping[str, _Direction]] = {
     "factor_required": _YES,
@@ -140,6 +143,7 @@ DIRECTIONS: Final[Mapping[str, _Direction]] = {
     "seals": _WITHIN,
     "formats": _WITHIN,
     "residency": _WITHIN,
+    "guarded": _NARROWER,
     "weakest_tls": _STRONGER,
     "quarantine_days": _LESS,
 }
@@ -166,6 +170,7 @@ class Bounds:
             seals=settings.files.seals,
             formats=settings.files.formats,
             residency=settings.files.residency,
+            guarded=settings.files.guarded,
             weakest_tls=settings.tls.weakest,
             quarantine_days=settings.quarantine_days,
         )
@@ -192,6 +197,8 @@ class Bounds:
     def effective(self, policy: Policy) -> Effective:
         """Return what holds: the tenant's value where it may have it, else the installation's."""
         allowed = {name: value for name, value in _said(policy) if self.may(name, value)}
+        if "guarded" in allowed:
+            allowed["guarded"] = tuple(sorted({*self.base.guarded, *allowed["guarded"]}))
         return self.base.model_copy(update=allowed)
 
     def settings(self, policy: Policy) -> tuple[Setting, ...]:

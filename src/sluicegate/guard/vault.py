@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 SECRET_MAX = 64 * 1024
 RESERVED = "sluicegate-"
 """Secrets of the product itself: users neither see nor set them."""
+MASKING: Final = RESERVED + "mask-"
+"""Masking keys lie under this and their name: no connection and no seal can name one, and nobody sees one."""
 BATCH: Final = 500
 """Secrets that are put under another key in one transaction."""
 _FIELD, _LINK = "value", "link"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from sluicegate.base.errors import Invalid, SluiceError
-from sluicegate.kit import seals
+from sluicegate.kit import lineage, seals
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.document import Definition, Document, Recipient, names_used
 from sluicegate.kit.flow import Flow
@@ -29,7 +29,10 @@ def lacking(documents: list[Document], find: Find) -> set[tuple[str, str]]:
 
 
 def check(documents: list[Document], find: Find, *, hint: str) -> None:
-    """Raise ``Invalid`` for the first reference to what is not there (``hint`` says what to do), or cannot serve."""
+    """Raise ``Invalid`` for the first reference to what is not there (``hint`` says what to do), or cannot serve.
+
+    ``Denied`` for a column whose tags its destination does not take.
+    """
     for kind, name, where in names_used(documents):
         found = find(kind, name)
         if not isinstance(found, Connection if kind == "connection" else Recipient):
@@ -44,6 +47,7 @@ def check(documents: list[Document], find: Find, *, hint: str) -> None:
         if isinstance(each.definition, Flow):
             _check_writes(each, each.definition, find)
             _check_seals(each, each.definition, find)
+            lineage.check(each.definition, _connections(find))
 
 
 def _check_writes(document: Document, flow: Flow, find: Find) -> None:
@@ -66,6 +70,14 @@ def _check_writes(document: Document, flow: Flow, find: Find) -> None:
                 where=document.place(flow.path(step, "connection")),
                 hint="Archive to a connection that holds files.",
             )
+
+
+def _connections(find: Find) -> lineage.Find:
+    def connection(name: str) -> Connection | None:
+        found = find("connection", name)
+        return found if isinstance(found, Connection) else None
+
+    return connection
 
 
 def _check_seals(document: Document, flow: Flow, find: Find) -> None:

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from sluicegate.base.errors import Invalid
 from sluicegate.base.flaws import Misfit
 from sluicegate.base.model import NAME_PATTERN, Model, Name
+from sluicegate.kit.lineage import Tags
 from sluicegate.kit.mode import Mode
 
 if TYPE_CHECKING:
@@ -57,6 +58,12 @@ class Connection(Model):
     """Which connector."""
     residency: str = Field(default="", max_length=64, pattern=f"^$|{NAME_PATTERN}")
     """Where its data lies (``eu``): a word of yours, which a policy may ask for."""
+    tags: dict[str, Tags] = Field(default={}, max_length=2000)
+    """What columns hold that are called so in any of its items, ``column: [personal]``."""
+    refuses: Tags = ()
+    """Columns with one of these tags are not written to it."""
+    accepts: Tags = ()
+    """Tags that it is meant for: columns whose tag the policy ``guarded`` names go only where it is accepted."""
 
     destination: ClassVar[frozenset[str]] = frozenset()
     """Fields that say where the connection leads. Changing one clears the secrets it uses (SEC-V08)."""

@@ -58,6 +58,12 @@ FUNCTIONS = frozenset(
 )
 """Functions by name that sqlglot has no class of its own for."""
 
+_KINDS = {
+    "BOOLEAN": "bool", "TINYINT": "int8", "SMALLINT": "int16", "INT": "int32", "BIGINT": "int64", "FLOAT": "float32",
+    "DOUBLE": "float64", "TEXT": "text", "VARCHAR": "text", "DATE": "date", "TIMESTAMP": "timestamp",
+    "TIMESTAMPTZ": "timestamptz", "UUID": "uuid", "VARBINARY": "bytes",
+}  # fmt: skip
+
 _REFUSED = "is not allowed in an expression"
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
@@ -75,6 +81,24 @@ class Expression:
         from sqlglot import exp
 
         return tuple(dict.fromkeys(each.name for each in self._tree.find_all(exp.Column)))
+
+    @property
+    def plain(self) -> str:
+        """Name of the column that it is, when it is nothing but one."""
+        from sqlglot import exp
+
+        tree = self._tree.unnest()
+        return str(tree.name) if isinstance(tree, exp.Column) else ""
+
+    @property
+    def cast(self) -> str:
+        """Name of the type that it is cast to, when it is a cast to one of the usual types."""
+        from sqlglot import exp
+
+        tree = self._tree.unnest()
+        if not isinstance(tree, exp.Cast) or tree.to.expressions:
+            return ""
+        return _KINDS.get(str(tree.to.this.value), "")
 
     @property
     def params(self) -> tuple[str, ...]:

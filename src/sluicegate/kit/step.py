@@ -1,27 +1,30 @@
 """What a flow is made of: the third plugin shape.
 
-Four sorts of step, told apart by class: a ``Reading`` brings rows in, a ``Transform`` is one SQL query over its
-inputs (it runs in the jail when it holds a person's text), a ``Check`` splits rows into good and bad, a ``Writing``
-lets rows out.
+Five sorts of step, told apart by class: a ``Reading`` brings rows in, a ``Transform`` is one SQL query over its
+inputs (it runs in the jail when it holds a person's text), a ``Check`` splits rows into good and bad, a ``Masking``
+changes values under keys (in the task: the jail never has a key), a ``Writing`` lets rows out.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator
 
 from sluicegate.base.flaws import Misfit, flaws_of
 from sluicegate.base.model import Model, Name
 from sluicegate.kit.format import Format
+from sluicegate.kit.lineage import Facts, Tags
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
     from sluicegate.base.flaws import Path
     from sluicegate.kit.columns import Columns
+    from sluicegate.kit.masks.method import Keys
+    from sluicegate.kit.rows import Reject
 
 ITEM_MAX = 1024
 
@@ -41,6 +44,13 @@ class Step(Model):
     def check_text(self) -> None:
         """Check all that can be checked without knowing the columns; ``Invalid`` has the ``path`` of what is wrong."""
 
+    def trace(self, inputs: Mapping[str, Facts]) -> Facts:
+        """Return what is known of its columns, from what is known of those of its inputs, by name.
+
+        Who does not say which column comes of which has each come of all: no tag is lost by a step that is silent.
+        """
+        return Facts.smeared(inputs.values())
+
 
 class Reading(Step):
     """Brings rows in from a connection."""
@@ -49,6 +59,8 @@ class Reading(Step):
     """Name of the connection to read from."""
     item: str = Field(min_length=1, max_length=ITEM_MAX)
     """Table, view or file; ``{param}`` is filled in, its value checked as one path segment."""
+    tags: dict[str, Tags] = Field(default={}, max_length=2000)
+    """What columns hold, ``column: [personal]``; tags of the connection hold beside these."""
 
 
 class Transform(Step):
@@ -85,6 +97,40 @@ class Check(Step):
     def check_columns(self, columns: Sequence[str]) -> None:
         """Raise ``UnknownColumn`` when a rule names a column that is not there."""
         raise NotImplementedError
+
+    def trace(self, inputs: Mapping[str, Facts]) -> Facts:
+        """Return what is known of its one input: rows are left out, nothing is changed."""
+        return inputs[self.inputs[0]]
+
+
+class Masking(Step):
+    """Changes values under keys of the tenant."""
+
+    @property
+    def reveals(self) -> bool:
+        """Whether it takes masks off, so that who runs it needs ``data:reveal``."""
+        return False
+
+    def key_names(self) -> Iterator[tuple[str, Path]]:
+        """Yield the names of the masking keys it uses, and where each stands."""
+        yield from ()
+
+    def start(self, schema: pa.Schema, keys: Keys) -> Masker:
+        """Return what masks rows of this ``schema``.
+
+        Raises ``UnknownColumn``, ``Invalid`` (a method does not fit a column's type) or ``Failed`` (there is no key).
+        """
+        raise NotImplementedError
+
+
+class Masker(Protocol):
+    """Masks the rows of one step, batch by batch."""
+
+    schema: pa.Schema
+    """Of what comes out."""
+
+    def mask(self, batch: pa.RecordBatch, first_row: int) -> tuple[pa.RecordBatch, list[Reject]]:
+        """Return the masked rows, and a reject for each that cannot be masked; ``first_row`` is an ordinal."""
 
 
 class Writing(Step):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Operation
 
 ROWS_MAX = 500
+DETECT_MAX = 10_000
 
 
 class ConnectionOf(Model):
@@ -41,6 +42,19 @@ class PreviewAsk(Model):
     """Values of the flow's parameters."""
     limit: int = Field(default=20, ge=1, le=ROWS_MAX)
     """At most this many rows."""
+
+
+class DetectAsk(Model):
+    """What to look through."""
+
+    name: Name
+    """Name of the connection."""
+    item: str = Field(min_length=1, max_length=1024)
+    """Table, view or file."""
+    format: Name | None = None
+    """How a file is read (``csv``); told by its name when left out."""
+    rows: int = Field(default=1000, ge=1, le=DETECT_MAX)
+    """At most this many of the first rows."""
 
 
 class RejectsAsk(Model):
@@ -85,6 +99,35 @@ class Rows(Model):
     """What was left out because the answer would have been too large."""
 
 
+class Finding(Model):
+    """A column that looks personal."""
+
+    column: str
+    category: str
+    """What it looks like: ``email``, ``phone``, ``iban``, ``card``, ``person`` …"""
+    share: float
+    """Of the different values that were seen, how many look so."""
+    by: Literal["name", "content", "both"]
+    """What tells it: how the column is called, or what stands in it."""
+    confidence: Literal["high", "medium", "low"]
+    tags: tuple[str, ...]
+    """Tags that it should have."""
+    rule: str
+    """The method that is suggested, as a flow writes it."""
+
+
+class Detected(Model):
+    """Which columns look personal. No value is in it."""
+
+    rows: int
+    """Rows that were looked at."""
+    items: tuple[Finding, ...]
+    step: str = ""
+    """A step ``mask`` for them, to paste; empty when nothing was found."""
+    tags: str = ""
+    """The tags, to paste into the step ``read`` or into the connection."""
+
+
 class Rejects(Model):
     """Rows in quarantine."""
 
@@ -107,6 +150,13 @@ def preview(ask: PreviewAsk, desk: Desk) -> Rows:
     """Show the first rows of a step. Nothing is written."""
     told = {"flow": ask.name, "step": ask.step, "params": ask.params, "limit": ask.limit}
     return Rows(**desk.services.engine.ask(desk.scope, "preview", told))
+
+
+def detect(ask: DetectAsk, desk: Desk) -> Detected:
+    """Look for columns that hold personal data, and suggest how to mask them. No value is shown."""
+    told = {"connection": ask.name, "item": ask.item, "format": ask.format or "", "rows": ask.rows}
+    found = desk.services.engine.ask(desk.scope, "detect", told)
+    return Detected(rows=found["rows"], items=tuple(found["found"]), step=found["step"], tags=found["tags"])
 
 
 def rejects(ask: RejectsAsk, desk: Desk) -> Rejects:
@@ -143,6 +193,16 @@ OPERATIONS = (
         PreviewAsk,
         Rows,
         preview,
+        audited=True,
+        asks=True,
+    ),
+    Operation(
+        "connection.detect",
+        Permission.DATA_READ,
+        Http("POST", "/connections/{name}/detect"),
+        DetectAsk,
+        Detected,
+        detect,
         audited=True,
         asks=True,
     ),

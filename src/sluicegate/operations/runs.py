@@ -11,7 +11,7 @@ from sluicegate.base import clock
 from sluicegate.base.errors import Invalid, without_rows
 from sluicegate.base.model import Id, Model, Name, new_id
 from sluicegate.base.permission import Permission
-from sluicegate.guard import policy
+from sluicegate.guard import conduct, policy
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Operation
 from sluicegate.guard.quotes import bare
@@ -168,6 +168,7 @@ def start(ask: RunAsk, desk: Desk) -> Started:
     flow = document.parse_definition(stored.body)
     if not isinstance(flow, Flow):
         raise Invalid("this is not a flow", where=ask.name)
+    conduct.require_reveal(flow, desk.who)  # here, for here the scopes of a key are known
     values = flow.values(ask.params)
     run = new_id()
     shown = {name: value if isinstance(value, bool | int | float) else str(value) for name, value in values.items()}

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, SecretStr
 
 from sluicegate.base import clock
-from sluicegate.base.errors import Invalid
+from sluicegate.base.errors import Conflict, Invalid
 from sluicegate.base.model import Model, Name
 from sluicegate.base.permission import Permission
 from sluicegate.base.secret import Secret
+from sluicegate.crypto.masking import new_masking_key
 from sluicegate.crypto.passphrase import new_passphrase
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Nothing, Operation
-from sluicegate.guard.vault import RESERVED, SECRET_MAX
+from sluicegate.guard.vault import MASKING, RESERVED, SECRET_MAX
 from sluicegate.kit import document, seals
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow
 from sluicegate.kit.reference import LENGTH, Reference
+from sluicegate.kit.step import Masking
 from sluicegate.operations import places
 
 
@@ -47,10 +51,26 @@ class SecretOf(Model):
     """Its name."""
 
 
+class SecretOrKey(SecretOf):
+    """One secret by name and sort."""
+
+    kind: Literal["secret", "key"] = "secret"
+    """``secret``, or ``key`` for a masking key: they do not share their names."""
+
+
+class GenerateAsk(SecretOf):
+    """What to make."""
+
+    kind: Literal["passphrase", "key"] = "passphrase"
+    """``passphrase`` for ZIP archives, or ``key`` for steps that mask."""
+
+
 class Kept(Model):
     """A secret that is kept, without the secret."""
 
     name: str
+    kind: Literal["secret", "key"] = "secret"
+    """A masking key, or any other secret."""
     version: int
     fingerprint: str
     """Another one each time the secret is set; says nothing about it."""
@@ -59,17 +79,17 @@ class Kept(Model):
     set_at: str
     set_by: str
     used_by: tuple[str, ...] = ()
-    """Connections, and flows whose seals name it."""
+    """Connections, and flows whose steps name it."""
 
 
 class Generated(Model):
-    """A passphrase that was made and is kept. Write it down for those who open archives with it."""
+    """What was made and is kept. Write a passphrase down for those who open archives with it."""
 
     name: str
     version: int
     fingerprint: str
     passphrase: str
-    """It is never shown again."""
+    """It is never shown again. Empty for a masking key, which nobody sees."""
 
 
 class Tried(Model):
@@ -90,7 +110,11 @@ def _used_by(desk: Desk) -> dict[str, list[str]]:
     for brief in desk.scope.definitions().list("flow"):
         flow = document.parse_definition(desk.scope.definitions().get("flow", brief.name).body)
         if isinstance(flow, Flow):
-            for name in sorted({name for name, _ in seals.secret_names(flow.steps)}):
+            named = {name for name, _ in seals.secret_names(flow.steps)}
+            named |= {
+                MASKING + name for step in flow.steps if isinstance(step, Masking) for name, _ in step.key_names()
+            }
+            for name in sorted(named):
                 used.setdefault(name, []).append(brief.name)
     for brief in desk.scope.definitions().list("connection"):
         found = document.parse_definition(desk.scope.definitions().get("connection", brief.name).body)
@@ -131,7 +155,7 @@ def test(ask: SecretOf, desk: Desk) -> Tried:
 
 
 def _kept(desk: Desk, name: str) -> Kept:
-    return next(each for each in list_(Nothing(), desk).items if each.name == name)
+    return next(each for each in list_(Nothing(), desk).items if (each.name, each.kind) == (name, "secret"))
 
 
 def _check_name(name: str) -> None:
@@ -139,11 +163,27 @@ def _check_name(name: str) -> None:
         raise Invalid(f"names that begin with {RESERVED!r} are the product's own", where="name")
 
 
-def generate(ask: SecretOf, desk: Desk) -> Generated:
-    """Make a passphrase of 140 bits, keep it as a secret, and show it: this once."""
+def generate(ask: GenerateAsk, desk: Desk) -> Generated:
+    """Make a passphrase of 140 bits, keep it and show it, this once; or a masking key, which is not shown."""
+    if ask.kind == "key":
+        return _generate_key(ask.name, desk)
     made = new_passphrase()
     kept = set_(SecretAsk(name=ask.name, value=SecretStr(made.reveal())), desk)
     return Generated(name=kept.name, version=kept.version, fingerprint=kept.fingerprint, passphrase=made.reveal())
+
+
+def _generate_key(name: str, desk: Desk) -> Generated:
+    scope = desk.scope
+    with scope.transaction():
+        scope.secrets().hold()
+        if any(each.name == MASKING + name for each in scope.secrets().list()):
+            raise Conflict(
+                f"There is a masking key {name!r} already: what was masked under it needs it.",
+                hint="Make one of another name, and put this one under old_keys of the step.",
+            )
+        desk.services.vault.put(scope, MASKING + name, new_masking_key())
+    kept = next(each for each in list_(Nothing(), desk).items if (each.name, each.kind) == (name, "key"))
+    return Generated(name=name, version=kept.version, fingerprint=kept.fingerprint, passphrase="")
 
 
 def list_(_ask: Nothing, desk: Desk) -> KeptAll:
@@ -152,7 +192,8 @@ def list_(_ask: Nothing, desk: Desk) -> KeptAll:
     return KeptAll(
         items=tuple(
             Kept(
-                name=each.name,
+                name=each.name.removeprefix(MASKING),
+                kind="key" if each.name.startswith(MASKING) else "secret",
                 version=each.version,
                 fingerprint=each.fingerprint,
                 reference=each.reference,
@@ -161,13 +202,16 @@ def list_(_ask: Nothing, desk: Desk) -> KeptAll:
                 used_by=tuple(used.get(each.name, ())),
             )
             for each in desk.scope.secrets().list()
-            if not each.name.startswith(RESERVED)
+            if each.name.startswith(MASKING) or not each.name.startswith(RESERVED)
         )
     )
 
 
-def delete(ask: SecretOf, desk: Desk) -> Nothing:
-    """Delete a secret."""
+def delete(ask: SecretOrKey, desk: Desk) -> Nothing:
+    """Delete a secret; or a masking key: what was masked under it opens no more."""
+    if ask.kind == "key":
+        desk.scope.secrets().delete(MASKING + ask.name)
+        return Nothing()
     _check_name(ask.name)
     desk.scope.secrets().delete(ask.name)
     return Nothing()
@@ -188,7 +232,7 @@ OPERATIONS = (
         "secret.generate",
         Permission.SECRET_WRITE,
         Http("POST", "/secrets/{name}/generate"),
-        SecretOf,
+        GenerateAsk,
         Generated,
         generate,
         audited=True,
@@ -221,7 +265,7 @@ OPERATIONS = (
         "secret.delete",
         Permission.SECRET_WRITE,
         Http("DELETE", "/secrets/{name}"),
-        SecretOf,
+        SecretOrKey,
         Nothing,
         delete,
         audited=True,

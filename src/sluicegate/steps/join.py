@@ -9,6 +9,7 @@ from pydantic import Field
 
 from sluicegate.base.errors import Invalid, UnknownColumn
 from sluicegate.base.model import Name
+from sluicegate.kit.lineage import Facts
 from sluicegate.kit.step import Transform
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ class Join(Transform):
     def outputs(self, inputs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
         """Return the left columns, then the right ones that are not joined on."""
         return (*inputs[self.left], *(each for each in inputs[self.right] if each not in self.on))
+
+    def trace(self, inputs: Mapping[str, Facts]) -> Facts:
+        """Return what is known of both sides."""
+        return Facts.merged(inputs.values())
 
     def query(self, inputs: Mapping[str, Columns]) -> str:
         """``SELECT … FROM left JOIN right ON …``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -11,6 +12,7 @@ from sluicegate.base.errors import Invalid, SluiceError
 from sluicegate.base.flaws import Path, spell
 from sluicegate.base.model import Name
 from sluicegate.kit import expression
+from sluicegate.kit.lineage import Fact, Facts
 from sluicegate.kit.step import Transform
 
 if TYPE_CHECKING:
@@ -56,6 +58,13 @@ class Map(Transform):
         """Return the keys of ``columns``, or the input's columns."""
         return tuple(self.columns) if self.columns is not None else tuple(inputs[self.from_])
 
+    def trace(self, inputs: Mapping[str, Facts]) -> Facts:
+        """Return what is known: an output comes of the columns that its expression reads."""
+        known = inputs[self.from_]
+        if self.columns is None:
+            return known
+        return Facts.listed((name, _fact(expression.parse(text), known)) for name, text in self.columns.items())
+
     def query(self, inputs: Mapping[str, Columns]) -> str:
         """``SELECT expressions FROM input WHERE condition``."""
         known = inputs[self.from_]
@@ -81,3 +90,8 @@ class Map(Transform):
             return expression.parse(text).sql(known)
         except SluiceError as fault:
             raise fault.at(self._place(path)) from None
+
+
+def _fact(found: expression.Expression, known: Facts) -> Fact:
+    fact = known.of(found.columns)
+    return replace(fact, kind=known.get(found.plain).kind if found.plain else found.cast)

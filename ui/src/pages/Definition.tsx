@@ -14,6 +14,7 @@ import { asProblem } from "../problem";
 import { isShelf, SHELVES } from "../shelves";
 import { DeleteButton, TestButton } from "./DefinitionActs";
 import { LastRuns, Versions } from "./DefinitionSide";
+import { DetectButton } from "./Detect";
 import { RunButton } from "./RunButton";
 
 const Editor = lazy(() => import("../Editor"));
@@ -192,6 +193,7 @@ function Opened({ shelf, current, older, onShow }: OpenedShown): ReactNode {
               Save
             </Button>
           ) : null}
+          {shelf === "connections" && mayTest ? <DetectButton name={current.name} /> : null}
           {shelf === "connections" && mayTest ? <TestButton name={current.name} /> : null}
           {shelf === "flows" && mayRun ? <RunButton flow={current} unsaved={dirty} /> : null}
         </>

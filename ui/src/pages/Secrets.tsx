@@ -12,12 +12,13 @@ import { Trouble } from "../parts/Trouble";
 import { When } from "../parts/When";
 import { LinkSecret, TestSecret } from "./LinkSecret";
 
-const rowId = (row: SecretRow) => row.name;
+const rowId = (row: SecretRow) => `${row.kind} ${row.name}`;
 const text = (row: SecretRow) => `${row.name} ${row.reference} ${row.used_by.join(" ")}`;
 const SORT = [{ id: "name", desc: false }];
 
 const COLUMNS = columnsOf<SecretRow>([
   { id: "name", title: "Name", look: "main", value: (row) => row.name },
+  { id: "kind", title: "Kind", look: "slim", value: (row) => (row.kind === "key" ? "masking key" : "secret") },
   {
     id: "from",
     title: "Comes from",
@@ -60,8 +61,8 @@ const acts = ({ link, test, replace, remove }: Acts) => {
       cell: (row) => (
         <span className="page-actions">
           {act("Test", row, row.reference ? test : undefined)}
-          {act("Link", row, link)}
-          {act("Replace", row, replace)}
+          {act("Link", row, row.kind === "key" ? undefined : link)}
+          {act("Replace", row, row.kind === "key" ? undefined : replace)}
           {act("Delete", row, remove)}
         </span>
       ),
@@ -201,7 +202,7 @@ function SetSecret({ name: given, onClose }: { name: string; onClose: () => void
 function DeleteSecret({ row, onClose }: { row: SecretRow; onClose: () => void }): ReactNode {
   const cache = useQueryClient();
   const remove = useMutation({
-    mutationFn: () => api.deleteSecret(row.name),
+    mutationFn: () => api.deleteSecret(row.name, row.kind),
     onSuccess: () => {
       void cache.invalidateQueries({ queryKey: ["secrets"] });
       onClose();
@@ -210,7 +211,7 @@ function DeleteSecret({ row, onClose }: { row: SecretRow; onClose: () => void })
   return (
     <Confirm
       title={`Delete ${row.name}?`}
-      act="Delete secret"
+      act={row.kind === "key" ? "Delete key" : "Delete secret"}
       busy={remove.isPending}
       fault={remove.error}
       onAct={() => remove.mutate()}
@@ -220,7 +221,9 @@ function DeleteSecret({ row, onClose }: { row: SecretRow; onClose: () => void })
         {row.used_by.length > 0
           ? `It is used by ${row.used_by.join(", ")}. Their runs fail until it is set again.`
           : "Nothing uses it."}{" "}
-        The value cannot be brought back.
+        {row.kind === "key"
+          ? "What was tokenized or encrypted under it opens no more, and cannot be brought back."
+          : "The value cannot be brought back."}
       </p>
     </Confirm>
   );

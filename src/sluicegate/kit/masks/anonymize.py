@@ -1,0 +1,106 @@
+"""``anonymize``: invented values that look like the real ones, the same for the same value."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from sluicegate.base.model import Name
+from sluicegate.kit.masks.method import Made, Method, Used, Work
+from sluicegate.kit.masks.values import Distinct
+from sluicegate.kit.masks.words import LOCALES, Locale, Names, names
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Sort = Literal["name", "first_name", "last_name", "email", "phone", "street", "city", "iban"]
+LocaleName = Literal[
+    "cs_CZ", "da_DK", "de_DE", "en_GB", "en_US", "es_ES", "fi_FI", "fr_FR", "it_IT", "nl_NL", "no_NO", "pl_PL",
+    "pt_BR", "pt_PT", "sv_SE",
+]  # fmt: skip
+
+
+class Anonymize(Method):
+    """Put an invented value of the same sort in the place of each. Equal ones stay equal; two others can meet."""
+
+    type: Literal["anonymize"]
+    as_: Sort = Field(alias="as")
+    """What it looks like."""
+    locale: LocaleName = "en_US"
+    """Whose names, and how things are written."""
+    domain: Name | None = None
+    """Columns of one domain have equal values for equal values."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("text",)
+
+    def start(self, used: Used) -> Work:
+        """See ``Method``."""
+        import pyarrow as pa
+
+        digest = used.keys[0].digests(self.domain or "", "anonymize")
+        make = maker(self.as_, self.locale)
+        invent = lru_cache(maxsize=1 << 14)(lambda value: make(int.from_bytes(digest(value), "big")))
+
+        def work(batch: pa.RecordBatch) -> Made:
+            found = Distinct(batch.column(used.column))
+            return Made(found.spread(pa.array([invent(each) for each in found.spelled], pa.string())))
+
+        return work
+
+
+def maker(sort: Sort, locale: str) -> Callable[[int], str]:
+    """Return what makes a value of a 256-bit number: each choice takes its share of the number."""
+    known, how = names(locale), LOCALES[locale]
+    return lambda number: _make(sort, number, known, how)
+
+
+def _make(sort: Sort, number: int, known: Names, how: Locale) -> str:
+    number, first = divmod(number, len(known.given))
+    number, last = divmod(number, len(known.family))
+    given, family = known.given[first], known.family[last]
+    if sort == "first_name":
+        return given
+    if sort == "last_name":
+        return family
+    if sort == "name":
+        return f"{given} {family}"
+    if sort == "email":
+        return f"{_ascii(given)}.{_ascii(family)}.{number % (1 << 32):08x}@example.com"
+    if sort == "phone":
+        return _digits(how.phone, number)
+    if sort == "iban":
+        return _iban(_digits(how.account, number))
+    return (how.street if sort == "street" else how.city).format(family=family, number=number % 200 + 1)
+
+
+def _digits(form: str, number: int) -> str:
+    """Return ``form`` with a digit for each ``#``."""
+    made = []
+    for sign in form:
+        if sign == "#":
+            number, digit = divmod(number, 10)
+            made.append(str(digit))
+        else:
+            made.append(sign)
+    return "".join(made)
+
+
+def _iban(body: str) -> str:
+    """Return an IBAN from country and account, with the check digits of ISO 13616."""
+    country, account = body[:2], body[2:]
+    value = int("".join(str(int(each, 36)) for each in f"{account}{country}00"))
+    return f"{country}{98 - value % 97:02d}{account}"
+
+
+def _ascii(name: str) -> str:
+    """Return a name in the small letters of ASCII."""
+    plain = name.lower().translate(_PLAIN)
+    found = "".join(each for each in unicodedata.normalize("NFKD", plain) if each.isascii() and each.isalpha())
+    return found or "x"
+
+
+_PLAIN = str.maketrans({"ß": "ss", "ø": "o", "ł": "l", "æ": "ae", "đ": "d", "ð": "d", "þ": "th", "œ": "oe"})
