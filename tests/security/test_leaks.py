@@ -181,6 +181,7 @@ def test_neither_crash_nor_backup_nor_mail_nor_a_new_seal_leaves_any(town, tmp_p
         there.close()
         admin = Server(town.url, town.ca, tmp_path)
         admin.call(find("run.start"), {"name": "out"})
+        admin.close()
         time.sleep(1.0)
         town.kill()
         nothing(town, canaries, apart, "what a power cut leaves")
