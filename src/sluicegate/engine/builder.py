@@ -226,7 +226,7 @@ class Builder:
         for step in flow.steps:
             for name, path in step.key_names() if isinstance(step, Masking) else ():
                 try:
-                    found[name] = self._vault.use(scope, MASKING + name, purpose=purpose)
+                    found[name] = self._sources.use(scope, MASKING + name, purpose=purpose)
                 except Missing:
                     raise Failed(
                         f"There is no masking key {name!r}.",
