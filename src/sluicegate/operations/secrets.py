@@ -17,7 +17,7 @@ from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Nothing, Operation
 from sluicegate.guard.vault import MASKING, RESERVED, SECRET_MAX
 from sluicegate.kit import document, seals
-from sluicegate.kit.connection import Connection
+from sluicegate.kit.connection import secrets_in
 from sluicegate.kit.flow import Flow
 from sluicegate.kit.reference import LENGTH, Reference
 from sluicegate.kit.step import Masking
@@ -108,7 +108,10 @@ class KeptAll(Model):
 def _used_by(desk: Desk) -> dict[str, list[str]]:
     used: dict[str, list[str]] = {}
     for brief in desk.scope.definitions().list("flow"):
-        flow = document.parse_definition(desk.scope.definitions().get("flow", brief.name).body)
+        try:
+            flow = document.parse_definition(desk.scope.definitions().get("flow", brief.name).body)
+        except Invalid:  # an older release has written it: it does not run, and it uses nothing
+            continue
         if isinstance(flow, Flow):
             named = {name for name, _ in seals.secret_names(flow.steps)}
             named |= {
@@ -117,10 +120,8 @@ def _used_by(desk: Desk) -> dict[str, list[str]]:
             for name in sorted(named):
                 used.setdefault(name, []).append(brief.name)
     for brief in desk.scope.definitions().list("connection"):
-        found = document.parse_definition(desk.scope.definitions().get("connection", brief.name).body)
-        if isinstance(found, Connection):
-            for name in found.secret_names():
-                used.setdefault(name, []).append(brief.name)
+        for name in secrets_in(desk.scope.definitions().get("connection", brief.name).body):
+            used.setdefault(name, []).append(brief.name)
     return used
 
 

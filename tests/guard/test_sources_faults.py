@@ -1,0 +1,41 @@
+"""What goes wrong with secrets from elsewhere is on record, and in nobody else's way."""
+
+from __future__ import annotations
+
+import pytest
+
+from sluicegate.base.errors import Conflict
+from sluicegate.base.principal import Role
+from tests.guard.test_sources import apply, bao, link, linked, place, put
+
+__all__ = ["bao", "linked", "place"]
+SHOP = "kind: connection\nname: shop\ntype: postgres\nhost: db.example.org\ndatabase: d\nuser: u\npassword: {secret: old}\n"
+AWS = "kind: connection\nname: aws\ntype: aws_secrets\nregion: eu-central-1\naccess_key: AKIAEXAMPLE\nsecret_key: {secret: key}\n"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V12")
+def test_what_an_older_release_has_written_stands_in_nobody_s_way(place, linked):
+    flow = "kind: flow\nname: f\nsteps:\n- read: {name: a, connection: shop, item: x}\n- write: {from: a, connection: shop, item: y}\n"
+    apply(place, SHOP + "---\n" + flow)
+    for kind, name in (("connection", "shop"), ("flow", "f")):
+        _age(place, kind, name)
+    kept = put(place, "old", "a value")
+    link(place, "bao:shop/warehouse#password", "other")
+    listed = {each.name: each.used_by for each in place.call("secret.list", {}, place.token(Role.EDITOR)).items}
+    assert (kept.used_by, listed["old"], listed["bao-token"], listed["other"]) == (("shop",), ("shop",), ("bao",), ())
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V12")
+def test_what_signs_in_to_a_source_that_an_older_release_has_written_comes_from_no_source(place, linked):
+    apply(place, AWS)
+    _age(place, "connection", "aws")
+    with pytest.raises(Conflict, match="signs in with this secret"):
+        link(place, "bao:shop/warehouse#password", "key")
+
+
+def _age(place, kind, name):
+    """Have a definition hold a field that there is no longer."""
+    definitions = place.scope("north").definitions()
+    definitions.put(kind, name, definitions.get(kind, name).body | {"was": "a field"}, "", f"aged {name}")
