@@ -6,11 +6,27 @@ import pytest
 
 from sluicegate.base.errors import Conflict
 from sluicegate.base.principal import Role
-from tests.guard.test_sources import apply, bao, link, linked, place, put
+from tests.guard.test_sources import apply, bao, link, linked, place, put, use
 
 __all__ = ["bao", "linked", "place"]
 SHOP = "kind: connection\nname: shop\ntype: postgres\nhost: db.example.org\ndatabase: d\nuser: u\npassword: {secret: old}\n"
 AWS = "kind: connection\nname: aws\ntype: aws_secrets\nregion: eu-central-1\naccess_key: AKIAEXAMPLE\nsecret_key: {secret: key}\n"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V02", "SEC-V12")
+@pytest.mark.parametrize("fault", [OSError("canary"), KeyboardInterrupt("canary")])
+def test_whatever_goes_wrong_is_on_record(place, linked, monkeypatch, fault):
+    def stumble(*_):
+        raise fault
+
+    monkeypatch.setattr(place.app.services.sources, "_fetch", stumble)
+    before = place.head()
+    with pytest.raises(type(fault)):
+        use(place)
+    last = place.records(after=before)[-1]
+    assert (last["action"], last["result"], last["about"]["code"]) == ("secret.fetch", "failed", "internal")
+    assert "canary" not in str(place.records(after=before))
 
 
 @pytest.mark.security

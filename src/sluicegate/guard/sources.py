@@ -11,7 +11,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Final, cast
 
-from sluicegate.base.errors import Conflict, Failed, Invalid, Missing, SluiceError
+from sluicegate.base.errors import Conflict, Failed, Internal, Invalid, Missing, SluiceError
 from sluicegate.base.secret import Secret
 from sluicegate.guard.cache import Cache
 from sluicegate.guard.vault import SECRET_MAX, Link
@@ -80,10 +80,13 @@ class Sources:
             if found.reference.source in BUILT_IN:
                 return self._here(scope, found.reference)
             return self._elsewhere(scope, name, found, purpose)
-        except SluiceError as fault:
-            about = {"name": name, "purpose": purpose, "source": str(found.reference), "code": fault.code}
+        except BaseException as fault:
+            code = fault.code if isinstance(fault, SluiceError) else Internal.code
+            about = {"name": name, "purpose": purpose, "source": str(found.reference), "code": code}
             self._audit.event("secret.fetch", scope.who, None, "failed", about, tenant=scope.tenant)
-            raise _placed(fault, name, found.reference) from None
+            if isinstance(fault, SluiceError):
+                raise _placed(fault, name, found.reference) from None
+            raise
 
     # -- from a connection ---------------------------------------------------------------------------------------------
 
