@@ -105,6 +105,11 @@ class Worker:
             except (SluiceError, OSError) as fault:
                 self._log("What is kept of rows could not be swept.", level="error", tenant=tenant,
                           error=type(fault).__name__)  # fmt: skip
+        try:
+            self._system.database.flush()
+        except SluiceError as fault:
+            self._log("Keys that were destroyed are in the journal for another hour.", level="warning",
+                      error=type(fault).__name__)  # fmt: skip
 
     def _sweep(self, tenant: str, days: float, now: float, *, known: bool) -> None:
         self._quarantine.sweep(tenant, days, now)
