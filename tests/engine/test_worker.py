@@ -89,9 +89,14 @@ def test_what_a_crash_has_left_is_swept_at_the_start(fresh):
     _, folder = put_flow(fresh)
     draft = folder / f".sluice-{'0' * 32}.tmp"
     draft.write_text("rows of a run that was cut off")
+    rejects = fresh.home / "quarantine" / fresh.tenants["north"] / f".sluice-{'0' * 32}.tmp"
+    rejects.parent.mkdir(parents=True)
+    rejects.touch()
+    fresh.app.services.system.blobs().put("calendar", b"[0, null]")  # whatever the time is
     fresh.app.worker.open()
     try:
         assert not draft.exists()
+        assert not rejects.exists()
         assert (folder / "in.csv").exists()
     finally:
         for thread in threading.enumerate():
