@@ -10,6 +10,13 @@ from tests.guard.test_sources import apply, bao, link, linked, place, put, use
 
 __all__ = ["bao", "linked", "place"]
 SHOP = "kind: connection\nname: shop\ntype: postgres\nhost: db.example.org\ndatabase: d\nuser: u\npassword: {secret: old}\n"
+FLOW = """kind: flow
+name: f
+steps:
+  - read: { name: rows, connection: shop, item: x }
+  - mask: { name: m, from: rows, key: k, rules: [{ columns: id, method: hash }] }
+  - write: { from: m, connection: shop, item: y }
+"""
 AWS = "kind: connection\nname: aws\ntype: aws_secrets\nregion: eu-central-1\naccess_key: AKIAEXAMPLE\nsecret_key: {secret: key}\n"
 
 
@@ -32,14 +39,16 @@ def test_whatever_goes_wrong_is_on_record(place, linked, monkeypatch, fault):
 @pytest.mark.security
 @pytest.mark.req("SEC-V12")
 def test_what_an_older_release_has_written_stands_in_nobody_s_way(place, linked):
-    flow = "kind: flow\nname: f\nsteps:\n- read: {name: a, connection: shop, item: x}\n- write: {from: a, connection: shop, item: y}\n"
-    apply(place, SHOP + "---\n" + flow)
+    place.call("secret.generate", {"name": "k", "kind": "key"}, place.token(Role.EDITOR))
+    apply(place, SHOP + "---\n" + FLOW)
     for kind, name in (("connection", "shop"), ("flow", "f")):
         _age(place, kind, name)
     kept = put(place, "old", "a value")
     link(place, "bao:shop/warehouse#password", "other")
     listed = {each.name: each.used_by for each in place.call("secret.list", {}, place.token(Role.EDITOR)).items}
     assert (kept.used_by, listed["old"], listed["bao-token"], listed["other"]) == (("shop",), ("shop",), ("bao",), ())
+    with pytest.raises(Conflict, match="named by: f"):  # it may be mended: what was masked under the key needs it
+        place.call("secret.delete", {"name": "k", "kind": "key"}, place.token(Role.ADMINISTRATOR))
 
 
 @pytest.mark.security
