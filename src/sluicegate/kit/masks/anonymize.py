@@ -25,7 +25,7 @@ LocaleName = Literal[
 HELD: Final = 1 << 14
 """Values whose invented ones are held in memory."""
 SHORT: Final = 64
-"""Longer values are not held, so that what is held is some megabytes at the most."""
+"""Bytes. Longer values are not held, so that what is held is some megabytes at the most."""
 
 
 class Anonymize(Method):
@@ -48,7 +48,7 @@ class Anonymize(Method):
         digest = used.keys[0].digests(self.domain or "", "anonymize")
         make = maker(self.as_, self.locale)
 
-        def invent(value: str) -> str:
+        def invent(value: bytes) -> str:
             return make(int.from_bytes(digest(value), "big"))
 
         hold = lru_cache(maxsize=HELD)(invent)
