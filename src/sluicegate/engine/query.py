@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sluicegate.base.errors import Invalid, SluiceError
+from sluicegate.crypto import opaque
 from sluicegate.kit.columns import Columns, quote
 from sluicegate.kit.step import Step, Transform
 
@@ -69,7 +69,7 @@ def compose(
     """
     order = tuple(_walk(named, name, set()))
     uses = [wanted for each in order if isinstance(named[each], Transform) for wanted in named[each].inputs]
-    numbers, salt = count(), token_hex(8)
+    numbers, salt = count(), opaque.readable(1, 16)
     inputs: list[Input] = []
     parts: list[str] = []
     known: dict[str, Columns] = {}

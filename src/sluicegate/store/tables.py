@@ -1,8 +1,7 @@
 """The tables, as the newest migration leaves them (a test compares the two on both databases).
 
-Ids are UUIDv7 text, times are seconds since 1970 (UTC), documents are JSON text: kept exactly as written, because the
-audit chain is computed over it. Every row that belongs to a tenant carries ``tenant_id``, and children point at their
-parent together with it, so that a row can't belong to one tenant and hang below another.
+Ids are UUIDv7 text, times are seconds since 1970 (UTC), documents are JSON text, kept as written: the audit chain is
+over it. Rows of a tenant carry ``tenant_id``; children point at their parent with it, so none hangs below another's.
 """
 
 from sqlalchemy import (
