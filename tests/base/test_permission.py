@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 
 import pytest
 
 from sluicegate.base.permission import Permission, Public
 from sluicegate.operations import OPERATIONS
+
+WITHIN = tomllib.loads((Path(__file__).parents[1] / "security" / "within.toml").read_text())
+"""Permissions that are asked for within operations, beside their own."""
 
 
 def test_permissions_are_noun_and_verb_and_stand_in_order():
@@ -23,7 +28,7 @@ def test_there_is_no_permission_for_everything():
 
 @pytest.mark.security
 def test_every_permission_guards_something():
-    used = {each.permission for each in OPERATIONS}
+    used = {each.permission for each in OPERATIONS} | {Permission(each) for each in WITHIN}
     assert set(Permission) <= used, "a permission that nothing needs is one that somebody holds for nothing"
 
 

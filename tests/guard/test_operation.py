@@ -57,7 +57,7 @@ def test_working_in_a_tenant_and_having_signed_in_are_the_default():
 @pytest.mark.req("SEC-A12")
 def test_what_is_dangerous_needs_a_proof_of_the_last_minutes():
     assert {each.name for each in OPERATIONS if each.fresh} == {
-        "tenant.create", "user.create", "user.deactivate", "secret.set", "secret.delete", "secret.generate", "archive.reseal", "factor.begin", "factor.remove",
+        "tenant.create", "user.create", "user.deactivate", "secret.set", "secret.link", "secret.delete", "secret.generate", "archive.reseal", "factor.begin", "factor.remove",
         "factor.codes", "factor.reset", "policy.set", "system.rotate", "service.create", "user.addresses", "key.create",
         "user.role", "tenant.suspend", "tenant.resume", "superadmin.create", "superadmin.deactivate", "superadmin.reset",
         "superadmin.activate", "support.grant",

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from sluicegate.formats.csv import Csv
 from sluicegate.kit import registry
 from sluicegate.kit.format import Format
-from sluicegate.kit.step import ITEM_MAX, Check, Formatted, Reading, Step, Transform, Writing, parse_format
+from sluicegate.kit.step import ITEM_MAX, Check, Formatted, Masking, Reading, Step, Transform, Writing, parse_format
 
-SORTS = (Reading, Transform, Check, Writing)
+SORTS = (Reading, Transform, Check, Masking, Writing)
 PLUGINS = [registry.find("step", type_) for type_ in registry.types("step")]
 
 
