@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from sluicegate.base.errors import Usage
 from sluicegate.cli import leaks
 
 GOOD = {
-    "ok": True, "secrets": ["a", "b"], "runs": {"out": "succeeded"}, "swap": [], "hits": [], "unread": [],
+    "ok": True, "secrets": ["a", "b"], "runs": {"out": "succeeded"}, "swap": [], "hits": [], "unread": [], "not_done": {},
     "searched": {"files": 1, "answers": 2, "processes": 3, "bytes": 5 << 20, "patterns": 4},
 }  # fmt: skip
 
@@ -22,7 +23,25 @@ def test_a_report_is_told_in_a_few_lines(capsys):
     assert "\x1b" not in bad, "a name cannot colour the report"
     assert "UNREAD     /x: denied" in bad
     assert "to /dev/sda2; encrypt it" in bad
-    assert bad.endswith("1 leaks, 1 not searched\n")
+    assert bad.endswith("1 leaks, 1 not searched, 0 not done\n")
+
+
+@pytest.mark.security
+def test_a_run_that_did_not_end_as_it_should_is_told_and_is_no_proof(capsys):
+    leaks._print({**GOOD, "ok": False, "runs": {"out": "failed"}, "not_done": {"out": "failed"}})
+    said = capsys.readouterr().out
+    assert "not done: out failed, but should end as finished_with_rejects" in said
+    assert "nothing found" not in said
+
+
+@pytest.mark.security
+def test_only_the_owner_of_the_home_starts_it_lest_the_server_lose_its_folders(tmp_path, monkeypatch):
+    (tmp_path / "sluice.toml").write_text("")
+    monkeypatch.setattr(leaks.os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(Usage, match="belongs to another user") as raised:
+        leaks.Proof(tmp_path, tmp_path)
+    assert "as that user" in raised.value.hint
+    assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.security

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -71,7 +72,12 @@ def _print(told: dict[str, Any]) -> None:
         print(f"UNREAD     {show.clean(each)}")
     if told["swap"]:
         print(f"not searched: memory that the machine swaps out, to {show.clean(', '.join(told['swap']))}; encrypt it")
-    print("nothing found" if told["ok"] else f"{len(told['hits'])} leaks, {len(told['unread'])} not searched")
+    for name, state in told["not_done"].items():
+        print(f"not done: {name} {state}, but should end as {flows.STATES[name]}; see: sluice runs")
+    if told["ok"]:
+        print("nothing found")
+    else:
+        print(f"{len(told['hits'])} leaks, {len(told['unread'])} not searched, {len(told['not_done'])} not done")
 
 
 class Proof:
@@ -84,6 +90,10 @@ class Proof:
         """What may lie where: rows where a flow or a person puts them, keys in their own files."""
         if not (self._place / "sluice.toml").exists():
             raise Usage("this is no home of a server", where=str(place), hint="Name it: --home DIRECTORY")
+        if self._place.stat().st_uid != os.geteuid():  # else the server could not read what is put there, nor delete it
+            raise Usage(
+                "this home belongs to another user", where=str(place), hint="Run it as that user: sudo -u USER sluice …"
+            )
         self._root = Server()
         self._servers = [self._root]
         self._tenant: dict[str, Any] = {}
@@ -135,7 +145,10 @@ class Proof:
         self.ask(admin)
         self.apart |= {folder / name: {ROWS} for name in flows.PLAIN}
         self.search(report, also)
-        return {"secrets": sorted(self.canaries), "runs": self._runs, "swap": swap(), **report.body()}
+        told = report.body()
+        missed = {name: state for name, state in self._runs.items() if state != flows.STATES[name]}
+        told |= {"ok": told["ok"] and not missed, "not_done": missed}
+        return {"secrets": sorted(self.canaries), "runs": self._runs, "swap": swap(), **told}
 
     def search(self, report: Report, also: list[Path]) -> None:
         """Search the home, what is ``also`` named, the temporary files of the machine, and all that was said."""

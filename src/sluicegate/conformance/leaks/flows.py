@@ -126,8 +126,11 @@ steps:
   - write: { from: rows, connection: here, item: never.csv }
 """
 
-FLOWS = ("out", "back", *(f"stops-{how}" for how in
-         ("reading", "skipping", "casting", "checking", "landing", "connecting")))  # fmt: skip
+STATES = {"out": "finished_with_rejects", "back": "succeeded"} | {
+    f"stops-{how}": "failed" for how in ("reading", "skipping", "casting", "checking", "landing", "connecting")
+}
+"""How the run of each flow must end: one that ends otherwise has carried nothing to where it should."""
+FLOWS = tuple(STATES)
 PREVIEWS = (("out", "rows"), ("out", "more"), ("out", "good"), ("back", "a"), ("back", "c"), ("stops-casting", "cast"))
 
 
