@@ -9,7 +9,8 @@ from sluicegate.cli import leaks
 GOOD = {
     "ok": True, "secrets": ["a", "b"], "runs": {"out": "succeeded"}, "swap": [], "hits": [], "unread": [], "not_done": {},
     "earlier": [], "left": [],
-    "searched": {"files": 1, "answers": 2, "processes": 3, "bytes": 5 << 20, "patterns": 4},
+    "searched": {"files": 1, "answers": 2, "processes": 3, "environments": 2,
+                 "environments_refused": 1, "bytes": 5 << 20, "patterns": 4},
 }  # fmt: skip
 
 
@@ -18,7 +19,8 @@ def test_a_report_is_told_in_a_few_lines(capsys):
     leaks._print({**GOOD, "ok": False, "earlier": ["prove-leaks-0"], "left": ["a tenant"], "swap": ["/dev/sda2"], "unread": ["/x: denied"],
                   "hits": [{"secret": "api key", "form": "hex", "place": "/log\x1b[31m"}]})  # fmt: skip
     good, bad = capsys.readouterr().out.split("nothing found\n")
-    assert "searched   1 files, 2 answers, 3 processes, 5 MiB, 4 patterns" in good
+    assert "searched   1 files, 2 answers, 5 MiB, 4 patterns" in good
+    assert "3 by their arguments, 2 by their environment, 1 environments that we may not read" in good
     assert "LEAK       api key (hex) in /log" in bad
     assert "\x1b" not in bad, "a name cannot colour the report"
     assert "UNREAD     /x: denied" in bad

@@ -9,8 +9,11 @@ import io
 import json
 import lzma
 import os
+import subprocess
+import sys
 import zipfile
 import zlib
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -18,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluicegate.conformance.leaks import search
+from sluicegate.conformance.leaks.report import Report
 from sluicegate.conformance.leaks.search import Hit, Searcher
 
 WORD = "Canary~07 Zürich/äöü+==?&'\"<hunter2>"
@@ -158,3 +162,28 @@ def test_a_canary_that_chance_would_find_is_refused():
     with pytest.raises(ValueError, match="short"):
         Searcher({"short": "abc"})
     assert Searcher({"w": WORD}).text(f"a log says {WORD}")
+
+
+@pytest.mark.security
+@pytest.mark.parametrize("readable", [True, False])
+def test_an_environment_that_nobody_could_read_does_not_count_as_searched(readable, monkeypatch):
+    read = Path.read_bytes
+
+    def refuse(file: Path) -> bytes:
+        """Do as the kernel does for whoever is not root."""
+        if file.name == "environ" and not readable:
+            raise PermissionError
+        return read(file)
+
+    child = subprocess.Popen([sys.executable, "-c", "input()", WORD], stdin=subprocess.PIPE, env={"WORD": WORD})
+    try:
+        monkeypatch.setattr(Path, "read_bytes", refuse)
+        report = Report(Searcher({"word": WORD}))
+        report.processes()
+    finally:
+        child.communicate(b"\n")
+    assert ("environ" in {each["place"].rpartition(" ")[2] for each in report.hits}) == readable
+    assert f"process {child.pid}, cmdline" in {each["place"] for each in report.hits}
+    assert (report.counts["environments"] > 0) == readable
+    assert readable or report.counts["environments_refused"] > 0
+    assert report.counts["environments"] + report.counts["environments_refused"] <= report.counts["processes"]

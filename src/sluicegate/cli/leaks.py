@@ -1,4 +1,4 @@
-"""``sluice prove leaks``: canaries in every kind of secret and in rows, all that can be done with them, then a search."""
+"""``sluice prove leaks``: plants canaries, does all that can be done with them, and searches for them."""
 
 from __future__ import annotations
 
@@ -51,8 +51,10 @@ def _print(told: dict[str, Any]) -> None:
     looked = told["searched"]
     print(f"canaries   {len(told['secrets'])}: {', '.join(told['secrets'])}")
     print(f"runs       {', '.join(f'{name} {state}' for name, state in told['runs'].items())}")
-    print(f"searched   {looked['files']} files, {looked['answers']} answers, {looked['processes']} processes,"
-          f" {looked['bytes'] >> 20} MiB, {looked['patterns']} patterns")  # fmt: skip
+    print(f"searched   {looked['files']} files, {looked['answers']} answers, {looked['bytes'] >> 20} MiB,"
+          f" {looked['patterns']} patterns")  # fmt: skip
+    print(f"processes  {looked['processes']} by their arguments, {looked['environments']} by their environment,"
+          f" {looked['environments_refused']} environments that we may not read")  # fmt: skip
     for each in told["hits"]:
         print(f"LEAK       {each['secret']} ({each['form']}) in {show.clean(each['place'])}")
     for each in told["unread"]:
