@@ -60,11 +60,11 @@ def find(data: bytes, *words: str) -> list[Hit]:
     return list(searcher.stream(io.BytesIO(data)))
 
 
-def zipped(*texts: bytes) -> bytes:
+def zipped(*texts: bytes, name: str = "member") -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
         for number, text in enumerate(texts):
-            file.writestr(f"member-{number}", text)
+            file.writestr(f"{name}-{number}", text)
     return out.getvalue()
 
 
@@ -119,6 +119,23 @@ def test_what_is_packed_twice_and_in_a_zip_is_unpacked():
 def test_no_edge_of_a_chunk_hides_anything(size, form):
     told = {**FORMS, **BASES}[form](WORD if form in FORMS else WORD.encode())
     assert find(b"\0" * size + told + b"\0" * 100)
+
+
+@pytest.mark.security
+@pytest.mark.parametrize("before", [1, 3, 10, 29, 30, 40, 70, 5000])
+@pytest.mark.parametrize("kind", [*PACKED, "zip", "zip, long names"])
+def test_no_edge_of_a_chunk_hides_what_is_packed(kind, before):
+    """``before``: bytes of it that lie before the edge; a ZIP's header has 30, and then a name."""
+    packed = PACKED[kind](WORD.encode()) if kind in PACKED else zipped(WORD.encode(), name="n" * (9, 9000)["," in kind])
+    for size in (search.CHUNK, 2 * search.CHUNK):
+        assert find(b"\0" * (size - before) + packed + b"\0" * 100)
+
+
+@pytest.mark.security
+def test_a_header_that_never_ends_hides_nothing_behind_it():
+    endless = b"PK\x03\x04" + bytes(4) + b"\x08" + bytes(17) + b"\xff\xff\xff\xff"
+    assert find(endless + gzip.compress(WORD.encode()))
+    assert find(b"\0" * (search.CHUNK - 10) + endless[:20] + gzip.compress(WORD.encode()))
 
 
 @pytest.mark.security
@@ -186,4 +203,3 @@ def test_an_environment_that_nobody_could_read_does_not_count_as_searched(readab
     assert f"process {child.pid}, cmdline" in {each["place"] for each in report.hits}
     assert (report.counts["environments"] > 0) == readable
     assert readable or report.counts["environments_refused"] > 0
-    assert report.counts["environments"] + report.counts["environments_refused"] <= report.counts["processes"]

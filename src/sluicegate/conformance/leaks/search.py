@@ -33,6 +33,7 @@ _HEX_NOISE: Final = b"%\\xX: -\r\n\t"
 _LOWER: Final = bytes(range(256)).lower()
 _ONE_ALPHABET: Final = bytes.maketrans(b"-_", b"+/")
 _MAGIC: Final = re.compile(rb"\x1f\x8b\x08|PK\x03\x04|BZh[1-9]1AY&SY|\xfd7zXZ\x00|\x78[\x01\x5e\x9c\xda]", re.DOTALL)
+_ZIP: Final = b"PK\x03\x04"
 _LOCAL, _DEFLATE = 30, 8
 """Bytes of a ZIP's local header before its name, and the method that packs (APPNOTE 4.3.7, 4.4.5)."""
 _TAIL: Final = 4096
@@ -123,31 +124,41 @@ class Searcher:
         return list(dict.fromkeys(self.chunk(told.encode("utf-8", "surrogatepass"))))
 
     def _stream(self, data: BinaryIO) -> Iterator[Hit]:
-        held, at, known = b"", 0, 0
+        held, at = b"", 0
+        begun: set[int] = set()
         open_: list[_Unpacked] = []
         while part := data.read(CHUNK):
             for each in open_:
                 yield from self._within(each.feed(part), at, 1)
             held += part
             yield from self._plainly(held, at)
+            kept = max(0, len(held) - self._overlap)
             for found in _MAGIC.finditer(held):
-                if at + found.start() >= known and (begun := _begin(held, found.start())) is not None:
-                    unpacked, start = begun
-                    yield from self._within(unpacked.feed(held[start:]), at + found.start(), 1)
+                here = found.start()
+                if at + here in begun:
+                    continue
+                start = _data(held, here)
+                if start is not None and start > len(held):  # its header goes on in the next part
+                    kept = min(kept, here)
+                    continue
+                begun.add(at + here)
+                if start is not None:
+                    unpacked = _unpacker(held, here)
+                    yield from self._within(unpacked.feed(held[start:]), at + here, 1)
                     open_.append(unpacked)
-                known = max(known, at + found.start() + 1)
             open_ = [each for each in open_ if not each.over]
-            keep = held[-self._overlap :]
-            at += len(held) - len(keep)
-            held = keep
+            at += kept
+            held = held[kept:]
+            begun = {each for each in begun if each >= at}
 
     def _look(self, chunk: bytes, at: int, depth: int) -> Iterator[Hit]:
         """Yield what is in a chunk, and in what is packed in it."""
         yield from self._plainly(chunk, at)
         for found in _MAGIC.finditer(chunk) if depth < DEPTH else ():
-            begun = _begin(chunk, found.start())
-            if begun is not None:
-                yield from self._within(begun[0].feed(chunk[begun[1] :]), at + found.start(), depth + 1)
+            start = _data(chunk, found.start())
+            if start is not None:
+                unpacked = _unpacker(chunk, found.start())
+                yield from self._within(unpacked.feed(chunk[start:]), at + found.start(), depth + 1)
 
     def _within(self, parts: Iterable[bytes], at: int, depth: int) -> Iterator[Hit]:
         for part in parts:
@@ -204,22 +215,33 @@ class _Unpacked:
                 return
 
 
-def _begin(chunk: bytes, start: int) -> tuple[_Unpacked, int] | None:
-    """Return what unpacks that which begins at ``start``, and where its data begins; ``None`` when it is plain."""
+def _data(chunk: bytes, start: int) -> int | None:
+    """Return where the data begins of what begins at ``start``; ``None`` when nothing is packed there.
+
+    It lies behind the end of ``chunk`` when that ends within a header.
+    """
+    if chunk[start : start + 4] != _ZIP:
+        return start
+    head = chunk[start : start + _LOCAL]
+    if len(head) < _LOCAL:
+        return start + _LOCAL + 1
+    if int.from_bytes(head[8:10], "little") != _DEFLATE:
+        return None
+    return start + _LOCAL + int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
+
+
+def _unpacker(chunk: bytes, start: int) -> _Unpacked:
+    """Return what unpacks that which begins at ``start``."""
     magic = chunk[start : start + 4]
-    if magic == b"PK\x03\x04":
-        head = chunk[start : start + _LOCAL]
-        if len(head) < _LOCAL or int.from_bytes(head[8:10], "little") != _DEFLATE:
-            return None
-        names = int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
-        return _Unpacked(lambda: zlib.decompressobj(wbits=-15), members=False), start + _LOCAL + names
+    if magic == _ZIP:
+        return _Unpacked(lambda: zlib.decompressobj(wbits=-15), members=False)
     if magic[:3] == b"\x1f\x8b\x08":
-        return _Unpacked(lambda: zlib.decompressobj(wbits=31), members=True), start
+        return _Unpacked(lambda: zlib.decompressobj(wbits=31), members=True)
     if magic[:3] == b"BZh":
-        return _Unpacked(bz2.BZ2Decompressor, members=True), start
+        return _Unpacked(bz2.BZ2Decompressor, members=True)
     if magic == b"\xfd7zX":
-        return _Unpacked(lzma.LZMADecompressor, members=True), start
-    return _Unpacked(zlib.decompressobj, members=False), start
+        return _Unpacked(lzma.LZMADecompressor, members=True)
+    return _Unpacked(zlib.decompressobj, members=False)
 
 
 # -- forms -------------------------------------------------------------------------------------------------------------
