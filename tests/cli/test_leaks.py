@@ -8,7 +8,7 @@ from sluicegate.cli import leaks
 
 GOOD = {
     "ok": True, "secrets": ["a", "b"], "runs": {"out": "succeeded"}, "swap": [], "hits": [], "unread": [], "not_done": {},
-    "earlier": [], "left": [],
+    "earlier": [], "left": [], "uncovered": ["a link"],
     "searched": {"files": 1, "answers": 2, "processes": 3, "environments": 2,
                  "environments_refused": 1, "bytes": 5 << 20, "patterns": 4},
 }  # fmt: skip
@@ -21,6 +21,7 @@ def test_a_report_is_told_in_a_few_lines(capsys):
     good, bad = capsys.readouterr().out.split("nothing found\n")
     assert "searched   1 files, 2 answers, 5 MiB, 4 patterns" in good
     assert "3 by their arguments, 2 by their environment, 1 environments that we may not read" in good
+    assert "not covered: a link\n" in good
     assert "LEAK       api key (hex) in /log" in bad
     assert "\x1b" not in bad, "a name cannot colour the report"
     assert "UNREAD     /x: denied" in bad

@@ -34,7 +34,8 @@ from tests.fixtures.relay import Relay
 pytestmark = [pytest.mark.slow, pytest.mark.security, pytest.mark.timeout(300), pytest.mark.xdist_group("leaks")]
 
 EVERY = {
-    "access token", "access token of a key", "age identity", "api key", "database password", "invitation link",
+    "access token", "access token of a key", "age identity", "api key", "aws secret key", "aws session token",
+    "database password", "invitation link", "linked file", "linked variable", "openbao secret id", "openbao token",
     "oidc client secret", "one-time password", "openpgp key", "password", "recovery code 0", "refresh token",
     "reset link", "root key", "rows", "server-key.pem", "totp seed", "zip passphrase",
 }  # fmt: skip
@@ -81,19 +82,29 @@ def sign_in(town):
 
 @pytest.mark.req("SEC-V01", "SEC-V02", "SEC-B01")
 def test_an_operator_proves_that_nothing_leaks_and_nothing_of_it_stays(town):
-    root, log = town.folder / "root", town.folder / "server.log"
+    root, log, linked = town.folder / "root", town.folder / "server.log", town.folder / "linked"
+    name = a_name()
+    linked.mkdir()
+    town.stop()
+    with (town.home / "sluice.toml").open("a") as out:
+        out.write(f'[[sources]]\ntenant = "{name}"\nprefix = "SLUICE_SECRET_PROOF_"\nfolder = "{linked}"\n')
+    town.variables["SLUICE_SECRET_PROOF_A"] = variable = f"Variable-{random_word()}"
+    town.start()
+    sign_in(town)
     words = ("prove", "leaks", "--home", str(town.home), "--also", str(log))
-    told = sluice(root, *words, seconds=250)
-    assert (told["ok"], told["hits"], told["unread"]) == (True, [], [])
+    told = sluice(root, *words, seconds=250, SLUICE_SECRET_PROOF_A=variable)
+    assert (told["hits"], told["unread"], told["not_done"], told["left"], told["uncovered"]) == ([], [], {}, [], [])
+    assert told["ok"]
     assert set(told["secrets"]) >= EVERY
     assert told["runs"] == flows.STATES
     looked = told["searched"]
     assert (looked["files"], looked["answers"], looked["processes"]) > (15, 100, 5)
     assert looked["bytes"] > 5 << 20
-    (tenant,) = [each for each in sluice(root, "tenant", "list")["items"] if each["name"].startswith("prove-leaks-")]
+    (tenant,) = [each for each in sluice(root, "tenant", "list")["items"] if each["name"] == name]
     assert tenant["state"] == "suspended"
     assert not (town.home / "data" / tenant["id"]).exists()
     assert not (town.home / "quarantine" / tenant["id"]).exists()
+    assert list(linked.iterdir()) == []
     assert sluice(root, "whoami")["tenant_name"] == "acme", "where they were before"
 
 

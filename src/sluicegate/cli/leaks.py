@@ -13,8 +13,9 @@ import click
 
 from sluicegate.base.home import home
 from sluicegate.cli import show
+from sluicegate.cli.canaries import random_word
 from sluicegate.cli.commands import json_option
-from sluicegate.cli.proof import Proof, random_word
+from sluicegate.cli.proof import Proof
 from sluicegate.conformance.leaks import flows
 
 _PATH = click.Path(exists=True, path_type=Path)
@@ -61,6 +62,8 @@ def _print(told: dict[str, Any]) -> None:
         print(f"UNREAD     {show.clean(each)}")
     if told["swap"]:
         print(f"not searched: memory that the machine swaps out, to {show.clean(', '.join(told['swap']))}; encrypt it")
+    for each in told["uncovered"]:
+        print(f"not covered: {show.clean(each)}")
     for each in told["earlier"]:
         print(f"suspended  {each}, which a proof that was cut off had left active")
     for each in told["left"]:

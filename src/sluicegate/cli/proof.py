@@ -6,7 +6,6 @@ emptied in the end.
 
 from __future__ import annotations
 
-import base64
 import fcntl
 import json
 import os
@@ -15,7 +14,6 @@ import shutil
 import stat
 import tempfile
 import time
-import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -24,23 +22,24 @@ from typing import Any, Self
 
 import click
 
-from sluicegate.base.errors import Conflict, Denied, Invalid, SluiceError, Usage
+from sluicegate.base import settings
+from sluicegate.base.errors import Conflict, Denied, SluiceError, Usage
 from sluicegate.base.model import new_id
 from sluicegate.cli import show
+from sluicegate.cli.canaries import FILE, ROWS, Canaries, random_word
 from sluicegate.cli.remote import Server
 from sluicegate.conformance.leaks import flows
+from sluicegate.conformance.leaks.installation import Installation, swap
 from sluicegate.conformance.leaks.report import Report
-from sluicegate.conformance.leaks.search import SHORTEST, Searcher
+from sluicegate.conformance.leaks.search import Searcher
 from sluicegate.operations import find
 
-ROWS = "rows"
-"""Name of the canary that is in rows."""
 _ENDED = frozenset({"succeeded", "finished_with_rejects", "failed", "cancelled"})
 _PATIENCE = 120.0
+_MARK = "home"
+"""A file that says whose own folder it is in."""
 _NAME = re.compile(r"prove-leaks-[0-9a-z]{12}")
 _LEFT = ("sluice", "task-", "tmp")
-_OWN_SECRETS = {"mail": ("password",), "store": ("url", "owner_url", "jobs_url"), "transit": ("token",)}
-"""Settings that are secrets, by table."""
 
 
 class Proof:
@@ -62,12 +61,15 @@ class Proof:
             raise Usage(
                 "this home belongs to another user", where=str(place), hint="Run it as that user: sudo -u USER sluice …"
             )
+        self._settings = settings.load({**os.environ, "SLUICE_HOME": str(self._place)})
+        self._held = Installation(self._settings, os.environ)
         self._root = Server()
         self._servers = [self._root]
         self._tenant: dict[str, Any] = {}
         self._began = time.time() - 1
         self._before: str | None = None
-        self.canaries: dict[str, str | bytes] = {ROWS: f"Canary-{random_word()}"}
+        self._planting = Canaries(self._root, own)
+        self.canaries = self._planting.words
         self.answers: list[tuple[str, str, bool]] = []
         """Where, what was said, and whether whoever asked may read rows."""
         self._runs: dict[str, str] = {}
@@ -80,6 +82,7 @@ class Proof:
             if me["role"] != "superadmin":
                 raise Denied("This makes a tenant, so a SuperAdmin must be signed in.", hint="Run: sluice login")
             self._before = me["tenant_name"]
+            (self._own / _MARK).write_text(str(self._place), encoding="utf-8")
             self._end_earlier()
             made.callback(self._remove)
             made.callback(self.withdraw)
@@ -127,22 +130,32 @@ class Proof:
             self._try(f"files of {self._name} remain", self._clear, self._tenant["id"])
 
     def _clear(self, tenant: str) -> None:
+        if self._planting.file:
+            self._planting.file.unlink(missing_ok=True)
         for folder in ("data", "quarantine"):
             with suppress(FileNotFoundError):
                 shutil.rmtree(self._place / folder / tenant)
 
     def _end_earlier(self) -> None:
         """Take down what a proof that was killed has left. There is no other one now: this one holds the home."""
-        for each in self._root.call(find("tenant.list"))["items"]:
-            if not _NAME.fullmatch(each["name"]):
-                continue
-            left = [file for file in Path(tempfile.gettempdir()).glob(f"{each['name']}-*") if _ours(file)]
-            if each["state"] == "active":
-                self._root.call(find("tenant.suspend"), {"id": each["id"]})
-                self.earlier.append(each["name"])
-            self._clear(each["id"])
-            for folder in left:
-                shutil.rmtree(folder)
+        tenants = self._root.call(find("tenant.list"))["items"]
+        for each in tenants:
+            if _NAME.fullmatch(each["name"]):
+                if each["state"] == "active":
+                    self._root.call(find("tenant.suspend"), {"id": each["id"]})
+                    self.earlier.append(each["name"])
+                self._clear(each["id"])
+        for mark in Path(tempfile.gettempdir()).glob(f"prove-leaks-*/{_MARK}"):
+            if mark.parent != self._own and _ours(mark.parent) and mark.read_text(encoding="utf-8") == str(self._place):
+                shutil.rmtree(mark.parent)
+        for (
+            source
+        ) in self._settings.sources:  # a name may be used once, and the operator may have opened a source to it
+            if _NAME.fullmatch(source.tenant):
+                if source.folder:
+                    (source.folder / FILE).unlink(missing_ok=True)
+                if all(each["name"] != source.tenant for each in tenants):
+                    self._name = source.tenant
 
     def _try(self, what: str, do: Callable[..., object], *given: Any) -> None:
         """Do it; when that fails, note ``what`` is then left, and why."""
@@ -160,18 +173,27 @@ class Proof:
     def act(self) -> Report:
         """Plant, and do everything."""
         admin = self._person()
-        self._plant(admin)
+        self._planting.plant(admin)
+        source = next((each for each in self._settings.sources if each.tenant == self._name), None)
+        self._planting.link(admin, source, os.environ)
+        self.canaries |= self._held.words
         folder = self._place / "data" / self._tenant["id"]
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, text in flows.inputs(str(self.canaries[ROWS])).items():
             (folder / name).write_text(text, encoding="utf-8")
-        self.apart |= {folder / name: {ROWS} for name in flows.PLAIN}
-        self._installation()
+        self.apart |= {folder / name: {ROWS} for name in flows.PLAIN} | self._held.apart
+        if self._planting.file:
+            self.apart[self._planting.file] = {"linked file"}
         report = Report(Searcher(self.canaries))
         for name in flows.FLOWS:
             self._carry(admin, name, report)
         self.ask(admin)
         return report
+
+    def _person(self) -> Server:
+        admin = self._planting.person(self._name)
+        self._servers.append(admin)
+        return admin
 
     def tell(self, report: Report, also: list[Path]) -> dict[str, Any]:
         """Search, and return what all of it has come to."""
@@ -179,7 +201,8 @@ class Proof:
         told = report.body()
         missed = {name: state for name, state in self._runs.items() if state != flows.STATES[name]}
         told |= {"ok": told["ok"] and not missed, "not_done": missed}
-        return {"secrets": sorted(self.canaries), "runs": self._runs, "swap": swap(), "earlier": self.earlier, **told}
+        told |= {"uncovered": [*self._planting.missing, *self._held.missing], "earlier": self.earlier}
+        return {"secrets": sorted(self.canaries), "runs": self._runs, "swap": swap(), **told}
 
     def search(self, report: Report, also: list[Path]) -> None:
         """Search the home, what is ``also`` named, the temporary files of the machine, and all that was said."""
@@ -194,91 +217,6 @@ class Proof:
         for at, said, rows in self.answers:
             report.answer(at, said, {ROWS} if rows else ())
 
-    # -- what is planted -----------------------------------------------------------------------------------------------
-
-    def _person(self) -> Server:
-        """Make an Administrator of the tenant who has signed in, and keep what that takes."""
-        email = "canary@leaks.invalid"
-        made = self._root.call(find("user.create"), {"email": email, "name": "Canary", "role": "administrator"})
-        self.canaries["one-time password"] = made["password"]
-        self.canaries["password"] = new = f"Pw-{random_word()}"
-        server = Server(self._root.url, self._root.authority, self._own)
-        self._servers.append(server)
-        told = {"tenant": self._tenant["name"], "email": email, "password": made["password"]}
-        server.hold(server.call(find("session.login"), told))
-        server.call(find("session.password"), {"old": made["password"], "new": new})
-        tokens = server.call(find("session.login"), told | {"password": new})
-        server.keep(tokens)
-        self.canaries["access token"] = tokens["access"].rpartition(".")[2]
-        self.canaries["refresh token"] = tokens["refresh"]
-        return server
-
-    def _plant(self, admin: Server) -> None:
-        from sluicegate.engine import archive
-
-        age = archive.make_key(self._own / "age", "age")["recipient"]
-        pgp = archive.make_key(self._own / "pgp", "openpgp", "Canary <canary@leaks.invalid>")["recipient"]
-        kept = {
-            "database": f"Db-{random_word()}/ü'\"<&",
-            "age": archive.read_identity(self._own / "age").reveal(),
-            "pgp": (self._own / "pgp").read_text(encoding="utf-8"),
-        }
-        for name, value in kept.items():
-            admin.call(find("secret.set"), {"name": name, "value": value})
-        self.canaries["database password"], self.canaries["age identity"] = kept["database"], kept["age"]
-        self.canaries["openpgp key"] = _inner(kept["pgp"])
-        self.canaries["zip passphrase"] = admin.call(find("secret.generate"), {"name": "zip"})["passphrase"]
-        admin.call(find("definition.apply"), {"source": flows.documents(age, pgp)})
-        self._key(admin)
-        self._factor(admin)
-        with suppress(Conflict, Invalid):  # an installation may take no such provider
-            secret = self.canaries["oidc client secret"] = f"Oidc-{random_word()}"
-            told = {"issuer": "https://id.leaks.invalid", "client_id": "canary", "secret": secret}
-            admin.call(find("sso.set"), {**told, "domains": ["leaks.invalid"], "default_role": "viewer"})
-        if self._root.call(find("system.health"))["mail"] == "off":  # else it would go out by mail
-            asked = admin.call(find("user.invite"), {"email": "asked@leaks.invalid", "role": "viewer"})
-            self.canaries["invitation link"] = asked["link"].rpartition("/")[2]
-            reset = self._root.call(find("user.reset"), {"id": admin.call(find("session.whoami"))["id"]})
-            self.canaries["reset link"] = reset["link"].rpartition("/")[2]
-
-    def _key(self, admin: Server) -> None:
-        service = admin.call(find("service.create"), {"name": "canary", "role": "viewer"})
-        told = {"name": "canary", "user": service["id"], "scopes": ["run:read"]}
-        key = self.canaries["api key"] = admin.call(find("key.create"), told)["key"]
-        got = admin.call(find("session.key"), {"key": key})
-        self.canaries["access token of a key"] = got["access"].rpartition(".")[2]
-
-    def _factor(self, admin: Server) -> None:
-        import pyotp
-
-        begun = admin.call(find("factor.begin"), {"name": "canary"})
-        self.canaries["totp seed"] = begun["seed"]
-        done = admin.call(find("factor.confirm"), {"id": begun["id"], "code": pyotp.TOTP(begun["seed"]).now()})
-        self.canaries |= {f"recovery code {number}": code for number, code in enumerate(done["codes"][:3])}
-
-    def _installation(self) -> None:
-        """Add what the installation itself holds, and where that belongs."""
-        key = self._place / "root.key"
-        if key.exists():
-            text = key.read_text(encoding="ascii").strip()
-            self.canaries |= {"root key": base64.b64decode(text), "root key as it is kept": text}
-            self.apart[key] = {"root key", "root key as it is kept"}
-        for file in sorted((self._place / "tls").glob("*-key.pem")):
-            self.canaries[file.name] = _inner(file.read_text(encoding="ascii"))
-            self.apart[file] = {file.name}
-        toml = self._place / "sluice.toml"
-        found = tomllib.loads(toml.read_text(encoding="utf-8"))
-        for table, names in _OWN_SECRETS.items():
-            for name in names:
-                value = found.get(table, {}).get(name)
-                if isinstance(value, dict) and "file" in value:
-                    file = Path(value["file"])
-                    value = file.read_text(encoding="utf-8").strip()
-                    self.apart.setdefault(file, set()).add(f"{table}.{name}")
-                if isinstance(value, str) and len(value) >= SHORTEST and (name != "url" or "@" in value):
-                    self.canaries[f"{table}.{name}"] = value
-                    self.apart.setdefault(toml, set()).add(f"{table}.{name}")
-
     # -- what is done --------------------------------------------------------------------------------------------------
 
     def _carry(self, admin: Server, flow: str, report: Report) -> None:
@@ -288,7 +226,7 @@ class Proof:
         while (found := admin.call(find("run.get"), {"id": run}))["state"] not in _ENDED:
             if time.monotonic() > end:
                 raise Conflict("A run does not end.", where=f"flow {flow}", hint="See: sluice runs")
-            report.processes()
+            report.processes({*self._held.environment, "linked variable"})
             time.sleep(0.1)
         self._runs[flow] = found["state"]
         for server, rows in ((admin, True), (self._root, False)):
@@ -301,9 +239,13 @@ class Proof:
         """Ask for all that an Administrator and a SuperAdmin may see, and for a few things that fail."""
         for flow, step in flows.PREVIEWS:
             self._say(admin, "flow.preview", {"name": flow, "step": step}, rows=True)
-        for name in ("here", "shop", "far"):
+        for name in ("here", "shop", "far", *flows.MANAGERS):
             self._say(admin, "connection.test", {"name": name}, rows=False)
             self._say(admin, "connection.items", {"name": name}, rows=False)
+        for name in flows.LINKS:
+            self._say(admin, "secret.test", {"name": name}, rows=False)
+        self._say(admin, "flow.preview", {"name": "masked", "step": "masked"}, rows=False)
+        self._say(admin, "connection.detect", {"name": "here", "item": "keys.csv"}, rows=False)
         self._say(admin, "run.list", {}, rows=True)
         self._say(self._root, "run.list", {}, rows=False)
         for server in (admin, self._root):
@@ -365,24 +307,3 @@ def _alone(place: Path) -> Iterator[None]:
 def _ours(file: Path) -> bool:
     about = file.lstat()
     return stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid()
-
-
-def swap() -> list[str]:
-    """Return where the machine may write memory to a disk in clear: it is not searched."""
-    try:
-        lines = Path("/proc/swaps").read_text(encoding="utf-8").splitlines()[1:]
-    except OSError:
-        return []
-    places = [line.split()[0] for line in lines if line.strip()]
-    return [each for each in places if not each.startswith(("/dev/zram", "/dev/dm-", "/dev/mapper/"))]
-
-
-def random_word() -> str:
-    """Return letters that stand nowhere else: the random bits of two ids."""
-    return "".join(new_id()[14:].replace("-", "") for _ in range(2))
-
-
-def _inner(pem: str) -> str:
-    """Return one whole line from within an armoured key."""
-    lines = [line for line in pem.splitlines() if len(line) > 40 and " " not in line and ":" not in line]  # noqa: PLR2004
-    return lines[len(lines) // 2]

@@ -66,8 +66,10 @@ class Report:
         self._take(iter(self._searcher.text(told)), place, but)
         self.counts["answers"] += 1
 
-    def processes(self) -> None:
+    def processes(self, variables: Collection[str] = NONE) -> None:
         """Look at the arguments of every process, and at the environments that the kernel lets us read.
+
+        ``variables``: names of what is given by a variable, so that environments may hold it.
 
         It lets nobody but root read those of processes that are not dumpable, such as the tasks of runs (prctl(2),
         PR_SET_DUMPABLE): they are counted apart, for nobody has searched them.
@@ -84,7 +86,9 @@ class Report:
                 read.add(pid)
                 if (pid, told) not in self._seen:
                     self._seen.add((pid, told))
-                    self._take(self._searcher.chunk(told), f"process {pid}, {what}", NONE)
+                    self._take(
+                        self._searcher.chunk(told), f"process {pid}, {what}", variables if what == "environ" else NONE
+                    )
         self.counts["processes"] = len(self._processes)
         self.counts["environments"] = len(self._environments)
         self.counts["environments_refused"] = len(self._refused - self._environments)
