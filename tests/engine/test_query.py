@@ -154,8 +154,20 @@ def test_a_query_holds_each_stream_once():
     )
     assert query.leaves(steps(flow), "j") == ("a",)
     made = query.compose(steps(flow), "j", {"a": ["k"]}, {})
-    assert made.sql.startswith('WITH "s0"("c0") AS MATERIALIZED (SELECT "c0" FROM "t0"), "s1"("c1") AS (')
-    assert (made.inputs, made.outputs) == ((query.Input("t0", "a", ("c0",)),), ("k",))
+    ((table, step, (column,)),) = made.inputs
+    salt = table.removeprefix("t0_")
+    plain = made.sql.replace(f"_{salt}", "")
+    assert plain.startswith('WITH "s0"("c0") AS MATERIALIZED (SELECT "c0" FROM "t0"), "s1"("c1") AS (')
+    assert (step, column, made.outputs) == ("a", f"c0_{salt}", ("k",))
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-B10")
+def test_nobody_can_know_what_a_query_calls_its_columns():
+    flow = Flow.model_validate({"name": "f", "steps": [READ, {"map": {"name": "m", "from": "a"}}]})
+    one, other = (query.compose(steps(flow), "m", {"a": ["k"]}, {}) for _ in range(2))
+    assert not {*one.names, one.inputs[0].table} & {*other.names, other.inputs[0].table}
+    assert all(len(each.partition("_")[2]) == 16 for each in one.names)
 
 
 def test_rows_keep_their_values_under_other_names():

@@ -163,3 +163,40 @@ def test_a_chain_costs_little(piece):
     with pytest.raises(Invalid):
         parse("a" + piece * (9_900 // len(piece)))
     assert time.process_time() - began < 2  # of brackets, it took 3 s and more on a quiet machine
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-B10", "SEC-S05")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "c1.concat('')", "c1.lower()", "c1.ifnull('x')", "s0.c1.trim()", '"c1".lower()', "t0.to_json()", "(name).upper()",
+        "name.upper()", "name.upper().lower()", "date_trunc(c1, name)", "extract(c1 from name)", "date_diff(c1, name, id)",
+        "last_day(1, c1)", "interval '1' c1", "interval (id) c1",
+    ],
+)  # fmt: skip
+def test_no_name_stands_where_its_column_is_not_seen(text):
+    with pytest.raises(Invalid, match="behind a dot|no unit of time"):
+        parse(text)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-B10")
+def test_whatever_an_expression_is_written_as_reads_the_columns_it_says():
+    known, tried = Columns("s", {"a": "inner_a", "b": "inner_b"}), 0
+    for function in sorted(expression.FUNCTIONS):
+        for asked in ("a", "a, b", "1, a", "'day', a", "'day', a, b", "a, 1", "a, 'x'", "a, b, 1, a"):
+            try:
+                found = parse(f"{function}({asked})")
+                sql = found.sql(known)
+            except Invalid:
+                continue
+            tried += 1
+            written = set(re.findall(r'"(inner_[ab])"', sql))
+            assert written == {f"inner_{each}" for each in found.columns}, sql
+            assert not re.search(r"\b(?:c1|A|B)\b(?! AS)", sql), sql
+    assert tried > 400
+
+
+def test_a_struct_is_read_by_its_fields():
+    assert parse("(name).street").columns == ("name",)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from sluicegate.base.errors import Conflict, Denied, Invalid, Missing
+from sluicegate.base.errors import Conflict, DataError, Denied, Invalid, Missing
 from sluicegate.base.principal import Role
 from sluicegate.crypto.masking import MaskingKey
 from sluicegate.guard.vault import MASKING
+from tests.fixtures.flow import add_run
 
 FLOW = """kind: connection
 name: keys-here
@@ -76,11 +77,25 @@ def test_keys_and_secrets_do_not_share_their_names(place, editor):
     kept = place.call("secret.set", {"name": "keys-d", "value": "a value"}, editor)
     assert kept.kind == "secret"
     assert kept.fingerprint != made.fingerprint
-    place.call("secret.delete", {"name": "keys-d", "kind": "key"}, editor)
+    with pytest.raises(Denied, match="needs data:reveal"):
+        place.call("secret.delete", {"name": "keys-d", "kind": "key"}, editor)
+    administrator = place.token_for("secret.delete", Role.ADMINISTRATOR)
+    place.call("secret.delete", {"name": "keys-d", "kind": "key"}, administrator)
     assert ("secret", "keys-d") in listed(place, editor)
     assert ("key", "keys-d") not in listed(place, editor)
     with pytest.raises(Missing):
-        place.call("secret.delete", {"name": "keys-d", "kind": "key"}, editor)
+        place.call("secret.delete", {"name": "keys-d", "kind": "key"}, administrator)
+
+
+@pytest.mark.security
+def test_a_key_that_a_flow_names_stays(place, editor):
+    make(place, editor, "keys-a2")
+    flow = FLOW.replace("METHOD", "hash").replace("keys-flow", "keys-flow-2").replace("key: keys-a", "key: keys-a2")
+    place.call("definition.apply", {"source": flow}, editor)
+    with pytest.raises(Conflict, match="named by: keys-flow-2"):
+        place.call(
+            "secret.delete", {"name": "keys-a2", "kind": "key"}, place.token_for("secret.delete", Role.ADMINISTRATOR)
+        )
 
 
 @pytest.mark.security
@@ -101,7 +116,11 @@ def test_new_vault_keys_do_not_change_what_a_mask_makes(fresh):
 @pytest.mark.security
 @pytest.mark.req("SEC-B10")
 def test_who_may_not_see_under_masks_starts_no_flow_that_takes_them_off(place, editor):
-    place.call("definition.apply", {"source": FLOW.replace("METHOD", "detokenize")}, editor)
+    source = FLOW.replace("METHOD", "detokenize")
+    for operation in ("definition.validate", "definition.apply"):
+        with pytest.raises(Denied, match="needs data:reveal"):  # nor saves one, for somebody else to run one day
+            place.call(operation, {"source": source}, editor)
+    place.call("definition.apply", {"source": source}, place.token(Role.ADMINISTRATOR))
     for role in (Role.EDITOR, Role.OPERATOR):
         with pytest.raises(Denied, match="needs data:reveal"):
             place.call("run.start", {"name": "keys-flow"}, place.token(role))
@@ -109,3 +128,23 @@ def test_who_may_not_see_under_masks_starts_no_flow_that_takes_them_off(place, e
     with pytest.raises(Denied, match="needs data:reveal"):
         place.call("run.start", {"name": "keys-flow"}, place.exchange(key.key))
     assert place.call("run.list", {"flow": "keys-flow"}, editor).items == ()
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-B10")
+def test_rows_and_words_of_a_run_that_took_masks_off_need_the_same(place):
+    administrator, operator = place.token(Role.ADMINISTRATOR), place.token(Role.OPERATOR)
+    source = FLOW.replace("METHOD", "detokenize").replace("keys-flow", "keys-shown")
+    place.call("definition.apply", {"source": source}, administrator)
+    scope, quotes = place.scope("north"), place.app.services.quotes
+    run = add_run(place, scope, flow="keys-shown")
+    problem = quotes.error(scope, run, DataError("'canary' does not fit", where="step m, line 1").problem())
+    scope.runs().advance(run, "running")
+    scope.runs().advance(run, "failed", error=problem)
+    for operation in ("run.rejects", "run.rejected"):
+        with pytest.raises(Denied, match="took masks off"):
+            place.call(operation, {"id": run}, operator)
+        place.call(operation, {"id": run}, administrator)
+    for operation, ask in (("run.get", {"id": run}), ("run.list", {"flow": "keys-shown"}), ("run.events", {"id": run})):
+        assert "canary" not in place.call(operation, ask, operator).model_dump_json()
+    assert "canary" in place.call("run.get", {"id": run}, administrator).model_dump_json()

@@ -17,8 +17,8 @@ _TYPES = {
 }  # fmt: skip
 _WORD = re.compile(r"\b(" + "|".join(sorted(map(re.escape, _TYPES), key=len, reverse=True)) + r")\b(\[\])*")
 _VALUE = re.compile(r"('(?:[^']|'')*')")
-_COLUMN = re.compile(r'(?:when casting from source column|the column|column) "?(c\d+)"?')
-_SOURCE = re.compile(r' when casting from source column "?(c\d+)"?$')
+_COLUMN = re.compile(r'(?:when casting from source column|the column|column) "?(c\d+(?:_[0-9a-f]{16})?)"?')
+_SOURCE = re.compile(r' when casting from source column "?(c\d+(?:_[0-9a-f]{16})?)"?$')
 _SENTENCES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (
         re.compile(r"Could not convert string ('.*') to (.+)", re.DOTALL),

@@ -1,9 +1,13 @@
-"""A tree of transforms as one query for the jail, in which no two columns share a name. Pure, but for ``renamed``."""
+"""A tree of transforms as one query for the jail, in which no two columns share a name. Pure, but for ``renamed``.
+
+And but for a salt in all names of the query: no expression can name what its tree does not say it reads.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sluicegate.base.errors import Invalid, SluiceError
@@ -65,7 +69,7 @@ def compose(
     """
     order = tuple(_walk(named, name, set()))
     uses = [wanted for each in order if isinstance(named[each], Transform) for wanted in named[each].inputs]
-    numbers = count()
+    numbers, salt = count(), token_hex(8)
     inputs: list[Input] = []
     parts: list[str] = []
     known: dict[str, Columns] = {}
@@ -74,18 +78,18 @@ def compose(
     for each in order:
         step = named[each]
         outputs = tuple(step.outputs(known) if isinstance(step, Transform) else schemas[each])
-        inner = {column: f"c{next(numbers)}" for column in outputs}
+        inner = {column: f"c{next(numbers)}_{salt}" for column in outputs}
         names |= {short: column for column, short in inner.items()}
         held = ""
         if isinstance(step, Transform):
             body = step.query(known)
             params |= {wanted: _value(wanted, values, each) for wanted in step.params()}
         else:
-            made = Input(f"t{len(inputs)}", each, tuple(inner.values()))
+            made = Input(f"t{len(inputs)}_{salt}", each, tuple(inner.values()))
             inputs.append(made)
             body = f"SELECT {', '.join(map(quote, made.columns))} FROM {quote(made.table)}"  # noqa: S608 - our own names
             held = "MATERIALIZED " if uses.count(each) > 1 else ""  # a stream is read once: two steps take it from here
-        known[each] = Columns(f"s{len(known)}", inner)
+        known[each] = Columns(f"s{len(known)}_{salt}", inner)
         parts.append(f"{known[each].table}({', '.join(map(quote, inner.values()))}) AS {held}({body})")
     last = known[name]
     shown = ", ".join(last.sql(column) for column in last)

@@ -41,15 +41,20 @@ def check(flow: Flow, find: Find, policy: Effective) -> None:
             _check_file(step, where, policy)
 
 
+def reveals(flow: Flow) -> bool:
+    """Tell whether a flow takes masks off."""
+    return any(isinstance(step, Masking) and step.reveals for step in flow.steps)
+
+
 def require_reveal(flow: Flow, who: Principal) -> None:
     """Raise ``Denied`` when the flow takes masks off and ``who`` may not have that."""
-    for step in flow.steps:
-        if isinstance(step, Masking) and step.reveals and not allowed(who, Permission.DATA_REVEAL):
-            raise Denied(
-                f"This step takes a mask off: who runs it needs {Permission.DATA_REVEAL}.",
-                where=f"step {flow.step_name(step)}",
-                hint="Have an administrator of the tenant run it, or leave the step out.",
-            )
+    if reveals(flow) and not allowed(who, Permission.DATA_REVEAL):
+        step = next(each for each in flow.steps if isinstance(each, Masking) and each.reveals)
+        raise Denied(
+            f"This step takes a mask off: that needs {Permission.DATA_REVEAL}.",
+            where=f"step {flow.step_name(step)}",
+            hint="Have an administrator of the tenant do it, or leave the step out.",
+        )
 
 
 def _check_file(step: Step, where: str, policy: Effective) -> None:

@@ -58,6 +58,16 @@ FUNCTIONS = frozenset(
 )
 """Functions by name that sqlglot has no class of its own for."""
 
+UNITS = frozenset(
+    """
+    year years quarter quarters month months week weeks day days hour hours minute minutes second seconds millisecond
+    milliseconds microsecond microseconds ms us decade decades century centuries millennium millennia epoch era
+    julian dow dayofweek weekday doy dayofyear dayofmonth isodow isoyear weekofyear yearweek timezone timezone_hour
+    timezone_minute
+    """.split()  # noqa: SIM905 - a list of words reads best as words
+)
+"""Words that may stand where a unit of time does."""
+
 _KINDS = {
     "BOOLEAN": "bool", "TINYINT": "int8", "SMALLINT": "int16", "INT": "int32", "BIGINT": "int64", "FLOAT": "float32",
     "DOUBLE": "float64", "TEXT": "text", "VARCHAR": "text", "DATE": "date", "TIMESTAMP": "timestamp",
@@ -111,18 +121,30 @@ class Expression:
         """Return DuckDB SQL over the names the query uses; ``UnknownColumn`` names the first that is not ``known``.
 
         A name in double quotes is matched exactly. Any other is matched exactly first, then without regard to case when
-        only one column fits.
+        only one column fits. Raises ``Invalid`` for a function that is given columns it has no place for.
         """
         from sqlglot import exp
+        from sqlglot.errors import ErrorLevel, UnsupportedError
 
         tree = exp.Paren(this=self._tree.copy())  # a root, so that every node can be replaced
+        names: dict[str, str] = {}
         for column in list(tree.find_all(exp.Column)):
             exact = bool(column.this.args.get("quoted"))
             inner = known.inner(known.find(column.name, exact=exact))
+            names[inner] = column.name
             column.replace(exp.column(exp.to_identifier(inner, quoted=True)))
         for place in list(tree.find_all(exp.Placeholder)):
             place.replace(exp.Parameter(this=exp.Var(this=place.name)))
-        return str(tree.sql(dialect="duckdb"))
+        try:
+            written = str(tree.sql(dialect="duckdb", unsupported_level=ErrorLevel.RAISE))
+        except UnsupportedError as fault:
+            raise Invalid(f"this cannot be written so: {fault}") from None
+        for inner, name in names.items():
+            if f'"{inner}"' not in written:  # the library leaves out what it has no place for
+                raise Invalid(
+                    f"the column {name!r} has no place there: a function is given too much, or in another order"
+                )
+        return written
 
 
 @lru_cache(maxsize=4096)
@@ -218,9 +240,15 @@ def _check_bare(node: exp.Expr) -> None:
     elif isinstance(node, exp.DataTypeParam):
         if not (isinstance(node.this, exp.Literal) and not node.this.is_string and node.this.name.isdigit()):
             raise Invalid("the size of a type is a number")
-    elif isinstance(node, exp.Var) and not _WORD.fullmatch(node.name):
-        raise Invalid(f"a unit or word other than a plain one {_REFUSED}")
-    elif (
-        isinstance(node, exp.Identifier) and not isinstance(node.parent, exp.Column) and not _WORD.fullmatch(node.name)
-    ):
-        raise Invalid(f"a quoted name that is no column {_REFUSED}")
+    elif isinstance(node, exp.Var):
+        if node.name.lower() not in UNITS:  # it is written out without quotes: it could be a name there
+            raise Invalid(f"{node.name[:64]!r} is no unit of time")
+    elif isinstance(node, exp.Dot):
+        # x.f() is f(x), and there x would be a name that nobody has looked at
+        if isinstance(node.this, exp.Identifier) or not isinstance(node.expression, exp.Identifier):
+            raise Invalid(f"a function behind a dot {_REFUSED}", hint="Write upper(name) instead of name.upper().")
+    elif isinstance(node, exp.Identifier):
+        if not isinstance(node.parent, exp.Column | exp.Dot):
+            raise Invalid(f"a name that is no column {_REFUSED}")
+        if isinstance(node.parent, exp.Dot) and not _WORD.fullmatch(node.name):
+            raise Invalid(f"a quoted name that is no column {_REFUSED}")

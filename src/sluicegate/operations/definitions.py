@@ -19,7 +19,7 @@ from sluicegate.kit import bundle, document, seals
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow, digest
 from sluicegate.kit.reference import Reference
-from sluicegate.operations import places
+from sluicegate.operations import handling, places
 
 if TYPE_CHECKING:
     from sluicegate.guard.tenancy import Effective
@@ -154,9 +154,11 @@ def _check(desk: Desk, documents: list[document.Document], policy: Effective) ->
 
     bundle.check(documents, find, hint="Apply it first, or put its document into the same call.")
     bundle.check_paths(documents)
+    handling.require_kept(desk, documents)
     for each in documents:
         if isinstance(each.definition, Flow):
             _check_secrets(each.definition)
+            conduct.require_reveal(each.definition, desk.who)  # or others would run, one day, what one may not
             conduct.check(each.definition, partial(_connection, find), policy)
 
 

@@ -106,6 +106,7 @@ def watch(ask: WatchAsk, desk: Desk) -> Pieces:
 def rejected(ask: RunOf, desk: Desk) -> Pieces:
     """Download the rows that a run put into quarantine: one a line."""
     run = desk.scope.runs().get(ask.id)
+    runs.require_rows(desk, run)
     rows = desk.services.engine.rejected(desk.scope, ask.id)
     return Pieces.of(f"{run.flow}-{ask.id}-rejects.ndjson", NDJSON, packed(rows))
 

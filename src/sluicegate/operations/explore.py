@@ -10,6 +10,7 @@ from sluicegate.base.model import Id, Model, Name
 from sluicegate.base.permission import Permission
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Operation
+from sluicegate.operations import runs
 
 ROWS_MAX = 500
 DETECT_MAX = 10_000
@@ -161,7 +162,7 @@ def detect(ask: DetectAsk, desk: Desk) -> Detected:
 
 def rejects(ask: RejectsAsk, desk: Desk) -> Rejects:
     """Show rows that a run put into quarantine."""
-    desk.scope.runs().get(ask.id)
+    runs.require_rows(desk, desk.scope.runs().get(ask.id))
     return Rejects(**desk.services.engine.ask(desk.scope, "rejects", {"run": ask.id, "limit": ask.limit}))
 
 

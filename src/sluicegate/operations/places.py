@@ -44,7 +44,7 @@ def check_one_place(desk: Desk, secret: str) -> None:
     """Raise ``Invalid``, which names them, when connections that name ``secret`` lead to more than one place."""
     naming = {name: body for name, body in _current(desk).items() if secret in _secrets_in(body)}
     first = next(iter(naming.values()), {})
-    if not all(_same_server(first, body) for body in naming.values()):
+    if not all(same_server(first, body) for body in naming.values()):
         raise Invalid(
             f"the connections that name the secret {secret!r} lead to different places: {', '.join(sorted(naming))}",
             where="name",
@@ -77,12 +77,12 @@ def _check(
         cleared = _secrets_in(before.body)
     for name in sorted(names):
         for other, body in after.items():
-            if name in _secrets_in(body) and not _same_server(body, new.body):
+            if name in _secrets_in(body) and not same_server(body, new.body):
                 raise _belongs(name, other, connection.name)
         if name not in set_at or name in cleared:
             continue
         led = [each for each in _since(history, set_at[name]) if name in _secrets_in(each.body)]
-        if led and not any(_same_server(each.body, new.body) for each in led):
+        if led and not any(same_server(each.body, new.body) for each in led):
             raise _belongs(name, led[-1].name, connection.name)
     return cleared
 
@@ -95,7 +95,8 @@ def _belongs(secret: str, other: str, connection: str) -> Invalid:
     )
 
 
-def _same_server(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+def same_server(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Tell whether two stored connections lead to one server."""
     type_ = str(new.get("type"))
     if type_ not in registry.types("connection"):
         return False  # made by a release that knew it: nothing is known of where it leads

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from sluicegate.base import clock
-from sluicegate.base.errors import Invalid, without_rows
+from sluicegate.base.errors import Denied, Invalid, Missing, without_rows
 from sluicegate.base.model import Id, Model, Name, new_id
 from sluicegate.base.permission import Permission
 from sluicegate.guard import conduct, policy
@@ -131,8 +131,37 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _reads_rows(desk: Desk) -> bool:
-    return policy.allowed(desk.who, Permission.DATA_READ)
+def _reveals(desk: Desk, run: Stored) -> bool:
+    """Tell whether a run took masks off; so one has, too, whose flow this release cannot read."""
+    try:
+        found = document.parse_definition(desk.scope.definitions().get("flow", run.flow, run.flow_version).body)
+    except Missing:  # it never ran: versions stay when a flow is deleted
+        return False
+    except Invalid:
+        return True
+    return not isinstance(found, Flow) or conduct.reveals(found)
+
+
+def require_rows(desk: Desk, run: Stored) -> None:
+    """Raise ``Denied`` when a run took masks off, and the caller may not: its rejected rows may be without them."""
+    if _readable(desk, run) != [True]:
+        raise Denied(
+            f"This run took masks off: its rows need {Permission.DATA_REVEAL}.",
+            hint="Ask an administrator of the tenant.",
+        )
+
+
+def _readable(desk: Desk, *runs: Stored) -> list[bool]:
+    """Tell of which runs the caller may see rows, and words that quote them: some take masks off."""
+    if not policy.allowed(desk.who, Permission.DATA_READ):
+        return [False] * len(runs)
+    if policy.allowed(desk.who, Permission.DATA_REVEAL):
+        return [True] * len(runs)
+    kept: dict[tuple[str, int], bool] = {}
+    for each in runs:
+        if (each.flow, each.flow_version) not in kept:
+            kept[each.flow, each.flow_version] = not _reveals(desk, each)
+    return [kept[each.flow, each.flow_version] for each in runs]
 
 
 def _shown(run: Stored, error: dict[str, Any] | None, receipts: dict[str, dict[str, Any]] | None = None) -> Run:
@@ -157,9 +186,10 @@ def _shown(run: Stored, error: dict[str, Any] | None, receipts: dict[str, dict[s
 
 def _errors(desk: Desk, *runs: Stored) -> list[tuple[Stored, dict[str, Any] | None]]:
     """Return runs with their errors, whole for those who may read rows."""
-    if _reads_rows(desk):
-        return [(each.run, each.error) for each in desk.services.quotes.errors(desk.scope, runs)]
-    return [(each, each.error and without_rows(each.error)) for each in runs]
+    failed = [each for each in runs if each.error is not None]
+    readable = [each for each, may in zip(failed, _readable(desk, *failed), strict=True) if may]
+    whole = {each.run.id: each.error for each in desk.services.quotes.errors(desk.scope, readable)}
+    return [(each, whole.get(each.id) or (each.error and without_rows(each.error))) for each in runs]
 
 
 def start(ask: RunAsk, desk: Desk) -> Started:
@@ -206,14 +236,14 @@ def get(ask: RunOf, desk: Desk) -> Run:
 def events(ask: EventsAsk, desk: Desk) -> Events:
     """Show what has happened in a run: progress, log lines, receipts."""
     runs = desk.scope.runs()
-    state = runs.get(ask.id).state  # before the events: an ended run has no later ones
+    run = runs.get(ask.id)  # before the events: an ended run has no later ones
     found = runs.events(ask.id, ask.after, ask.limit)
-    if _reads_rows(desk):
+    if _readable(desk, run) == [True]:
         found = desk.services.quotes.events(desk.scope, ask.id, found)
     else:
         found = [each._replace(body=bare(each.kind, each.body)) for each in found]
     items = tuple(Event(seq=each.seq, at=clock.iso(each.at), kind=each.kind, body=plain(each.body)) for each in found)
-    return Events(items=items, done=state in ENDED and len(items) < ask.limit)
+    return Events(items=items, done=run.state in ENDED and len(items) < ask.limit)
 
 
 def cancel(ask: RunOf, desk: Desk) -> Run:

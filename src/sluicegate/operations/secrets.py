@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 
 from sluicegate.base import clock
-from sluicegate.base.errors import Conflict, Invalid
+from sluicegate.base.errors import Conflict, Denied, Invalid
 from sluicegate.base.model import Model, Name
 from sluicegate.base.permission import Permission
 from sluicegate.base.secret import Secret
@@ -15,6 +15,7 @@ from sluicegate.crypto.masking import new_masking_key
 from sluicegate.crypto.passphrase import new_passphrase
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Nothing, Operation
+from sluicegate.guard.policy import allowed
 from sluicegate.guard.vault import MASKING, RESERVED, SECRET_MAX
 from sluicegate.kit import document, seals
 from sluicegate.kit.connection import Connection
@@ -210,10 +211,24 @@ def list_(_ask: Nothing, desk: Desk) -> KeptAll:
 def delete(ask: SecretOrKey, desk: Desk) -> Nothing:
     """Delete a secret; or a masking key: what was masked under it opens no more."""
     if ask.kind == "key":
-        desk.scope.secrets().delete(MASKING + ask.name)
-        return Nothing()
+        return _delete_key(ask.name, desk)
     _check_name(ask.name)
     desk.scope.secrets().delete(ask.name)
+    return Nothing()
+
+
+def _delete_key(name: str, desk: Desk) -> Nothing:
+    """Delete a masking key. Raises ``Denied`` for who may not take masks off, ``Conflict`` while flows name it."""
+    if not allowed(desk.who, Permission.DATA_REVEAL):
+        raise Denied(
+            f"What was masked under it would never open again: that needs {Permission.DATA_REVEAL}.",
+            where=f"key {name}",
+            hint="Ask an administrator of the tenant.",
+        )
+    kept = next((each for each in list_(Nothing(), desk).items if (each.kind, each.name) == ("key", name)), None)
+    if kept is not None and kept.used_by:
+        raise Conflict(f"The key {name!r} is named by: {', '.join(kept.used_by)}.", hint="Change or delete them first.")
+    desk.scope.secrets().delete(MASKING + name)
     return Nothing()
 
 

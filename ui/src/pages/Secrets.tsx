@@ -44,9 +44,10 @@ interface Acts {
   test: ((row: SecretRow) => void) | undefined;
   replace: ((row: SecretRow) => void) | undefined;
   remove: ((row: SecretRow) => void) | undefined;
+  removeKey: ((row: SecretRow) => void) | undefined;
 }
 
-const acts = ({ link, test, replace, remove }: Acts) => {
+const acts = ({ link, test, replace, remove, removeKey }: Acts) => {
   const act = (word: string, row: SecretRow, on: ((row: SecretRow) => void) | undefined) =>
     on ? (
       <button type="button" className="link" aria-label={`${word} ${row.name}`} onClick={() => on(row)}>
@@ -63,7 +64,7 @@ const acts = ({ link, test, replace, remove }: Acts) => {
           {act("Test", row, row.reference ? test : undefined)}
           {act("Link", row, row.kind === "key" ? undefined : link)}
           {act("Replace", row, row.kind === "key" ? undefined : replace)}
-          {act("Delete", row, remove)}
+          {act("Delete", row, row.kind === "key" ? removeKey : remove)}
         </span>
       ),
     },
@@ -72,7 +73,8 @@ const acts = ({ link, test, replace, remove }: Acts) => {
 
 /** Names of secrets. A value can be set and replaced; nobody can read it back. It can also come from elsewhere. */
 export function Secrets(): ReactNode {
-  const [may, mayLink, mayTest] = [useMay("secret:write"), useMay("secret:link"), useMay("data:read")];
+  const [may, mayLink] = [useMay("secret:write"), useMay("secret:link")];
+  const [mayTest, mayReveal] = [useMay("data:read"), useMay("data:reveal")];
   const [setting, setSetting] = useState<string | undefined>();
   const [linking, setLinking] = useState<SecretRow | "new" | undefined>();
   const [testing, setTesting] = useState<string | undefined>();
@@ -86,9 +88,10 @@ export function Secrets(): ReactNode {
         test: mayTest ? (row) => setTesting(row.name) : undefined,
         replace: may ? (row) => setSetting(row.name) : undefined,
         remove: may ? setDeleting : undefined,
+        removeKey: may && mayReveal ? setDeleting : undefined,
       }),
     ],
-    [may, mayLink, mayTest],
+    [may, mayLink, mayTest, mayReveal],
   );
   const buttons = (
     <>

@@ -28,7 +28,7 @@ class Shift(Method):
     type: Literal["shift"]
     by: str
     """The column that says whom the row is about: all dates of one move by the same number of days, never by none."""
-    days: int = Field(default=365, ge=1, le=36_500)
+    days: int = Field(default=365, ge=30, le=36_500)
     """At most this many days, back or forth."""
     domain: Name | None = None
     """Steps of one domain move the dates of one person alike."""
