@@ -16,6 +16,7 @@ import zlib
 from pathlib import Path
 from urllib.parse import quote
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -52,6 +53,7 @@ PACKED = {
     "zlib": zlib.compress,
     "bzip2": bz2.compress,
     "xz": lzma.compress,
+    "zstd": lambda raw: pa.compress(raw, codec="zstd", asbytes=True),
 }
 
 
@@ -143,6 +145,9 @@ def test_what_is_packed_over_many_chunks_is_found_at_its_end():
     noise = os.urandom(3 * search.CHUNK)
     assert find(b"head" + gzip.compress(noise + WORD.encode()))
     assert find(zipped(noise, noise + WORD.encode()))
+    packed = PACKED["zstd"](noise + WORD.encode())
+    assert find(packed)
+    assert find(b"head" + packed + PACKED["zstd"](b"nothing") + b"something else")
 
 
 @given(noise=st.binary(max_size=4000), word=words)
@@ -150,6 +155,13 @@ def test_nothing_is_found_where_nothing_is(noise, word):
     if word.encode() not in noise:
         assert find(noise, word) == []
         assert find(gzip.compress(noise), word) == []
+
+
+def test_frames_that_follow_each_other_are_unpacked_once():
+    frame = PACKED["zstd"](os.urandom(2000))
+    searcher = Searcher({"w": WORD})
+    assert list(searcher.stream(io.BytesIO(frame * 1000 + PACKED["zstd"](WORD.encode()))))
+    assert searcher.bytes < 20 * len(frame) * 1000
 
 
 def test_a_bomb_is_looked_at_as_far_as_allowed(monkeypatch):

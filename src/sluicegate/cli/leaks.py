@@ -31,7 +31,7 @@ _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 def leaks(*, place: Path | None, also: tuple[Path, ...], as_json: bool) -> int:
     """Plant canaries in a tenant of its own, do everything with them, and search the installation for them.
 
-    You are a SuperAdmin who has just signed in, on the server's own machine, as the user whose the server's directory is.
+    You are a SuperAdmin who has just signed in, on the server's own machine, as the user that owns its directory.
     """
     name = f"prove-leaks-{random_word()[:12].lower()}"
     with (

@@ -8,8 +8,8 @@ chunk is brought into a few plain shapes, in which few patterns cover many spell
 - in one alphabet and without breaks of lines: Base64 (RFC 4648 §4, §5) at each of the three places a text can begin at,
   of the text and of its UTF-16.
 
-What is packed (gzip, zlib, deflate in ZIP, bzip2, xz) is unpacked and looked at in turn, wherever in
-a stream it begins.
+What is packed (gzip, zlib, deflate in ZIP, bzip2, xz) is unpacked and looked at in turn, wherever in a stream it
+begins; Zstandard, too, but not within what is packed.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ _HEX_NOISE: Final = b"%\\xX: -\r\n\t"
 _LOWER: Final = bytes(range(256)).lower()
 _ONE_ALPHABET: Final = bytes.maketrans(b"-_", b"+/")
 _MAGIC: Final = re.compile(rb"\x1f\x8b\x08|PK\x03\x04|BZh[1-9]1AY&SY|\xfd7zXZ\x00|\x78[\x01\x5e\x9c\xda]", re.DOTALL)
+_AHEAD: Final = 1 << 17
+"""Bytes that the reader of Zstandard may have read beyond what it unpacked, at the most."""
+_ZSTD: Final = re.compile(rb"\x28\xb5\x2f\xfd")
 _ZIP: Final = b"PK\x03\x04"
 _LOCAL, _DEFLATE = 30, 8
 """Bytes of a ZIP's local header before its name, and the method that packs (APPNOTE 4.3.7, 4.4.5)."""
@@ -108,7 +111,7 @@ class Searcher:
         self._base += [_Pattern(name, "base64", each) for each in _base64(raw)]
 
     def stream(self, data: BinaryIO) -> Iterator[Hit]:
-        """Yield what is in a stream, each name and form once."""
+        """Yield what is in a stream, each name and form once; it can be sought in."""
         seen: set[tuple[str, str]] = set()
         for hit in self._stream(data):
             if (hit.secret, hit.form) not in seen:
@@ -126,6 +129,7 @@ class Searcher:
     def _stream(self, data: BinaryIO) -> Iterator[Hit]:
         held, at = b"", 0
         begun: set[int] = set()
+        frames: set[int] = set()
         open_: list[_Unpacked] = []
         while part := data.read(CHUNK):
             for each in open_:
@@ -146,10 +150,17 @@ class Searcher:
                     unpacked = _unpacker(held, here)
                     yield from self._within(unpacked.feed(held[start:]), at + here, 1)
                     open_.append(unpacked)
+            frames |= {at + found.start() for found in _ZSTD.finditer(held)}
             open_ = [each for each in open_ if not each.over]
             at += kept
             held = held[kept:]
             begun = {each for each in begun if each >= at}
+        known = 0
+        for each in sorted(frames):
+            if each >= known:  # else it followed another at once
+                data.seek(each)
+                yield from self._within(_frame(data), each, 1)
+                known = data.tell() - _AHEAD
 
     def _look(self, chunk: bytes, at: int, depth: int) -> Iterator[Hit]:
         """Yield what is in a chunk, and in what is packed in it."""
@@ -213,6 +224,49 @@ class _Unpacked:
                     return
             elif not given and len(out) < CHUNK and getattr(self._one, "needs_input", True):
                 return
+
+
+def _frame(data: BinaryIO) -> Iterator[bytes]:
+    """Yield what the Zstandard frames unpack to that begin where ``data`` stands, each piece with the end of the last.
+
+    Its reader keeps back the piece in which it finds that something else follows, so that one comes byte by byte.
+    """
+    import pyarrow as pa
+
+    start, got, tail = data.tell(), 0, b""
+    for step in (CHUNK, 1):
+        data.seek(start)
+        stream = pa.CompressedInputStream(pa.PythonFile(_Open(data), mode="r"), "zstd")
+        skipped, last, whole = 0, bytearray(), False
+        try:
+            while skipped < got and (out := stream.read(min(CHUNK, got - skipped))):
+                skipped += len(out)
+            while got < UNPACKED_MAX and (out := stream.read(step)):
+                got += len(out)
+                last += out
+                if len(last) >= CHUNK:
+                    yield tail + last
+                    tail = bytes(last[-_TAIL:])
+                    last.clear()
+            whole = True
+        except OSError:  # damaged, cut off, or followed by something else
+            pass
+        yield tail + last
+        tail = (tail + last)[-_TAIL:]
+        if whole:
+            return
+
+
+class _Open:
+    """A file that stays open when its reader is done."""
+
+    closed = False
+
+    def __init__(self, data: BinaryIO) -> None:
+        self.read = data.read
+
+    def close(self) -> None:
+        """Leave it open."""
 
 
 def _data(chunk: bytes, start: int) -> int | None:
