@@ -148,9 +148,7 @@ class Proof:
         for mark in Path(tempfile.gettempdir()).glob(f"prove-leaks-*/{_MARK}"):
             if mark.parent != self._own and _ours(mark.parent) and mark.read_text(encoding="utf-8") == str(self._place):
                 shutil.rmtree(mark.parent)
-        for (
-            source
-        ) in self._settings.sources:  # a name may be used once, and the operator may have opened a source to it
+        for source in self._settings.sources:  # the operator may have opened one to a name, which serves once
             if _NAME.fullmatch(source.tenant):
                 if source.folder:
                     (source.folder / FILE).unlink(missing_ok=True)

@@ -156,10 +156,10 @@ class Searcher:
             held = held[kept:]
             begun = {each for each in begun if each >= at}
         known = 0
-        for each in sorted(frames):
-            if each >= known:  # else it followed another at once
-                data.seek(each)
-                yield from self._within(_frame(data), each, 1)
+        for place in sorted(frames):
+            if place >= known:  # else it followed another at once
+                data.seek(place)
+                yield from self._within(_frame(data), place, 1)
                 known = data.tell() - _AHEAD
 
     def _look(self, chunk: bytes, at: int, depth: int) -> Iterator[Hit]:
