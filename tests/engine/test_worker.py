@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import threading
+import time
 
 import pytest
 
@@ -12,6 +13,8 @@ from sluicegate.app import build
 from sluicegate.base.errors import Failed, JailUnavailable
 from sluicegate.base.principal import Role
 from sluicegate.engine.task import Task
+from sluicegate.guard import keeping
+from sluicegate.guard.keeping import Calendar
 from tests.fixtures.flow import READ, WRITE, add_run, put_flow, wait_for, wait_run
 
 pytestmark = pytest.mark.slow
@@ -86,15 +89,41 @@ def test_what_a_crash_has_left_is_swept_at_the_start(fresh):
     _, folder = put_flow(fresh)
     draft = folder / f".sluice-{'0' * 32}.tmp"
     draft.write_text("rows of a run that was cut off")
+    rejects = fresh.home / "quarantine" / fresh.tenants["north"] / f".sluice-{'0' * 32}.tmp"
+    rejects.parent.mkdir(parents=True)
+    rejects.touch()
+    fresh.app.services.system.blobs().put("calendar", b"[0, null]")  # whatever the time is
     fresh.app.worker.open()
     try:
         assert not draft.exists()
+        assert not rejects.exists()
         assert (folder / "in.csv").exists()
     finally:
         for thread in threading.enumerate():
             if thread.name == "jail-probe":
                 thread.join(20)
         fresh.app.worker.close()
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-B02")
+def test_the_keys_of_rows_that_are_gone_are_in_no_file_of_the_store(fresh):
+    scope, worker, run = fresh.scope("north"), fresh.app.worker, fresh.a_run("north")
+    worker._quarantine.recipient(scope, run)
+    worker._quotes.event(scope, run, "log", {"level": "info", "message": "canary", "by": "task"})
+    keys = [scope.secrets().get(keeping.key_of(what, run)).wrapped for what in ("quarantine", "quotes")]
+
+    def left():
+        kept = b"".join(each.read_bytes() for each in fresh.home.glob("store.db*"))
+        return [each in kept for each in keys]
+
+    worker.sweep()
+    assert left() == [True, True]
+    worker._calendar = Calendar(fresh.app.services.system.blobs(), lambda: time.time() + 50 * keeping.DAY)
+    worker.sweep()
+    assert left() == [True, True], "a clock that may be wrong destroys nothing"
+    worker.sweep()
+    assert left() == [False, False]
 
 
 def test_a_node_keeps_its_name(fresh):

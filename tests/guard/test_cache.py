@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluicegate.base.errors import Failed, Unreachable
+from sluicegate.base.errors import Failed, Internal, Unreachable
 from sluicegate.base.secret import Secret
 from sluicegate.guard import cache as module
 from sluicegate.guard.cache import Cache
@@ -146,6 +146,33 @@ def test_who_asks_at_once_shares_one_fetch_and_its_fault(fault):
     else:
         assert {str(each) for each in given} == {"It refuses."}
         assert len({id(each) for each in given}) > 1, "each caller has a fault of its own to place"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V12")
+@pytest.mark.parametrize(
+    ("fault", "kind", "told"),
+    [
+        (Failed("It refuses.", hint="Ask."), Failed, "It refuses. Ask."),
+        (OSError("canary"), Internal, "Something went wrong on our side."),
+        (KeyboardInterrupt("canary"), Internal, "Something went wrong on our side."),
+    ],
+)
+def test_who_follows_hears_nothing_that_the_first_puts_into_its_fault(fault, kind, told):
+    cache, kept = Cache(60), []
+
+    def fetch():
+        kept.append(cache._flights["k"])
+        raise fault
+
+    with pytest.raises(type(fault)) as first:
+        cache.get("k", fetch)
+    assert first.value is fault
+    fault.message = "The secret 'another' does not come."
+    cache._flights["k"] = kept[0]  # as for who came while it was fetched
+    with pytest.raises(kind) as heard:
+        cache.get("k", Count())
+    assert str(heard.value) == told
 
 
 def test_who_waits_for_another_does_not_wait_for_ever(monkeypatch):

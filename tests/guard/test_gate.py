@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from sluicegate.base.errors import Denied, Invalid, Throttled, Unauthenticated
+from sluicegate.base.errors import Denied, Invalid, SluiceError, Throttled, Unauthenticated
 from sluicegate.base.model import Model
 from sluicegate.base.permission import Permission, Public
 from sluicegate.base.principal import Credentials, Peer, Role
 from sluicegate.base.secret import Secret
+from sluicegate.base.sources import Source
 from sluicegate.guard.gate import Gate, about
 from sluicegate.guard.limits import Limits, Rates
 from sluicegate.guard.operation import Http, Nothing, Operation
@@ -163,6 +164,23 @@ def test_only_names_and_ids_go_on_record():
         id: int = 7
 
     assert about(Told()) == {"id": 7, "name": "n", "email": "e"}
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V02")
+def test_a_reference_is_on_record_once_it_was_taken_and_no_text_that_was_refused(place):
+    token = place.token(Role.ADMINISTRATOR)
+    scope, sources, before = place.scope("north"), place.app.services.sources, place.head()
+    for text in ("canary-hunter2", "file:canary/../hunter2", "none:canary#hunter2", "file:canary"):
+        with pytest.raises(SluiceError):
+            place.call("secret.link", {"name": "gate-l", "reference": text}, token)
+    assert "canary" not in str(place.records(after=before))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "_granted", {"north": Source(tenant="north", folder=place.home)})
+        place.call("secret.link", {"name": "gate-l", "reference": "file:canary"}, token)
+    told = [(each["result"], each["about"].get("reference")) for each in place.records(after=before)[-2:]]
+    assert told == [("asked", None), ("ok", "file:canary")]
+    scope.secrets().delete("gate-l")
 
 
 def test_a_list_is_on_record_by_kind_and_name_and_only_its_beginning():

@@ -56,9 +56,42 @@ def test_keys_of_weeks_that_are_over_are_destroyed_on_record_and_no_others(fresh
 )
 def test_nothing_is_deleted_by_a_clock_that_has_just_jumped_ahead(walls, ticks, told):
     wall, tick = iter(walls), iter(ticks)
-    calendar = Calendar(lambda: float(next(wall)), lambda: float(next(tick)))
+    calendar = Calendar(Kept(), lambda: float(next(wall)), lambda: float(next(tick)))
     assert [calendar.now() for _ in walls] == told
 
 
+@pytest.mark.security
+@pytest.mark.req("SEC-B02")
+@pytest.mark.parametrize(
+    ("walls", "told"),
+    [
+        ([0, DAY, 2 * DAY], [0, DAY, 2 * DAY]),  # it was down for a day: what was due then goes at the start
+        ([0, 900 * DAY], [0, None]),  # it has started with a wrong clock, or was down for long
+        ([0, 900 * DAY, 900 * DAY + 60, 900 * DAY + 3600], [0, None, None, 900 * DAY + 3600]),
+        ([0, 900 * DAY, 3600, 900 * DAY], [0, None, 3600, None]),  # it was wrong, and is again
+        ([900 * DAY, 3600, 3 * DAY], [900 * DAY, 3600, None]),  # what was believed by mistake is no measure for long
+        ([0, 900 * DAY, 800 * DAY, 800 * DAY + 3600], [0, None, None, 800 * DAY + 3600]),
+    ],
+)
+def test_nothing_is_deleted_at_a_start_whose_clock_may_be_wrong(fresh, walls, told):
+    blobs = fresh.app.services.system.blobs()
+    assert [Calendar(blobs, lambda wall=wall: float(wall)).now() for wall in walls] == told
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-B02")
+def test_a_jump_is_doubted_though_the_server_starts_anew():
+    kept, wall, ticks = Kept(), iter([0.0, 900 * DAY]), iter([0.0, 3600.0])
+    running = Calendar(kept, lambda: next(wall), lambda: next(ticks))
+    assert [running.now(), running.now()] == [0, None]
+    assert Calendar(kept, lambda: 900 * DAY + 60).now() is None
+
+
 def test_the_calendar_tells_the_time():
-    assert abs(Calendar().now() - time.time()) < 5
+    assert abs(Calendar(Kept()).now() - time.time()) < 5
+
+
+class Kept(dict):
+    """Blobs in memory."""
+
+    put = dict.__setitem__

@@ -7,9 +7,11 @@ import time
 import pytest
 
 from sluicegate.base.errors import CODES, Failed, Internal, without_rows
-from sluicegate.guard.keeping import DAY
-from sluicegate.guard.quotes import HIDDEN, Quotes, bare
+from sluicegate.base.model import new_id
+from sluicegate.guard.keeping import DAY, key_of, week
+from sluicegate.guard.quotes import HIDDEN, WHAT, Quotes, bare
 from sluicegate.store.runs import State
+from tests.store.rows import a_run
 
 CANARY = "canary-of-a-row"
 REJECT = ("reject", {"step": "s", "line": 7, "column": "c", "reason": f"{CANARY} is no number"})
@@ -64,14 +66,28 @@ def test_words_go_after_their_days_and_their_key_with_them(fresh, quotes):
     quotes.event(scope, run, *REJECT)
     audit = fresh.app.services.audit
     copies = scope.quotes().events(run, 0, 9)
-    assert quotes.sweep(scope, 30, now + 29 * DAY, audit) == 0
+    assert quotes.sweep(scope, 30, now + 29 * DAY, audit) == ()
     assert quotes.events(scope, run, scope.runs().events(run))[0].body == REJECT[1]
-    assert quotes.sweep(scope, 30, now + 38 * DAY, audit) == 1
+    assert quotes.sweep(scope, 30, now + 38 * DAY, audit) == (week(run),)
     assert quotes.events(scope, run, scope.runs().events(run))[0].body["reason"] == HIDDEN
     assert fresh.records()[-1]["action"] == "rows.expire"
     for each in copies:  # as from a backup
         scope.quotes().put(each.run, each.seq, each.sealed)
     assert quotes.events(scope, run, scope.runs().events(run))[0].body["reason"] == HIDDEN
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-B02")
+def test_a_run_that_waits_past_the_days_of_its_week_keeps_its_words_their_days_and_one_key(fresh, quotes):
+    scope, now, audit = fresh.scope("north"), time.time(), fresh.app.services.audit
+    made = f"{int((now - 60 * DAY) * 1000):012x}"
+    run = scope.runs().add(a_run(id=f"{made[:8]}-{made[8:]}{new_id()[13:]}")).id
+    for _ in range(2):
+        quotes.event(scope, run, *REJECT)
+        assert quotes.sweep(scope, 30, now, audit) == ()
+    assert [each.body for each in quotes.events(scope, run, scope.runs().events(run))] == [REJECT[1]] * 2
+    assert scope.secrets().get(key_of(WHAT, run)).version == 1
+    assert quotes.sweep(scope, 30, now + 31 * DAY, audit) == (week(run),)
 
 
 @pytest.mark.security

@@ -60,7 +60,7 @@ def link(place, reference, name="linked", role=Role.ADMINISTRATOR, tenant="north
 
 
 def put(place, name, value):
-    place.call("secret.set", {"name": name, "value": value}, place.token(Role.EDITOR))
+    return place.call("secret.set", {"name": name, "value": value}, place.token(Role.EDITOR))
 
 
 def use(place, name="linked", tenant="north"):

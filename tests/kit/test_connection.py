@@ -36,6 +36,17 @@ def test_the_secrets_it_names_are_found_by_their_type():
     assert Queue(name="q", host="h", password={"secret": "a"}).secret_names() == {"a"}
 
 
+def test_the_secrets_of_a_stored_body_are_found_without_parsing_it():
+    body = {
+        "type": "gone",
+        "was": 7,
+        "password": {"secret": "a"},
+        "key": {"secret": "b"},
+        "tags": {"secret": ["personal"]},
+    }
+    assert connection.secrets_in(body) == {"a", "b"}
+
+
 @pytest.mark.security
 @pytest.mark.req("SEC-V01")
 @pytest.mark.parametrize(

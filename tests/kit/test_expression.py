@@ -59,7 +59,7 @@ def test_parameters_are_told_once():
         "a order by b", "load_extension('x')", "system('id')", "install('x')", "a; attach 'x'", "",
         "(", "')", "a -- comment\n, b", "try(a)", "repeat('x', 100000000)", "columns('.*')", "random()", "now()",
         "txid_current()", "version()", "a::struct(x int)[]; select 1", "replace_type(a)", "getvariable('x')", "pragma x",
-        "map_from_entries(a)", "struct_extract(a, 'b')",
+        "map_from_entries(a)", "struct_extract(a, 'b')", "make_interval(a)",
     ],
 )  # fmt: skip
 def test_what_is_not_on_the_allowlist_is_refused(text):

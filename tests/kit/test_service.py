@@ -58,6 +58,7 @@ def test_it_goes_where_it_may_and_takes_what_fits(keeper):
             reached.ask("GET", "/", {})
         assert "canary" not in str(told.value)
     assert [path for path, _, _ in keeper.asked] == ["/"] * 4
+    assert {headers["accept-encoding"] for _, headers, _ in keeper.asked} == {"identity"}  # nothing is unpacked
 
 
 @pytest.mark.security

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from sluicegate.base.errors import Missing
+from sluicegate.base.model import made_at, new_id
 from sluicegate.store.quotes import Quote
 from tests.store.rows import a_run
 
@@ -37,6 +38,17 @@ def test_quotes_go_after_their_days_and_a_wrong_clock_keeps_none_longer(ours, ru
     assert ours.quotes().purge(now + DAY - 30 * DAY, now + DAY) == 0
     assert ours.quotes().purge(now + 2 * DAY - 30 * DAY, now + 2 * DAY) == 1
     assert ours.quotes().purge(now + DAY, now + 31 * DAY) == 1, "what lay in the future counted from when it was seen"
+
+
+def test_runs_that_were_made_before_a_moment_are_told_once(ours):
+    old, edge, new = "01890000-0000-7000-8000-000000000000", "018a0000-0000-7000-8000-000000000000", new_id()
+    for run in (new, old, edge):
+        ours.runs().add(a_run(id=run))
+        ours.quotes().put(run, 0, b"sealed")
+        ours.quotes().put(run, 1, b"sealed")
+    assert ours.quotes().runs(made_at(edge)) == [old]
+    assert sorted(ours.quotes().runs(made_at(edge) + 0.001)) == [old, edge]
+    assert ours.quotes().runs(0) == []
 
 
 @pytest.mark.security

@@ -55,7 +55,7 @@ class Worker:
         """Wire; nothing runs before ``open``."""
         self._settings, self._audit, self._events = settings, audit, events
         self._system, self._rules, self._quotes = system, rules, quotes
-        self._calendar = Calendar()
+        self._calendar = Calendar(system.blobs())
         self._quarantine = Quarantine(settings.home / "quarantine", vault, audit)
         self._jail = Proof(fallback=settings.jail.fallback)
         self._builder = Builder(settings, sources, self._quarantine, audit, self._jail, rules, archives)
@@ -71,7 +71,8 @@ class Worker:
         """Test the jail, sweep what a crash has left, and take up runs that were cut off."""
         from sluicegate.engine.jobs import Jobs
 
-        sweep_drafts(self._settings.data)
+        for base in (self._settings.data, self._settings.home / "quarantine"):
+            sweep_drafts(base)
         self.sweep()
         shutil.rmtree(self._temp, ignore_errors=True)  # what tasks have left that ended with a server
         self._temp.mkdir(mode=0o700)
@@ -88,10 +89,14 @@ class Worker:
             self._jobs = None
 
     def sweep(self) -> None:
-        """Remove what is kept of rows past its days, and destroy its keys. One tenant's trouble is no other's."""
+        """Remove what is kept of rows past its days, and destroy its keys. One tenant's trouble is no other's.
+
+        Then what was destroyed is out of the store's files, and not only out of its tables.
+        """
         now = self._calendar.now()
         if now is None:
-            self._log("The clock was set forward: nothing is deleted by it for an hour.", level="warning")
+            self._log("The clock is ahead of when it was looked at last: nothing is deleted by it for an hour.",
+                      level="warning")  # fmt: skip
             return
         names = {each.id for each in self._system.tenants().list()}
         for tenant in sorted(names.union(self._quarantine.tenants)):
@@ -100,6 +105,11 @@ class Worker:
             except (SluiceError, OSError) as fault:
                 self._log("What is kept of rows could not be swept.", level="error", tenant=tenant,
                           error=type(fault).__name__)  # fmt: skip
+        try:
+            self._system.database.flush()
+        except SluiceError as fault:
+            self._log("Keys that were destroyed are in the journal for another hour.", level="warning",
+                      error=type(fault).__name__)  # fmt: skip
 
     def _sweep(self, tenant: str, days: float, now: float, *, known: bool) -> None:
         self._quarantine.sweep(tenant, days, now)

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from sluicegate.base.errors import SluiceError, Unreachable, rebuild
+from sluicegate.base.errors import Internal, SluiceError, Unreachable, rebuild
 
 if TYPE_CHECKING:
     from sluicegate.base.secret import Secret
@@ -67,7 +67,7 @@ class Cache:
         except BaseException as fault:
             with self._changed:
                 del self._flights[key]
-            flight.set_exception(fault)
+            flight.set_exception(_copy(fault))
             raise
         with self._changed:
             del self._flights[key]
@@ -97,10 +97,15 @@ class Cache:
             self._sweeper = None
 
 
+def _copy(fault: BaseException) -> SluiceError:
+    """Return what others hear of a fault. Whoever asked first puts a name and a place into their own."""
+    return rebuild(fault.problem()) if isinstance(fault, SluiceError) else Internal()
+
+
 def _follow(flight: Future[Secret]) -> Secret:
     try:
         return flight.result(PATIENCE)
     except SluiceError as fault:
-        raise rebuild(fault.problem()) from None  # each has its own: callers say where it went wrong
+        raise _copy(fault) from None
     except Late:
         raise Unreachable("It does not answer in time.", hint="Check the network and firewalls.") from None

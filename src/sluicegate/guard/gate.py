@@ -146,7 +146,7 @@ class Gate:
             raise
         if isinstance(answer, Pieces):
             return self._watched(entry, answer, record)
-        services.audit.end(record, "ok", about(answer))
+        services.audit.end(record, "ok", about(answer, _DONE))
         return answer
 
     def _still_lent(self, who: Principal | None) -> None:
@@ -237,6 +237,8 @@ _SHOWN = (
     "kind",
     "step",
 )
+_DONE = (*_SHOWN, "reference")
+"""Also of an answer: what was asked for with a reference may be a secret that somebody pasted in the wrong place."""
 
 
 def misfit(operation: Operation, fault: ValidationError) -> Invalid:
@@ -247,9 +249,9 @@ def misfit(operation: Operation, fault: ValidationError) -> Invalid:
     return from_validation(fault)
 
 
-def about(value: Model) -> dict[str, Any]:
+def about(value: Model, shown: tuple[str, ...] = _SHOWN) -> dict[str, Any]:
     """Return what the audit trail says of a question or answer: names and ids from a fixed list, never content."""
-    found = {key: getattr(value, key) for key in _SHOWN if isinstance(getattr(value, key, None), str | int)}
+    found = {key: getattr(value, key) for key in shown if isinstance(getattr(value, key, None), str | int)}
     items = getattr(value, "items", None)
     if isinstance(items, tuple):
         found["items"] = [

@@ -6,6 +6,7 @@ destroyed: a copy of what was under it, wherever it lies, is of no use then (SEC
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from sluicegate.guard.audit import Audit
-    from sluicegate.store.scope import Scope
+    from sluicegate.store.scope import Blobs, Scope
 
 DAY: Final = 86400.0
 _WEEK: Final = 7 * DAY
 _JUMP: Final = 3600.0
 """Seconds that the clock may run ahead of the machine's own between two looks."""
+_AWAY: Final = DAY
+"""Seconds that a start may lie after the last time that was believed: later, its clock may be wrong."""
+_KEPT: Final = "calendar"
 _NAME: Final = re.compile(r"(\d{4})-w(\d{2})")
 
 
@@ -68,19 +72,33 @@ def destroy(
 class Calendar:
     """Says what time it is to those who delete by it."""
 
-    def __init__(self, wall: clock.Clock = clock.system, ticks: Callable[[], float] | None = None) -> None:
-        """``wall`` is what people call time; ``ticks`` counts seconds since the machine started, asleep or awake."""
+    def __init__(
+        self, blobs: Blobs, wall: clock.Clock = clock.system, ticks: Callable[[], float] | None = None
+    ) -> None:
+        """``wall`` is what people call time; ``ticks`` counts seconds since the machine started, asleep or awake.
+
+        ``blobs`` holds, beyond a start, the time that was believed last, and since when another is doubted.
+        """
         self._wall, self._ticks = wall, ticks or (lambda: time.clock_gettime(time.CLOCK_BOOTTIME))
+        self._blobs = blobs
         self._last: tuple[float, float] | None = None
         self._lock = threading.Lock()
 
     def now(self) -> float | None:
-        """Return the time; ``None`` when the clock was set forward since the last look.
+        """Return the time; ``None`` when the clock was set forward since the last look, or perhaps before a start.
 
         Whoever deletes waits for the next look then: by an hour, not by a mistake of the clock. When it still says so,
-        it is taken at its word.
+        it is taken at its word. At a start there is no other clock to hold it against: it is doubted when it is more
+        than a day ahead of the last time that was believed.
         """
         with self._lock:
             wall, ticks = self._wall(), self._ticks()
             last, self._last = self._last, (wall, ticks)
-        return None if last is not None and (wall - last[0]) - (ticks - last[1]) > _JUMP else wall
+            seen, doubted = json.loads(self._blobs.get(_KEPT) or b"[null, null]")
+            if last is not None:
+                good = (wall - last[0]) - (ticks - last[1]) <= _JUMP
+            else:
+                good = seen is None or wall - seen <= _AWAY or (doubted is not None and wall - doubted >= _JUMP)
+            kept = [wall, None] if good else [seen, wall if doubted is None else min(doubted, wall)]
+            self._blobs.put(_KEPT, json.dumps(kept).encode())
+        return wall if good else None

@@ -85,11 +85,15 @@ class Quotes:
         said = self._read(scope, scope.quotes().errors(*(each.id for each in found if each.error is not None)))
         return [Whole(each, said.get((each.id, 0), each.error)) for each in found]
 
-    def sweep(self, scope: Scope, days: float, now: float, audit: Audit) -> int:
-        """Delete a tenant's quotes past their days, and destroy the keys of their weeks; return how many."""
-        gone = scope.quotes().purge(now - days * keeping.DAY, now)
-        keeping.destroy(scope, WHAT, now - days * keeping.DAY, audit)
-        return gone
+    def sweep(self, scope: Scope, days: float, now: float, audit: Audit) -> tuple[str, ...]:
+        """Delete a tenant's quotes past their days, and destroy the keys of weeks that nothing is under any more.
+
+        Return those weeks. Days count from when words were said; a run may say some long after the week it was made in.
+        """
+        before = now - days * keeping.DAY
+        scope.quotes().purge(before, now)
+        held = {keeping.week(run) for run in scope.quotes().runs(before)}
+        return keeping.destroy(scope, WHAT, before, audit, held)
 
     # -- sealing -------------------------------------------------------------------------------------------------------
 

@@ -11,11 +11,12 @@ import os
 import re
 from typing import TYPE_CHECKING, Final, cast
 
-from sluicegate.base.errors import Conflict, Failed, Invalid, Missing, SluiceError
+from sluicegate.base.errors import Conflict, Failed, Internal, Invalid, Missing, SluiceError
 from sluicegate.base.secret import Secret
 from sluicegate.guard.cache import Cache
 from sluicegate.guard.vault import SECRET_MAX, Link
-from sluicegate.kit.connection import Connection, GivesSecrets
+from sluicegate.kit import registry
+from sluicegate.kit.connection import Connection, GivesSecrets, secrets_in
 from sluicegate.kit.context import Context
 from sluicegate.kit.document import parse_definition
 from sluicegate.kit.flow import digest
@@ -61,8 +62,8 @@ class Sources:
         body = scope.definitions().get("connection", reference.source).body
         _keeper(body).check_reference(reference)
         for brief in scope.definitions().list("connection"):
-            keeper = parse_definition(scope.definitions().get("connection", brief.name).body)
-            if isinstance(keeper, Connection) and keeper.holds == "secrets" and name in keeper.secret_names():
+            found = scope.definitions().get("connection", brief.name).body
+            if name in secrets_in(found) and _holds_secrets(str(found.get("type"))):
                 raise Conflict(
                     f"The connection {brief.name!r} signs in with this secret.",
                     where=f"secret {name}",
@@ -79,10 +80,13 @@ class Sources:
             if found.reference.source in BUILT_IN:
                 return self._here(scope, found.reference)
             return self._elsewhere(scope, name, found, purpose)
-        except SluiceError as fault:
-            about = {"name": name, "purpose": purpose, "source": str(found.reference), "code": fault.code}
+        except BaseException as fault:
+            code = fault.code if isinstance(fault, SluiceError) else Internal.code
+            about = {"name": name, "purpose": purpose, "source": str(found.reference), "code": code}
             self._audit.event("secret.fetch", scope.who, None, "failed", about, tenant=scope.tenant)
-            raise _placed(fault, name, found.reference) from None
+            if isinstance(fault, SluiceError):
+                raise _placed(fault, name, found.reference) from None
+            raise
 
     # -- from a connection ---------------------------------------------------------------------------------------------
 
@@ -175,6 +179,14 @@ class Sources:
         else:
             check_path(reference.path)
         return granted
+
+
+def _holds_secrets(type_: str) -> bool:
+    """Tell by its type: a connection that an older release has written may not parse."""
+    if type_ not in registry.types("connection"):
+        return False  # nothing comes from it, either
+    plugin: type[Connection] = registry.find("connection", type_)
+    return plugin.holds == "secrets"
 
 
 def _keeper(body: Mapping[str, Any]) -> Connection:

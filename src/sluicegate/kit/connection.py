@@ -18,7 +18,7 @@ from sluicegate.kit.lineage import Tags
 from sluicegate.kit.mode import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import pyarrow as pa
 
@@ -41,6 +41,12 @@ class SecretName(Model):
         if isinstance(value, SecretName) or (isinstance(value, dict) and set(value) == {"secret"}):
             return value
         raise Misfit("write { secret: NAME }: a definition names a secret and never holds one")
+
+
+def secrets_in(body: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of the secrets in a stored body; an older release may have written it, so it is not parsed."""
+    found = (value["secret"] for value in body.values() if isinstance(value, dict) and set(value) == {"secret"})
+    return frozenset(name for name in found if isinstance(name, str))  # a column can be called so, too: ``tags``
 
 
 Tls = Literal["verify-full", "verify-ca", "require", "disable"]

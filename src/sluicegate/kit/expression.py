@@ -35,7 +35,7 @@ NODES = frozenset(
     BitwiseXor BitwiseNot BitwiseLeftShift BitwiseRightShift AtTimeZone DateAdd DateSub Ascii Chr Unicode
     Translate Split IntervalSpan NullSafeEQ NullSafeNEQ Pi IsNan IsInf Cbrt Cos Sin Tan Acos Asin Atan Atan2
     Degrees Radians Trunc Escape RPad LPad ToBase64 FromBase64 Unhex MD5Digest SHA1Digest SHA2Digest
-    DayOfWeekIso WeekOfYear LastDay UnixToTime TimeToUnix MakeInterval
+    DayOfWeekIso WeekOfYear LastDay UnixToTime TimeToUnix
     """.split()  # noqa: SIM905 - a list of words reads best as words
 )
 """sqlglot node classes that may stand in an expression."""

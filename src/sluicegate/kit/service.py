@@ -45,7 +45,7 @@ class Service:
 
     def __enter__(self) -> Self:
         """Begin: from now on there are ``TOTAL`` seconds."""
-        self._client = self._net.http(ca=self._ca, timeout=STEP, total=TOTAL)
+        self._client = self._net.http(ca=self._ca, timeout=STEP, total=TOTAL, headers={"accept-encoding": "identity"})
         return self
 
     def __exit__(self, *_: object) -> None:

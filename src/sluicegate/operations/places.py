@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sluicegate.base.errors import Invalid
 from sluicegate.guard.vault import RESERVED
 from sluicegate.kit import registry
-from sluicegate.kit.connection import Connection
+from sluicegate.kit.connection import Connection, secrets_in
 
 if TYPE_CHECKING:
     from sluicegate.guard.desk import Desk
@@ -42,7 +42,7 @@ def find_moved(desk: Desk, documents: list[Document]) -> list[frozenset[str]]:
 
 def check_one_place(desk: Desk, secret: str) -> None:
     """Raise ``Invalid``, which names them, when connections that name ``secret`` lead to more than one place."""
-    naming = {name: body for name, body in _current(desk).items() if secret in _secrets_in(body)}
+    naming = {name: body for name, body in _current(desk).items() if secret in secrets_in(body)}
     first = next(iter(naming.values()), {})
     if not all(same_server(first, body) for body in naming.values()):
         raise Invalid(
@@ -74,14 +74,14 @@ def _check(
     before = next((each for each in reversed(history) if each.name == connection.name), None)
     cleared: frozenset[str] = frozenset()
     if before is not None and not _same_place(before.body, new.body, connection.destination):
-        cleared = _secrets_in(before.body)
+        cleared = secrets_in(before.body)
     for name in sorted(names):
         for other, body in after.items():
-            if name in _secrets_in(body) and not same_server(body, new.body):
+            if name in secrets_in(body) and not same_server(body, new.body):
                 raise _belongs(name, other, connection.name)
         if name not in set_at or name in cleared:
             continue
-        led = [each for each in _since(history, set_at[name]) if name in _secrets_in(each.body)]
+        led = [each for each in _since(history, set_at[name]) if name in secrets_in(each.body)]
         if led and not any(same_server(each.body, new.body) for each in led):
             raise _belongs(name, led[-1].name, connection.name)
     return cleared
@@ -106,11 +106,6 @@ def same_server(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
 def _same_place(old: Mapping[str, Any], new: Mapping[str, Any], fields: frozenset[str]) -> bool:
     return all(old.get(field) == new.get(field) for field in fields | {"type"})
-
-
-def _secrets_in(body: Mapping[str, Any]) -> frozenset[str]:
-    """Return the names of the secrets in a stored body; an older release may have written it, so it is not parsed."""
-    return frozenset(value["secret"] for value in body.values() if isinstance(value, dict) and set(value) == {"secret"})
 
 
 def _since(history: list[Stored], moment: float) -> Iterator[Stored]:

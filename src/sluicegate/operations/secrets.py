@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 
@@ -18,7 +18,7 @@ from sluicegate.guard.operation import Http, Nothing, Operation
 from sluicegate.guard.policy import allowed
 from sluicegate.guard.vault import MASKING, RESERVED, SECRET_MAX
 from sluicegate.kit import document, seals
-from sluicegate.kit.connection import Connection
+from sluicegate.kit.connection import secrets_in
 from sluicegate.kit.flow import Flow
 from sluicegate.kit.reference import LENGTH, Reference
 from sluicegate.kit.step import Masking
@@ -109,7 +109,14 @@ class KeptAll(Model):
 def _used_by(desk: Desk) -> dict[str, list[str]]:
     used: dict[str, list[str]] = {}
     for brief in desk.scope.definitions().list("flow"):
-        flow = document.parse_definition(desk.scope.definitions().get("flow", brief.name).body)
+        body = desk.scope.definitions().get("flow", brief.name).body
+        try:
+            flow = document.parse_definition(body)
+        except Invalid:  # an older release has written it: any word in it may be a name, which must not seem unused
+            for word in _words(body):
+                used.setdefault(word, []).append(brief.name)
+                used.setdefault(MASKING + word, []).append(brief.name)
+            continue
         if isinstance(flow, Flow):
             named = {name for name, _ in seals.secret_names(flow.steps)}
             named |= {
@@ -118,11 +125,18 @@ def _used_by(desk: Desk) -> dict[str, list[str]]:
             for name in sorted(named):
                 used.setdefault(name, []).append(brief.name)
     for brief in desk.scope.definitions().list("connection"):
-        found = document.parse_definition(desk.scope.definitions().get("connection", brief.name).body)
-        if isinstance(found, Connection):
-            for name in found.secret_names():
-                used.setdefault(name, []).append(brief.name)
+        for name in secrets_in(desk.scope.definitions().get("connection", brief.name).body):
+            used.setdefault(name, []).append(brief.name)
     return used
+
+
+def _words(value: Any) -> frozenset[str]:
+    """Return all texts that stand within a body."""
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return frozenset({value} if isinstance(value, str) else ())
+    return frozenset().union(*map(_words, value))
 
 
 def set_(ask: SecretAsk, desk: Desk) -> Kept:

@@ -49,6 +49,13 @@ class Quotes:
         """Return what the errors of these runs say."""
         return self._find(q.c.run_id.in_(of), q.c.seq == 0)
 
+    def runs(self, before: float) -> list[str]:
+        """Return the runs made before ``before`` of which words are kept."""
+        made = f"{max(int(before * 1000), 0):012x}"  # ids are UUIDv7: they sort by when they were made
+        asked = select(q.c.run_id).distinct().where(q.c.tenant_id == self._scope.tenant)
+        with self._scope.reading() as connection:
+            return list(connection.scalars(asked.where(q.c.run_id < f"{made[:8]}-{made[8:]}")))
+
     def purge(self, before: float, now: float) -> int:
         """Delete what is older than ``before``; return how many.
 

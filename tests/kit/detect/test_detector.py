@@ -103,6 +103,16 @@ def test_what_is_personal_is_found_by_its_content():
     assert {each.by for each in told.values()} == {"content"}
 
 
+def test_columns_that_share_a_name_do_not_move_what_is_found_of_others():
+    emails, plain = made("email", "en_US"), [str(n) for n in range(ROWS)]
+    batch = pa.RecordBatch.from_arrays(
+        [pa.array(each) for each in (plain, emails, emails, plain)], ["a", "a", "b", "c"]
+    )
+    sample = Sample(batch.schema)
+    sample.add(batch)
+    assert [(each.column, each.category) for each in sample.findings()] == [("a", "email"), ("b", "email")]
+
+
 NAMES = {
     "email": "email E-Mail eMailAdresse customer_email courriel correo_electronico adresse_mail EMAIL_ADDRESS mail",
     "phone": "phone PhoneNumber telefon Telefonnummer mobile handy téléphone teléfono cellulare home_phone",

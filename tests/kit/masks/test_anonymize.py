@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import tracemalloc
 from typing import get_args
 
 import pyarrow as pa
@@ -13,7 +14,8 @@ from sluicegate.base.errors import Invalid
 from sluicegate.kit.detect import numbers
 from sluicegate.kit.masks.anonymize import LocaleName, Sort, maker
 from sluicegate.kit.masks.words import LOCALES, given_names, names
-from tests.kit.masks.test_masks import column, mask
+from sluicegate.steps.mask import Mask
+from tests.kit.masks.test_masks import KEYS, column, mask
 
 SORTS = get_args(Sort)
 
@@ -35,6 +37,28 @@ def test_equal_values_become_equal_ones_in_any_batch(sort):
     assert one[0] == one[2]
     assert one[3] is None
     assert anonymize(sort, ["b", "a"])[:2] == [one[1], one[0]]
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-B10")
+def test_long_values_become_equal_ones_too_and_are_not_held_in_memory():
+    long, few = [f"{n} {'x' * 50_000}" for n in range(40)], ["a", "b"]
+    rules = [{"columns": "v", "method": {"type": "anonymize", "as": "name"}}]
+    step = Mask.model_validate({"name": "m", "from": "a", "key": "k", "rules": rules})
+    masker = step.start(pa.schema({"v": pa.string()}), KEYS)
+
+    def made(values):
+        return masker.mask(pa.RecordBatch.from_pydict({"v": values}), 1)[0].column("v").to_pylist()
+
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        one = made(long + few)
+        held = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert held < 100_000, "of two million characters none is held"
+    assert made(few + long) == one[-2:] + one[:-2]
 
 
 @pytest.mark.security

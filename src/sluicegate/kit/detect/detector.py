@@ -46,15 +46,14 @@ class Sample:
 
     def __init__(self, schema: pa.Schema) -> None:
         """Begin with no rows."""
-        self.kinds = {field.name: to_name(field.type) for field in schema}
+        self._columns = [(field.name, to_name(field.type)) for field in schema]  # two may share a name (Parquet)
         self.rows = 0
-        self._values: dict[str, dict[str, None]] = {name: {} for name in self.kinds}
+        self._values: list[dict[str, None]] = [{} for _ in self._columns]
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take the values of a batch that are text or whole numbers."""
         self.rows += batch.num_rows
-        for place, (name, kind) in enumerate(self.kinds.items()):
-            held = self._values[name]
+        for place, ((_, kind), held) in enumerate(zip(self._columns, self._values, strict=True)):
             if len(held) >= DISTINCT_MAX or kind not in _READ:
                 continue
             for value in batch.column(place).to_pylist():
@@ -63,9 +62,13 @@ class Sample:
                     held.setdefault(text)
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return what looks personal, column by column."""
-        found = (_judge(name, kind, list(self._values[name])) for name, kind in self.kinds.items())
-        return tuple(each for each in found if each is not None)
+        """Return what looks personal, column by column; of columns that share a name, the first that does."""
+        found: dict[str, Finding] = {}
+        for (name, kind), held in zip(self._columns, self._values, strict=True):
+            each = _judge(name, kind, list(held)) if name not in found else None
+            if each is not None:
+                found[name] = each
+        return tuple(found.values())
 
 
 def _judge(name: str, kind: str, values: list[str]) -> Finding | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,10 @@ LocaleName = Literal[
     "cs_CZ", "da_DK", "de_DE", "en_GB", "en_US", "es_ES", "fi_FI", "fr_FR", "it_IT", "nl_NL", "no_NO", "pl_PL",
     "pt_BR", "pt_PT", "sv_SE",
 ]  # fmt: skip
+HELD: Final = 1 << 14
+"""Values whose invented ones are held in memory."""
+SHORT: Final = 64
+"""Bytes. Longer values are not held, so that what is held is some megabytes at the most."""
 
 
 class Anonymize(Method):
@@ -43,11 +47,16 @@ class Anonymize(Method):
 
         digest = used.keys[0].digests(self.domain or "", "anonymize")
         make = maker(self.as_, self.locale)
-        invent = lru_cache(maxsize=1 << 14)(lambda value: make(int.from_bytes(digest(value), "big")))
+
+        def invent(value: bytes) -> str:
+            return make(int.from_bytes(digest(value), "big"))
+
+        hold = lru_cache(maxsize=HELD)(invent)
 
         def work(batch: pa.RecordBatch) -> Made:
             found = Distinct(batch.column(used.column))
-            return Made(found.spread(pa.array([invent(each) for each in found.spelled], pa.string())))
+            made = [hold(each) if len(each) <= SHORT else invent(each) for each in found.spelled]
+            return Made(found.spread(pa.array(made, pa.string())))
 
         return work
 
