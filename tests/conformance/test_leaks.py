@@ -9,15 +9,20 @@ import io
 import json
 import lzma
 import os
+import subprocess
+import sys
 import zipfile
 import zlib
+from pathlib import Path
 from urllib.parse import quote
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluicegate.conformance.leaks import search
+from sluicegate.conformance.leaks.report import Report
 from sluicegate.conformance.leaks.search import Hit, Searcher
 
 WORD = "Canary~07 Zürich/äöü+==?&'\"<hunter2>"
@@ -48,6 +53,7 @@ PACKED = {
     "zlib": zlib.compress,
     "bzip2": bz2.compress,
     "xz": lzma.compress,
+    "zstd": lambda raw: pa.compress(raw, codec="zstd", asbytes=True),
 }
 
 
@@ -56,11 +62,11 @@ def find(data: bytes, *words: str) -> list[Hit]:
     return list(searcher.stream(io.BytesIO(data)))
 
 
-def zipped(*texts: bytes) -> bytes:
+def zipped(*texts: bytes, name: str = "member") -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
         for number, text in enumerate(texts):
-            file.writestr(f"member-{number}", text)
+            file.writestr(f"{name}-{number}", text)
     return out.getvalue()
 
 
@@ -118,10 +124,30 @@ def test_no_edge_of_a_chunk_hides_anything(size, form):
 
 
 @pytest.mark.security
+@pytest.mark.parametrize("before", [1, 3, 10, 29, 30, 40, 70, 5000])
+@pytest.mark.parametrize("kind", [*PACKED, "zip", "zip, long names"])
+def test_no_edge_of_a_chunk_hides_what_is_packed(kind, before):
+    """``before``: bytes of it that lie before the edge; a ZIP's header has 30, and then a name."""
+    packed = PACKED[kind](WORD.encode()) if kind in PACKED else zipped(WORD.encode(), name="n" * (9, 9000)["," in kind])
+    for size in (search.CHUNK, 2 * search.CHUNK):
+        assert find(b"\0" * (size - before) + packed + b"\0" * 100)
+
+
+@pytest.mark.security
+def test_a_header_that_never_ends_hides_nothing_behind_it():
+    endless = b"PK\x03\x04" + bytes(4) + b"\x08" + bytes(17) + b"\xff\xff\xff\xff"
+    assert find(endless + gzip.compress(WORD.encode()))
+    assert find(b"\0" * (search.CHUNK - 10) + endless[:20] + gzip.compress(WORD.encode()))
+
+
+@pytest.mark.security
 def test_what_is_packed_over_many_chunks_is_found_at_its_end():
     noise = os.urandom(3 * search.CHUNK)
     assert find(b"head" + gzip.compress(noise + WORD.encode()))
     assert find(zipped(noise, noise + WORD.encode()))
+    packed = PACKED["zstd"](noise + WORD.encode())
+    assert find(packed)
+    assert find(b"head" + packed + PACKED["zstd"](b"nothing") + b"something else")
 
 
 @given(noise=st.binary(max_size=4000), word=words)
@@ -129,6 +155,13 @@ def test_nothing_is_found_where_nothing_is(noise, word):
     if word.encode() not in noise:
         assert find(noise, word) == []
         assert find(gzip.compress(noise), word) == []
+
+
+def test_frames_that_follow_each_other_are_unpacked_once():
+    frame = PACKED["zstd"](os.urandom(2000))
+    searcher = Searcher({"w": WORD})
+    assert list(searcher.stream(io.BytesIO(frame * 1000 + PACKED["zstd"](WORD.encode()))))
+    assert searcher.bytes < 20 * len(frame) * 1000
 
 
 def test_a_bomb_is_looked_at_as_far_as_allowed(monkeypatch):
@@ -158,3 +191,27 @@ def test_a_canary_that_chance_would_find_is_refused():
     with pytest.raises(ValueError, match="short"):
         Searcher({"short": "abc"})
     assert Searcher({"w": WORD}).text(f"a log says {WORD}")
+
+
+@pytest.mark.security
+@pytest.mark.parametrize("readable", [True, False])
+def test_an_environment_that_nobody_could_read_does_not_count_as_searched(readable, monkeypatch):
+    read = Path.read_bytes
+
+    def refuse(file: Path) -> bytes:
+        """Do as the kernel does for whoever is not root."""
+        if file.name == "environ" and not readable:
+            raise PermissionError
+        return read(file)
+
+    child = subprocess.Popen([sys.executable, "-c", "input()", WORD], stdin=subprocess.PIPE, env={"WORD": WORD})
+    try:
+        monkeypatch.setattr(Path, "read_bytes", refuse)
+        report = Report(Searcher({"word": WORD}))
+        report.processes()
+    finally:
+        child.communicate(b"\n")
+    assert ("environ" in {each["place"].rpartition(" ")[2] for each in report.hits}) == readable
+    assert f"process {child.pid}, cmdline" in {each["place"] for each in report.hits}
+    assert (report.counts["environments"] > 0) == readable
+    assert readable or report.counts["environments_refused"] > 0

@@ -5,19 +5,23 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import os
+import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from sluicegate.app import build
 from sluicegate.base import settings
+from sluicegate.base.errors import Conflict, SluiceError, StepUp, Unreachable
 from sluicegate.base.principal import Principal, Role, Via
-from sluicegate.cli.leaks import Proof
+from sluicegate.cli.proof import Proof, random_word
 from sluicegate.cli.remote import Server
 from sluicegate.conformance.leaks import flows
 from sluicegate.conformance.leaks.report import Report
@@ -30,11 +34,11 @@ from tests.fixtures.relay import Relay
 pytestmark = [pytest.mark.slow, pytest.mark.security, pytest.mark.timeout(300), pytest.mark.xdist_group("leaks")]
 
 EVERY = {
-    "access token", "access token of a key", "age identity", "api key", "database password", "invitation link",
+    "access token", "access token of a key", "age identity", "api key", "aws secret key", "aws session token",
+    "database password", "invitation link", "linked file", "linked variable", "openbao secret id", "openbao token",
     "oidc client secret", "one-time password", "openpgp key", "password", "recovery code 0", "refresh token",
     "reset link", "root key", "rows", "server-key.pem", "totp seed", "zip passphrase",
 }  # fmt: skip
-STATES = dict.fromkeys(flows.FLOWS, "failed") | {"out": "finished_with_rejects", "back": "succeeded"}
 SMTP = "Smtp-canary-8361-hunter2/?&"
 
 
@@ -62,6 +66,15 @@ def town():
                 server.close()
 
 
+def a_name() -> str:
+    return f"prove-leaks-{random_word()[:12]}"
+
+
+def state_of(town, name: str) -> str:
+    (found,) = [each for each in sluice(town.folder / "root", "tenant", "list")["items"] if each["name"] == name]
+    return found["state"]
+
+
 def sign_in(town):
     here = ("--url", town.url, "--ca", str(town.ca), "--tenant", "acme", "--email", "root@example.org")
     sluice(town.folder / "root", "login", *here, "--password-file", str(town.folder / "password.txt"))
@@ -69,19 +82,29 @@ def sign_in(town):
 
 @pytest.mark.req("SEC-V01", "SEC-V02", "SEC-B01")
 def test_an_operator_proves_that_nothing_leaks_and_nothing_of_it_stays(town):
-    root, log = town.folder / "root", town.folder / "server.log"
+    root, log, linked = town.folder / "root", town.folder / "server.log", town.folder / "linked"
+    name = a_name()
+    linked.mkdir()
+    town.stop()
+    with (town.home / "sluice.toml").open("a") as out:
+        out.write(f'[[sources]]\ntenant = "{name}"\nprefix = "SLUICE_SECRET_PROOF_"\nfolder = "{linked}"\n')
+    town.variables["SLUICE_SECRET_PROOF_A"] = variable = f"Variable-{random_word()}"
+    town.start()
+    sign_in(town)
     words = ("prove", "leaks", "--home", str(town.home), "--also", str(log))
-    told = sluice(root, *words, seconds=250)
-    assert (told["ok"], told["hits"], told["unread"]) == (True, [], [])
+    told = sluice(root, *words, seconds=250, SLUICE_SECRET_PROOF_A=variable)
+    assert (told["hits"], told["unread"], told["not_done"], told["left"], told["uncovered"]) == ([], [], {}, [], [])
+    assert told["ok"]
     assert set(told["secrets"]) >= EVERY
-    assert told["runs"] == STATES
+    assert told["runs"] == flows.STATES
     looked = told["searched"]
     assert (looked["files"], looked["answers"], looked["processes"]) > (15, 100, 5)
     assert looked["bytes"] > 5 << 20
-    (tenant,) = [each for each in sluice(root, "tenant", "list")["items"] if each["name"].startswith("prove-leaks-")]
+    (tenant,) = [each for each in sluice(root, "tenant", "list")["items"] if each["name"] == name]
     assert tenant["state"] == "suspended"
     assert not (town.home / "data" / tenant["id"]).exists()
     assert not (town.home / "quarantine" / tenant["id"]).exists()
+    assert list(linked.iterdir()) == []
     assert sluice(root, "whoami")["tenant_name"] == "acme", "where they were before"
 
 
@@ -92,11 +115,127 @@ def test_nobody_but_a_superadmin_on_the_machine_itself_can_ask_for_it(town):
     assert "no home of a server" in done["error"]["title"]
 
 
+def test_what_was_not_done_proves_nothing(town, tmp_path, monkeypatch):
+    """A run that ends before it has read any row carries no canary anywhere."""
+    monkeypatch.setattr(flows, "FLOWS", ("stops-reading",))
+    monkeypatch.setitem(flows.STATES, "stops-reading", "succeeded")
+    sign_in(town)
+    with Brief(town.home, tmp_path, a_name()) as proof:
+        told = proof.run([])
+    assert (told["hits"], told["unread"], told["not_done"]) == ([], [], {"stops-reading": "failed"})
+    assert not told["ok"]
+
+
 class Brief(Proof):
     """A proof that plants everything, and does little with it."""
 
     def ask(self, admin):
         self._say(admin, "audit.list", {}, rows=False)
+
+
+class Planting(Proof):
+    """A proof that plants nothing but its Administrator."""
+
+    def act(self):
+        self._person()
+        return Report(Searcher(self.canaries))
+
+
+class Searching(Planting):
+    """A proof that looks, when it would search, at what is left of itself."""
+
+    def search(self, report, also):
+        self.state = state_of(self.town, self._name)
+        self.files = (self._place / "data" / self._tenant["id"]).exists()
+
+    def act(self):
+        report = super().act()
+        (self._place / "data" / self._tenant["id"]).mkdir()
+        return report
+
+
+def test_all_that_needs_a_fresh_proof_is_done_before_the_search_which_may_take_long(town, tmp_path):
+    sign_in(town)
+    with Searching(town.home, tmp_path, a_name()) as proof:
+        proof.town = town
+        told = proof.run([])
+        asked = proof._root.call
+        proof._root.call = lambda *_: pytest.fail("nothing is asked after the search")
+    proof._root.call = asked
+    assert (proof.state, proof.files, proof.left, told["ok"]) == ("suspended", True, [], True)
+    assert not (town.home / "data" / proof._tenant["id"]).exists()
+    with closing(Server(town.url, town.ca, tmp_path)) as admin, pytest.raises(SluiceError):
+        admin.call(find("session.whoami"))
+
+
+class Stale(Searching):
+    """A proof whose SuperAdmin signed in too long ago for one thing that is asked of them."""
+
+    def _deactivate(self):
+        raise StepUp("Prove once more that it is you.")
+
+
+def test_one_thing_that_cannot_be_taken_away_is_named_and_keeps_nothing_else(town, tmp_path):
+    sign_in(town)
+    with Stale(town.home, tmp_path, a_name()) as proof:
+        proof.town = town
+        proof.run([])
+    assert proof.left == [f"people of {proof._name} are active (Prove once more that it is you.)"]
+    assert proof.state == "suspended"
+    assert not (town.home / "data" / proof._tenant["id"]).exists()
+    assert sluice(town.folder / "root", "whoami")["tenant_name"] == "acme"
+
+
+class Lost(Planting):
+    """A proof that does not come into its tenant."""
+
+    def _switch(self, tenant):
+        if tenant == self._name:
+            raise Unreachable("The server does not answer.")
+        super()._switch(tenant)
+
+
+def test_a_proof_that_does_not_begin_leaves_no_active_tenant(town, tmp_path, capsys):
+    sign_in(town)
+    proof = Lost(town.home, tmp_path, a_name())
+    with pytest.raises(Unreachable), proof:
+        pytest.fail("it has not begun")
+    assert state_of(town, proof._name) == "suspended"
+    assert f"people of {proof._name} are active" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_proof_that_is_cut_off_is_taken_down_at_once_or_at_the_next_start(town, tmp_path, how):
+    sign_in(town)
+    folder = Path(tempfile.gettempdir())
+    before = set(folder.glob("prove-leaks-*"))
+    words = ("prove", "leaks", "--home", str(town.home))
+    child = subprocess.Popen(
+        [sys.executable, "-m", "sluicegate", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        text=True,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+             "SLUICE_HOME": str(town.folder / "root")},
+    )  # fmt: skip
+    end = time.monotonic() + 60
+    while not (own := [each for each in folder.glob("prove-leaks-*/login.json") if each.parent not in before]):
+        assert child.poll() is None, "it has ended before it began"
+        assert time.monotonic() < end, "it does not begin"
+        time.sleep(0.02)
+    with pytest.raises(Conflict, match="Another proof"), Proof(town.home, tmp_path, a_name()):
+        pytest.fail("two at a time")
+    child.send_signal(how)
+    said, name = child.communicate(timeout=60)[1], own[0].parent.name.rpartition("-")[0]
+    if how == signal.SIGTERM:
+        assert child.returncode in (130, -signal.SIGINT), "a shell says 130 of either"
+        assert said.strip() == "sluice: interrupted"
+    else:
+        assert (state_of(town, name), own[0].exists()) == ("active", True), "the control"
+        with Planting(town.home, tmp_path, a_name()) as proof:
+            assert proof.earlier == [name]
+    assert state_of(town, name) == "suspended"
+    assert set(folder.glob("prove-leaks-*")) == before
+    (number,) = [each["id"] for each in sluice(town.folder / "root", "tenant", "list")["items"] if each["name"] == name]
+    assert not (town.home / "data" / number).exists()
 
 
 class Leaky(Brief):
@@ -139,7 +278,7 @@ def test_on_an_installation_that_leaks_each_leak_is_found_and_named(town, tmp_pa
     monkeypatch.setattr(flows, "FLOWS", ("out",))
     sign_in(town)
     (tmp_path / "own").mkdir()
-    with Leaky(town.home, tmp_path / "own") as proof:
+    with Leaky(town.home, tmp_path / "own", a_name()) as proof:
         told = proof.run([])
     assert not told["ok"]
     found = {(each["secret"], each["form"]) for each in told["hits"]}
@@ -168,9 +307,9 @@ def test_neither_crash_nor_backup_nor_mail_nor_a_new_seal_leaves_any(town, tmp_p
     town.start()
     sign_in(town)
     root, passphrase = town.folder / "root", "Seal-canary-0815 of nine words and a number 4711"
-    with Brief(town.home, tmp_path) as proof:
-        told = proof.run([town.folder / "server.log"])
-        assert told["ok"], told
+    with Brief(town.home, tmp_path, a_name()) as proof:
+        told = proof.tell(proof.act(), [town.folder / "server.log"])
+        assert (told["hits"], told["unread"], told["not_done"]) == ([], [], {})
         canaries, apart = proof.canaries | mailed(town), proof.apart
         sluice(root, "vault", "rotate")
         backup = town.folder / "backup"
@@ -190,7 +329,6 @@ def test_neither_crash_nor_backup_nor_mail_nor_a_new_seal_leaves_any(town, tmp_p
         changed = sluice(root, "seal", "change", "--to", "passphrase", "--passphrase-file", "-", told=passphrase)
         assert changed["done"]
         canaries |= {"seal passphrase": passphrase}
-        proof._switch(proof._tenant["name"])
     shares = sluice(root, "seal", "change", "--to", "shamir")["shares"]
     given = town.folder / "given"
     given.write_text("\n".join(shares[:3]))

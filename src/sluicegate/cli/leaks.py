@@ -1,42 +1,25 @@
-"""``sluice prove leaks``: canaries in every kind of secret and in rows, all that can be done with them, then a search.
-
-It works in a tenant of its own, through the API alone. Only what flows read is put into the tenant's directory by hand,
-and that directory is emptied in the end.
-"""
+"""``sluice prove leaks``: plants canaries, does all that can be done with them, and searches for them."""
 
 from __future__ import annotations
 
-import base64
-import json
-import shutil
+import signal
 import tempfile
-import time
-import tomllib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import click
 
-from sluicegate.base.errors import Conflict, Denied, Invalid, SluiceError, Usage
 from sluicegate.base.home import home
-from sluicegate.base.model import new_id
 from sluicegate.cli import show
+from sluicegate.cli.canaries import random_word
 from sluicegate.cli.commands import json_option
-from sluicegate.cli.remote import Server
+from sluicegate.cli.proof import Proof
 from sluicegate.conformance.leaks import flows
-from sluicegate.conformance.leaks.report import Report
-from sluicegate.conformance.leaks.search import SHORTEST, Searcher
-from sluicegate.operations import find
 
-ROWS = "rows"
-"""Name of the canary that is in rows."""
 _PATH = click.Path(exists=True, path_type=Path)
-_ENDED = frozenset({"succeeded", "finished_with_rejects", "failed", "cancelled"})
-_PATIENCE = 120.0
-_LEFT = ("sluice", "task-", "tmp")
-_OWN_SECRETS = {"mail": ("password",), "store": ("url", "owner_url", "jobs_url"), "transit": ("token",)}
-"""Settings that are secrets, by table."""
+_ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command()
@@ -48,10 +31,16 @@ _OWN_SECRETS = {"mail": ("password",), "store": ("url", "owner_url", "jobs_url")
 def leaks(*, place: Path | None, also: tuple[Path, ...], as_json: bool) -> int:
     """Plant canaries in a tenant of its own, do everything with them, and search the installation for them.
 
-    You are a SuperAdmin who has just signed in, on the server's own machine, and may read its directory.
+    You are a SuperAdmin who has just signed in, on the server's own machine, as the user that owns its directory.
     """
-    with tempfile.TemporaryDirectory(prefix="prove-") as own, Proof(place or home(), Path(own)) as proof:
+    name = f"prove-leaks-{random_word()[:12].lower()}"
+    with (
+        orderly(),
+        tempfile.TemporaryDirectory(prefix=f"{name}-") as own,
+        Proof(place or home(), Path(own), name) as proof,
+    ):
         told = proof.run([each.absolute() for each in also])
+    told |= {"left": proof.left, "ok": told["ok"] and not proof.left}
     if as_json:
         show.answer(told, as_json=True)
     else:
@@ -63,263 +52,43 @@ def _print(told: dict[str, Any]) -> None:
     looked = told["searched"]
     print(f"canaries   {len(told['secrets'])}: {', '.join(told['secrets'])}")
     print(f"runs       {', '.join(f'{name} {state}' for name, state in told['runs'].items())}")
-    print(f"searched   {looked['files']} files, {looked['answers']} answers, {looked['processes']} processes,"
-          f" {looked['bytes'] >> 20} MiB, {looked['patterns']} patterns")  # fmt: skip
+    print(f"searched   {looked['files']} files, {looked['answers']} answers, {looked['bytes'] >> 20} MiB,"
+          f" {looked['patterns']} patterns")  # fmt: skip
+    print(f"processes  {looked['processes']} by their arguments, {looked['environments']} by their environment,"
+          f" {looked['environments_refused']} environments that we may not read")  # fmt: skip
     for each in told["hits"]:
         print(f"LEAK       {each['secret']} ({each['form']}) in {show.clean(each['place'])}")
     for each in told["unread"]:
         print(f"UNREAD     {show.clean(each)}")
     if told["swap"]:
         print(f"not searched: memory that the machine swaps out, to {show.clean(', '.join(told['swap']))}; encrypt it")
-    print("nothing found" if told["ok"] else f"{len(told['hits'])} leaks, {len(told['unread'])} not searched")
+    for each in told["uncovered"]:
+        print(f"not covered: {show.clean(each)}")
+    for each in told["earlier"]:
+        print(f"suspended  {each}, which a proof that was cut off had left active")
+    for each in told["left"]:
+        print(f"LEFT       {show.clean(each)}")
+    for name, state in told["not_done"].items():
+        print(f"not done: {name} {state}, but should end as {flows.STATES[name]}; see: sluice runs")
+    if told["ok"]:
+        print("nothing found")
+    else:
+        print(f"{len(told['hits'])} leaks, {len(told['unread'])} not searched, {len(told['not_done'])} not done,"
+              f" {len(told['left'])} left behind")  # fmt: skip
 
 
-class Proof:
-    """The tenant that it works in, what was planted there, and who works in it."""
+@contextmanager
+def orderly() -> Iterator[None]:
+    """Have what ends a process end this as Ctrl-C does, so that what was made is taken away; a second one waits."""
 
-    def __init__(self, place: Path, own: Path) -> None:
-        """``place``: the server's home. ``own``: a folder for what only this proof may hold."""
-        self._place, self._own = place.absolute(), own
-        self.apart: dict[Path, set[str]] = {}
-        """What may lie where: rows where a flow or a person puts them, keys in their own files."""
-        if not (self._place / "sluice.toml").exists():
-            raise Usage("this is no home of a server", where=str(place), hint="Name it: --home DIRECTORY")
-        self._root = Server()
-        self._servers = [self._root]
-        self._tenant: dict[str, Any] = {}
-        self._began = time.time() - 1
-        self._before: str | None = None
-        self.canaries: dict[str, str | bytes] = {ROWS: f"Canary-{_random()}"}
-        self.answers: list[tuple[str, str, bool]] = []
-        """Where, what was said, and whether whoever asked may read rows."""
-        self._runs: dict[str, str] = {}
+    def end(*_: object) -> None:
+        for each in _ENDINGS:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
 
-    def __enter__(self) -> Self:
-        me = self._root.call(find("session.whoami"))
-        if me["role"] != "superadmin":
-            raise Denied("This makes a tenant, so a SuperAdmin must be signed in.", hint="Run: sluice login")
-        self._before = me["tenant_name"]
-        self._tenant = self._root.call(find("tenant.create"), {"name": f"prove-leaks-{_random()[:12].lower()}"})
-        self._switch(self._tenant["name"])
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Take away what was made: the files at once; the tenant stays suspended, with its trail."""
-        try:
-            for each in self._root.call(find("user.list"))["items"]:
-                with suppress(SluiceError):
-                    self._root.call(find("user.deactivate"), {"id": each["id"]})
-            for each in self._root.call(find("secret.list"))["items"]:
-                with suppress(SluiceError):
-                    self._root.call(find("secret.delete"), {"name": each["name"]})
-        finally:
-            self._switch(self._before)
-            self._root.call(find("tenant.suspend"), {"id": self._tenant["id"]})
-            for folder in ("data", "quarantine"):
-                shutil.rmtree(self._place / folder / self._tenant["id"], ignore_errors=True)
-            for server in self._servers:
-                server.close()
-
-    def run(self, also: list[Path]) -> dict[str, Any]:
-        """Plant, do everything, search; return the report."""
-        admin = self._person()
-        self._plant(admin)
-        folder = self._place / "data" / self._tenant["id"]
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name, text in flows.inputs(str(self.canaries[ROWS])).items():
-            (folder / name).write_text(text, encoding="utf-8")
-        self._installation()
-        report = Report(Searcher(self.canaries))
-        for name in flows.FLOWS:
-            self._carry(admin, name, report)
-        self.ask(admin)
-        self.apart |= {folder / name: {ROWS} for name in flows.PLAIN}
-        self.search(report, also)
-        return {"secrets": sorted(self.canaries), "runs": self._runs, "swap": swap(), **report.body()}
-
-    def search(self, report: Report, also: list[Path]) -> None:
-        """Search the home, what is ``also`` named, the temporary files of the machine, and all that was said."""
-        for place in (self._place, *also):
-            if place.is_dir():
-                report.folder(place, self.apart)
-            else:
-                report.file(place)
-        for each in sorted(Path(tempfile.gettempdir()).iterdir()):  # what drivers and libraries leave
-            if each.name.startswith(_LEFT) and each != self._own and each not in self._place.parents:
-                report.folder(each, self.apart, self._began)
-        for at, said, rows in self.answers:
-            report.answer(at, said, {ROWS} if rows else ())
-
-    # -- what is planted -----------------------------------------------------------------------------------------------
-
-    def _person(self) -> Server:
-        """Make an Administrator of the tenant who has signed in, and keep what that takes."""
-        email = "canary@leaks.invalid"
-        made = self._root.call(find("user.create"), {"email": email, "name": "Canary", "role": "administrator"})
-        self.canaries["one-time password"] = made["password"]
-        self.canaries["password"] = new = f"Pw-{_random()}"
-        server = Server(self._root.url, self._root.authority, self._own)
-        self._servers.append(server)
-        told = {"tenant": self._tenant["name"], "email": email, "password": made["password"]}
-        server.hold(server.call(find("session.login"), told))
-        server.call(find("session.password"), {"old": made["password"], "new": new})
-        tokens = server.call(find("session.login"), told | {"password": new})
-        server.keep(tokens)
-        self.canaries["access token"] = tokens["access"].rpartition(".")[2]
-        self.canaries["refresh token"] = tokens["refresh"]
-        return server
-
-    def _plant(self, admin: Server) -> None:
-        from sluicegate.engine import archive
-
-        age = archive.make_key(self._own / "age", "age")["recipient"]
-        pgp = archive.make_key(self._own / "pgp", "openpgp", "Canary <canary@leaks.invalid>")["recipient"]
-        kept = {
-            "database": f"Db-{_random()}/ü'\"<&",
-            "age": archive.read_identity(self._own / "age").reveal(),
-            "pgp": (self._own / "pgp").read_text(encoding="utf-8"),
-        }
-        for name, value in kept.items():
-            admin.call(find("secret.set"), {"name": name, "value": value})
-        self.canaries["database password"], self.canaries["age identity"] = kept["database"], kept["age"]
-        self.canaries["openpgp key"] = _inner(kept["pgp"])
-        self.canaries["zip passphrase"] = admin.call(find("secret.generate"), {"name": "zip"})["passphrase"]
-        admin.call(find("definition.apply"), {"source": flows.documents(age, pgp)})
-        self._key(admin)
-        self._factor(admin)
-        with suppress(Conflict, Invalid):  # an installation may take no such provider
-            secret = self.canaries["oidc client secret"] = f"Oidc-{_random()}"
-            told = {"issuer": "https://id.leaks.invalid", "client_id": "canary", "secret": secret}
-            admin.call(find("sso.set"), {**told, "domains": ["leaks.invalid"], "default_role": "viewer"})
-        if self._root.call(find("system.health"))["mail"] == "off":  # else it would go out by mail
-            asked = admin.call(find("user.invite"), {"email": "asked@leaks.invalid", "role": "viewer"})
-            self.canaries["invitation link"] = asked["link"].rpartition("/")[2]
-            reset = self._root.call(find("user.reset"), {"id": admin.call(find("session.whoami"))["id"]})
-            self.canaries["reset link"] = reset["link"].rpartition("/")[2]
-
-    def _key(self, admin: Server) -> None:
-        service = admin.call(find("service.create"), {"name": "canary", "role": "viewer"})
-        told = {"name": "canary", "user": service["id"], "scopes": ["run:read"]}
-        key = self.canaries["api key"] = admin.call(find("key.create"), told)["key"]
-        got = admin.call(find("session.key"), {"key": key})
-        self.canaries["access token of a key"] = got["access"].rpartition(".")[2]
-
-    def _factor(self, admin: Server) -> None:
-        import pyotp
-
-        begun = admin.call(find("factor.begin"), {"name": "canary"})
-        self.canaries["totp seed"] = begun["seed"]
-        done = admin.call(find("factor.confirm"), {"id": begun["id"], "code": pyotp.TOTP(begun["seed"]).now()})
-        self.canaries |= {f"recovery code {number}": code for number, code in enumerate(done["codes"][:3])}
-
-    def _installation(self) -> None:
-        """Add what the installation itself holds, and where that belongs."""
-        key = self._place / "root.key"
-        if key.exists():
-            text = key.read_text(encoding="ascii").strip()
-            self.canaries |= {"root key": base64.b64decode(text), "root key as it is kept": text}
-            self.apart[key] = {"root key", "root key as it is kept"}
-        for file in sorted((self._place / "tls").glob("*-key.pem")):
-            self.canaries[file.name] = _inner(file.read_text(encoding="ascii"))
-            self.apart[file] = {file.name}
-        toml = self._place / "sluice.toml"
-        found = tomllib.loads(toml.read_text(encoding="utf-8"))
-        for table, names in _OWN_SECRETS.items():
-            for name in names:
-                value = found.get(table, {}).get(name)
-                if isinstance(value, dict) and "file" in value:
-                    file = Path(value["file"])
-                    value = file.read_text(encoding="utf-8").strip()
-                    self.apart.setdefault(file, set()).add(f"{table}.{name}")
-                if isinstance(value, str) and len(value) >= SHORTEST and (name != "url" or "@" in value):
-                    self.canaries[f"{table}.{name}"] = value
-                    self.apart.setdefault(toml, set()).add(f"{table}.{name}")
-
-    # -- what is done --------------------------------------------------------------------------------------------------
-
-    def _carry(self, admin: Server, flow: str, report: Report) -> None:
-        """Run a flow to its end and look at all processes meanwhile."""
-        run = admin.call(find("run.start"), {"name": flow})["id"]
-        end = time.monotonic() + _PATIENCE
-        while (found := admin.call(find("run.get"), {"id": run}))["state"] not in _ENDED:
-            if time.monotonic() > end:
-                raise Conflict("A run does not end.", where=f"flow {flow}", hint="See: sluice runs")
-            report.processes()
-            time.sleep(0.1)
-        self._runs[flow] = found["state"]
-        for server, rows in ((admin, True), (self._root, False)):
-            for name, ask in (("run.get", {"id": run}), ("run.events", {"id": run}), ("run.rejects", {"id": run})):
-                self._say(server, name, ask, rows=rows)
-            for what in ("run.log", *(("run.rejected",) if rows else ())):
-                self._download(server, what, {"id": run}, rows=rows)
-
-    def ask(self, admin: Server) -> None:
-        """Ask for all that an Administrator and a SuperAdmin may see, and for a few things that fail."""
-        for flow, step in flows.PREVIEWS:
-            self._say(admin, "flow.preview", {"name": flow, "step": step}, rows=True)
-        for name in ("here", "shop", "far"):
-            self._say(admin, "connection.test", {"name": name}, rows=False)
-            self._say(admin, "connection.items", {"name": name}, rows=False)
-        self._say(admin, "run.list", {}, rows=True)
-        self._say(self._root, "run.list", {}, rows=False)
-        for server in (admin, self._root):
-            for each in ("secret.list", "flow.list", "connection.list", "recipient.list", "user.list",
-                         "key.list", "factor.list", "sso.get", "sso.test", "policy.get", "vault.get", "grant.list",
-                         "notice.list", "mail.list", "archive.list", "audit.list", "system.about"):  # fmt: skip
-                self._say(server, each, {}, rows=False)
-            for name in ("connection.get", "connection.versions"):
-                self._say(server, name, {"name": "far"}, rows=False)
-            self._say(server, "flow.get", {"name": "out"}, rows=False)
-            self._download(server, "audit.export", {}, rows=False)
-        for seal, item, secret in (("age", "sealed.parquet.age", "age"), ("zip", "sealed.ndjson.zip", "zip"),
-                                   ("openpgp", "sealed.csv.pgp", "pgp"), ("age", "sealed.csv.pgp", "zip")):  # fmt: skip
-            told = {"name": "here", "item": item, "seal": seal, "identity": secret}
-            self._say(admin, "archive.verify", told, rows=False)
-        wrong = {"tenant": self._tenant["name"], "email": "canary@leaks.invalid", "password": f"{_random()}"}
-        self._say(admin, "session.login", wrong, rows=False)
-        self._say(admin, "session.prove", {"password": self.canaries["password"], "code": "000000"}, rows=False)
-        password = str(self.canaries["database password"])
-        self._say(admin, "secret.set", {"name": "Not A Name", "value": password}, rows=False)
-        source = f"kind: connection\nname: x\ntype: postgres\npassword: {json.dumps(password)}\n"
-        self._say(admin, "definition.apply", {"source": source}, rows=False)
-
-    def _say(self, server: Server, name: str, ask: dict[str, Any], *, rows: bool) -> None:
-        """Keep what is said to a question, be it an error."""
-        try:
-            said = json.dumps(server.call(find(name), ask), ensure_ascii=False)
-        except SluiceError as fault:
-            said = json.dumps(fault.problem(), ensure_ascii=False)
-        self.answers.append((f"answer of {name}", said, rows))
-
-    def _download(self, server: Server, name: str, ask: dict[str, Any], *, rows: bool) -> None:
-        target = self._own / new_id()
-        try:
-            server.download(find(name), ask, target)
-            self.answers.append((f"download of {name}", target.read_text(encoding="utf-8"), rows))
-        except SluiceError as fault:
-            self.answers.append((f"download of {name}", json.dumps(fault.problem()), rows))
-
-    def _switch(self, tenant: str | None) -> None:
-        told = self._root.call(find("session.switch"), {"tenant": tenant})
-        self._root.take(told["access"], told["expires_in"])
-
-
-def swap() -> list[str]:
-    """Return where the machine may write memory to a disk in clear: it is not searched."""
+    before = {each: signal.signal(each, end) for each in _ENDINGS}
     try:
-        lines = Path("/proc/swaps").read_text(encoding="utf-8").splitlines()[1:]
-    except OSError:
-        return []
-    places = [line.split()[0] for line in lines if line.strip()]
-    return [each for each in places if not each.startswith(("/dev/zram", "/dev/dm-", "/dev/mapper/"))]
-
-
-def _random() -> str:
-    """Return letters that stand nowhere else: the random bits of two ids."""
-    return "".join(new_id()[14:].replace("-", "") for _ in range(2))
-
-
-def _inner(pem: str) -> str:
-    """Return one whole line from within an armoured key."""
-    lines = [line for line in pem.splitlines() if len(line) > 40 and " " not in line and ":" not in line]  # noqa: PLR2004
-    return lines[len(lines) // 2]
+        yield
+    finally:
+        for each, done in before.items():
+            signal.signal(each, done)

@@ -39,6 +39,28 @@ database: none
 user: nobody
 password: { secret: database }
 ---
+kind: connection
+name: bao
+type: openbao
+url: https://127.0.0.1:1
+token: { secret: bao-token }
+---
+kind: connection
+name: approle
+type: openbao
+url: https://127.0.0.1:1
+role_id: canary
+secret_id: { secret: bao-secret-id }
+---
+kind: connection
+name: aws
+type: aws_secrets
+region: eu-central-1
+endpoint: https://127.0.0.1:1
+access_key: CANARY
+secret_key: { secret: aws-secret-key }
+session_token: { secret: aws-session-token }
+---
 kind: recipient
 name: age
 type: age
@@ -88,6 +110,41 @@ steps:
   - archive: { from: d, connection: here, item: again.json.age, seal: { type: age, to: [age] } }
 ---
 kind: flow
+name: masked
+steps:
+  - read: { name: rows, connection: here, item: keys.csv, format: KEYS }
+  - map: { name: wide, from: rows, columns: { id: id, a: key, b: key, c: key, d: key, e: key } }
+  - mask:
+      name: masked
+      from: wide
+      key: mask
+      rules:
+        - { columns: a, method: hash }
+        - { columns: b, method: tokenize }
+        - { columns: c, method: encrypt }
+        - { columns: d, method: { type: redact, keep_last: 4 } }
+        - { columns: e, method: { type: anonymize, as: name } }
+  - write: { from: masked, connection: here, item: masked.ndjson }
+---
+kind: flow
+name: shown
+steps:
+  - read: { name: rows, connection: here, item: masked.ndjson }
+  - mask:
+      name: shown
+      from: rows
+      key: mask
+      rules: [ { columns: b, method: detokenize }, { columns: c, method: decrypt } ]
+  - archive: { from: shown, connection: here, item: shown.csv.age, seal: { type: age, to: [age] } }
+---
+kind: flow
+name: stops-masking
+steps:
+  - read: { name: rows, connection: here, item: keys.csv, format: KEYS }
+  - mask: { name: opened, from: rows, key: mask, rules: [ { columns: key, method: detokenize } ] }
+  - write: { from: opened, connection: here, item: never.csv }
+---
+kind: flow
 name: stops-reading
 steps:
   - read: { name: rows, connection: here, item: bad.csv, format: WRONG }
@@ -126,8 +183,22 @@ steps:
   - write: { from: rows, connection: here, item: never.csv }
 """
 
-FLOWS = ("out", "back", *(f"stops-{how}" for how in
-         ("reading", "skipping", "casting", "checking", "landing", "connecting")))  # fmt: skip
+CREDENTIALS = {
+    "bao-token": "openbao token",
+    "bao-secret-id": "openbao secret id",
+    "aws-secret-key": "aws secret key",
+    "aws-session-token": "aws session token",
+}
+"""Secrets that the connections to secret managers sign in with, and what each is."""
+MANAGERS = ("bao", "approle", "aws")
+LINKS = {f"from-{name}": f"{name}:canary#password" for name in MANAGERS}
+"""Secrets that are kept at these. Nobody answers there, so none comes: it is the credentials that are carried."""
+STATES = {"out": "finished_with_rejects", "back": "succeeded", "masked": "succeeded", "shown": "succeeded"} | {
+    f"stops-{how}": "failed"
+    for how in ("reading", "skipping", "casting", "checking", "landing", "connecting", "masking")
+}
+"""How the run of each flow must end: one that ends otherwise has carried nothing to where it should."""
+FLOWS = tuple(STATES)
 PREVIEWS = (("out", "rows"), ("out", "more"), ("out", "good"), ("back", "a"), ("back", "c"), ("stops-casting", "cast"))
 
 

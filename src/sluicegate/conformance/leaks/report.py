@@ -19,12 +19,14 @@ class Report:
     def __init__(self, searcher: Searcher) -> None:
         """Nothing has been looked at yet."""
         self._searcher = searcher
-        self.counts = {"files": 0, "answers": 0, "processes": 0}
+        self.counts = {"files": 0, "answers": 0, "processes": 0, "environments": 0, "environments_refused": 0}
         self.hits: list[dict[str, Any]] = []
         """Name of the secret, form and place of each; never what was found."""
         self.unread: list[str] = []
         """What is there and could not be looked at."""
         self._processes: set[int] = set()
+        self._environments: set[int] = set()
+        self._refused: set[int] = set()
         self._seen: set[tuple[int, bytes]] = set()
 
     @property
@@ -64,19 +66,32 @@ class Report:
         self._take(iter(self._searcher.text(told)), place, but)
         self.counts["answers"] += 1
 
-    def processes(self) -> None:
-        """Look at the arguments and the environment of every process that we may look into."""
+    def processes(self, variables: Collection[str] = NONE) -> None:
+        """Look at the arguments of every process, and at the environments that the kernel lets us read.
+
+        ``variables``: names of what is given by a variable, so that environments may hold it.
+
+        It lets nobody but root read those of processes that are not dumpable, such as the tasks of runs (prctl(2),
+        PR_SET_DUMPABLE): they are counted apart, for nobody has searched them.
+        """
         for pid in (int(each.name) for each in Path("/proc").glob("[0-9]*")):
-            for what in ("cmdline", "environ"):
+            for what, read in (("cmdline", self._processes), ("environ", self._environments)):
                 try:
                     told = Path("/proc", str(pid), what).read_bytes()
-                except OSError:  # gone, or not ours: an environment that we cannot read is as it should be
+                except PermissionError:
+                    self._refused.add(pid)
                     continue
+                except OSError:  # it has ended
+                    continue
+                read.add(pid)
                 if (pid, told) not in self._seen:
                     self._seen.add((pid, told))
-                    self._take(self._searcher.chunk(told), f"process {pid}, {what}", NONE)
-                self._processes.add(pid)
+                    self._take(
+                        self._searcher.chunk(told), f"process {pid}, {what}", variables if what == "environ" else NONE
+                    )
         self.counts["processes"] = len(self._processes)
+        self.counts["environments"] = len(self._environments)
+        self.counts["environments_refused"] = len(self._refused - self._environments)
 
     def _take(self, hits: Iterator[Hit], place: str, but: Collection[str]) -> None:
         for hit in hits:

@@ -8,8 +8,8 @@ chunk is brought into a few plain shapes, in which few patterns cover many spell
 - in one alphabet and without breaks of lines: Base64 (RFC 4648 §4, §5) at each of the three places a text can begin at,
   of the text and of its UTF-16.
 
-What is packed (gzip, zlib, deflate in ZIP, bzip2, xz) is unpacked and looked at in turn, wherever in
-a stream it begins.
+What is packed (gzip, zlib, deflate in ZIP, bzip2, xz) is unpacked and looked at in turn, wherever in a stream it
+begins; Zstandard, too, but not within what is packed.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ _HEX_NOISE: Final = b"%\\xX: -\r\n\t"
 _LOWER: Final = bytes(range(256)).lower()
 _ONE_ALPHABET: Final = bytes.maketrans(b"-_", b"+/")
 _MAGIC: Final = re.compile(rb"\x1f\x8b\x08|PK\x03\x04|BZh[1-9]1AY&SY|\xfd7zXZ\x00|\x78[\x01\x5e\x9c\xda]", re.DOTALL)
+_AHEAD: Final = 1 << 17
+"""Bytes that the reader of Zstandard may have read beyond what it unpacked, at the most."""
+_ZSTD: Final = re.compile(rb"\x28\xb5\x2f\xfd")
+_ZIP: Final = b"PK\x03\x04"
 _LOCAL, _DEFLATE = 30, 8
 """Bytes of a ZIP's local header before its name, and the method that packs (APPNOTE 4.3.7, 4.4.5)."""
 _TAIL: Final = 4096
@@ -107,7 +111,7 @@ class Searcher:
         self._base += [_Pattern(name, "base64", each) for each in _base64(raw)]
 
     def stream(self, data: BinaryIO) -> Iterator[Hit]:
-        """Yield what is in a stream, each name and form once."""
+        """Yield what is in a stream, each name and form once; it can be sought in."""
         seen: set[tuple[str, str]] = set()
         for hit in self._stream(data):
             if (hit.secret, hit.form) not in seen:
@@ -123,31 +127,49 @@ class Searcher:
         return list(dict.fromkeys(self.chunk(told.encode("utf-8", "surrogatepass"))))
 
     def _stream(self, data: BinaryIO) -> Iterator[Hit]:
-        held, at, known = b"", 0, 0
+        held, at = b"", 0
+        begun: set[int] = set()
+        frames: set[int] = set()
         open_: list[_Unpacked] = []
         while part := data.read(CHUNK):
             for each in open_:
                 yield from self._within(each.feed(part), at, 1)
             held += part
             yield from self._plainly(held, at)
+            kept = max(0, len(held) - self._overlap)
             for found in _MAGIC.finditer(held):
-                if at + found.start() >= known and (begun := _begin(held, found.start())) is not None:
-                    unpacked, start = begun
-                    yield from self._within(unpacked.feed(held[start:]), at + found.start(), 1)
+                here = found.start()
+                if at + here in begun:
+                    continue
+                start = _data(held, here)
+                if start is not None and start > len(held):  # its header goes on in the next part
+                    kept = min(kept, here)
+                    continue
+                begun.add(at + here)
+                if start is not None:
+                    unpacked = _unpacker(held, here)
+                    yield from self._within(unpacked.feed(held[start:]), at + here, 1)
                     open_.append(unpacked)
-                known = max(known, at + found.start() + 1)
+            frames |= {at + found.start() for found in _ZSTD.finditer(held)}
             open_ = [each for each in open_ if not each.over]
-            keep = held[-self._overlap :]
-            at += len(held) - len(keep)
-            held = keep
+            at += kept
+            held = held[kept:]
+            begun = {each for each in begun if each >= at}
+        known = 0
+        for place in sorted(frames):
+            if place >= known:  # else it followed another at once
+                data.seek(place)
+                yield from self._within(_frame(data), place, 1)
+                known = data.tell() - _AHEAD
 
     def _look(self, chunk: bytes, at: int, depth: int) -> Iterator[Hit]:
         """Yield what is in a chunk, and in what is packed in it."""
         yield from self._plainly(chunk, at)
         for found in _MAGIC.finditer(chunk) if depth < DEPTH else ():
-            begun = _begin(chunk, found.start())
-            if begun is not None:
-                yield from self._within(begun[0].feed(chunk[begun[1] :]), at + found.start(), depth + 1)
+            start = _data(chunk, found.start())
+            if start is not None:
+                unpacked = _unpacker(chunk, found.start())
+                yield from self._within(unpacked.feed(chunk[start:]), at + found.start(), depth + 1)
 
     def _within(self, parts: Iterable[bytes], at: int, depth: int) -> Iterator[Hit]:
         for part in parts:
@@ -204,22 +226,76 @@ class _Unpacked:
                 return
 
 
-def _begin(chunk: bytes, start: int) -> tuple[_Unpacked, int] | None:
-    """Return what unpacks that which begins at ``start``, and where its data begins; ``None`` when it is plain."""
+def _frame(data: BinaryIO) -> Iterator[bytes]:
+    """Yield what the Zstandard frames unpack to that begin where ``data`` stands, each piece with the end of the last.
+
+    Its reader keeps back the piece in which it finds that something else follows, so that one comes byte by byte.
+    """
+    import pyarrow as pa
+
+    start, got, tail = data.tell(), 0, b""
+    for step in (CHUNK, 1):
+        data.seek(start)
+        stream = pa.CompressedInputStream(pa.PythonFile(_Open(data), mode="r"), "zstd")
+        skipped, last, whole = 0, bytearray(), False
+        try:
+            while skipped < got and (out := stream.read(min(CHUNK, got - skipped))):
+                skipped += len(out)
+            while got < UNPACKED_MAX and (out := stream.read(step)):
+                got += len(out)
+                last += out
+                if len(last) >= CHUNK:
+                    yield tail + last
+                    tail = bytes(last[-_TAIL:])
+                    last.clear()
+            whole = True
+        except OSError:  # damaged, cut off, or followed by something else
+            pass
+        yield tail + last
+        tail = (tail + last)[-_TAIL:]
+        if whole:
+            return
+
+
+class _Open:
+    """A file that stays open when its reader is done."""
+
+    closed = False
+
+    def __init__(self, data: BinaryIO) -> None:
+        self.read = data.read
+
+    def close(self) -> None:
+        """Leave it open."""
+
+
+def _data(chunk: bytes, start: int) -> int | None:
+    """Return where the data begins of what begins at ``start``; ``None`` when nothing is packed there.
+
+    It lies behind the end of ``chunk`` when that ends within a header.
+    """
+    if chunk[start : start + 4] != _ZIP:
+        return start
+    head = chunk[start : start + _LOCAL]
+    if len(head) < _LOCAL:
+        return start + _LOCAL + 1
+    if int.from_bytes(head[8:10], "little") != _DEFLATE:
+        return None
+    return start + _LOCAL + int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
+
+
+def _unpacker(chunk: bytes, start: int) -> _Unpacked:
+    """Return what unpacks that which begins at ``start``."""
     magic = chunk[start : start + 4]
-    if magic == b"PK\x03\x04":
-        head = chunk[start : start + _LOCAL]
-        if len(head) < _LOCAL or int.from_bytes(head[8:10], "little") != _DEFLATE:
-            return None
-        names = int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
-        return _Unpacked(lambda: zlib.decompressobj(wbits=-15), members=False), start + _LOCAL + names
+    if magic == _ZIP:
+        return _Unpacked(lambda: zlib.decompressobj(wbits=-15), members=False)
     if magic[:3] == b"\x1f\x8b\x08":
-        return _Unpacked(lambda: zlib.decompressobj(wbits=31), members=True), start
+        return _Unpacked(lambda: zlib.decompressobj(wbits=31), members=True)
     if magic[:3] == b"BZh":
-        return _Unpacked(bz2.BZ2Decompressor, members=True), start
+        return _Unpacked(bz2.BZ2Decompressor, members=True)
     if magic == b"\xfd7zX":
-        return _Unpacked(lzma.LZMADecompressor, members=True), start
-    return _Unpacked(zlib.decompressobj, members=False), start
+        return _Unpacked(lzma.LZMADecompressor, members=True)
+    return _Unpacked(zlib.decompressobj, members=False)
 
 
 # -- forms -------------------------------------------------------------------------------------------------------------
