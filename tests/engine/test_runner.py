@@ -15,7 +15,7 @@ from tests.fixtures.flow import HERE, READ, WRITE, add_run, put, put_flow, wait_
 
 pytestmark = pytest.mark.slow
 
-MANY = "id,v\n" + "".join(f"{n},{n % 97}\n" for n in range(2_000_000))
+MANY = "id,v\n" + "".join(f"{n},{n % 97}\n" for n in range(5_000_000))
 
 
 @pytest.fixture
