@@ -139,7 +139,7 @@ def test_a_node_that_stops_is_no_outcome_of_its_runs(fresh, runner):
     assert runner.running == 0
     runner.arrive()
     runner.execute(run, scope.tenant, plain)
-    assert (scope.runs().get(run).state, scope.runs().get(run).counts["written"]) == ("succeeded", 2_000_000)
+    assert (scope.runs().get(run).state, scope.runs().get(run).counts["written"]) == ("succeeded", 5_000_000)
 
 
 @pytest.mark.security

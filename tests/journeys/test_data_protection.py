@@ -53,10 +53,13 @@ kind: flow
 name: mapped
 steps:
   - read: {{ name: rows, connection: here, item: in.csv, on_reject: skip, {columns} }}
-  - map: {{ name: more, from: rows, columns: {{ word: "upper(word)", n: n }} }}
+  - map: {{ name: more, from: rows, columns: {{ word: "{slow}", n: n }} }}
   - write: {{ from: more, connection: here, item: out/rows.csv }}
 """
 COLUMNS = "format: { type: csv, columns: { word: text, n: int64 } }"
+
+
+SLOW = " || ".join(["sha256(" * 25 + "word" + ")" * 25] * 4)
 
 
 class Kept:
@@ -72,7 +75,7 @@ class Kept:
             out.writelines(f"{WORD} {n},{n}\n" for n in range(ROWS))
             out.write(f"{WORD},{WORD}\n")
         made = sluice(served.folder, "archive", "keygen", str(served.folder / "dpo"))
-        text = FLOWS.format(recipient=made["recipient"], rows=ROWS, columns=COLUMNS)
+        text = FLOWS.format(recipient=made["recipient"], rows=ROWS, columns=COLUMNS, slow=SLOW)
         (served.folder / "flows.yaml").write_text(text)
         sluice(served.editor, "apply", str(served.folder / "flows.yaml"))
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,7 +31,13 @@ from sluicegate.operations import find
 from tests.fixtures.home import Served, sluice
 from tests.fixtures.relay import Relay
 
-pytestmark = [pytest.mark.slow, pytest.mark.security, pytest.mark.timeout(300), pytest.mark.xdist_group("leaks")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.security,
+    pytest.mark.timeout(300),
+    pytest.mark.xdist_group("leaks"),
+    pytest.mark.xdist_group("leaks"),
+]
 
 EVERY = {
     "access token", "access token of a key", "age identity", "api key", "aws secret key", "aws session token",
@@ -42,8 +48,8 @@ EVERY = {
 SMTP = "Smtp-canary-8361-hunter2/?&"
 
 
-@pytest.fixture(scope="module")
-def town():
+@contextmanager
+def serving():
     """Give a server with a mail relay that wants a password, and a SuperAdmin who has just signed in."""
     with tempfile.TemporaryDirectory(prefix="sluice-leaks-") as name, pytest.MonkeyPatch.context() as patch:
         folder = Path(name)
@@ -64,6 +70,19 @@ def town():
             finally:
                 server.stop()
                 server.close()
+
+
+@pytest.fixture(scope="module")
+def town():
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def own_town():
+    """Give a server that the test may leave shut."""
+    with serving() as server:
+        yield server
 
 
 def a_name() -> str:
@@ -150,7 +169,7 @@ class Searching(Planting):
 
     def act(self):
         report = super().act()
-        (self._place / "data" / self._tenant["id"]).mkdir()
+        (self._place / "data" / self._tenant["id"]).mkdir(parents=True)
         return report
 
 
@@ -298,47 +317,47 @@ def test_on_an_installation_that_leaks_each_leak_is_found_and_named(town, tmp_pa
 
 
 @pytest.mark.req("SEC-V01", "SEC-V02", "SEC-B01", "SEC-B06")
-def test_neither_crash_nor_backup_nor_mail_nor_a_new_seal_leaves_any(town, tmp_path, monkeypatch):
+def test_neither_crash_nor_backup_nor_mail_nor_a_new_seal_leaves_any(own_town, tmp_path, monkeypatch):
     """What the command does, and then all that it must not do to a living installation."""
     monkeypatch.setattr(flows, "FLOWS", ("out", "stops-reading"))
-    town.stop()
-    with (town.home / "sluice.toml").open("a") as out:
-        out.write(town.mail)
-    town.start()
-    sign_in(town)
-    root, passphrase = town.folder / "root", "Seal-canary-0815 of nine words and a number 4711"
-    with Brief(town.home, tmp_path, a_name()) as proof:
-        told = proof.tell(proof.act(), [town.folder / "server.log"])
+    own_town.stop()
+    with (own_town.home / "sluice.toml").open("a") as out:
+        out.write(own_town.mail)
+    own_town.start()
+    sign_in(own_town)
+    root, passphrase = own_town.folder / "root", "Seal-canary-0815 of nine words and a number 4711"
+    with Brief(own_town.home, tmp_path, a_name()) as proof:
+        told = proof.tell(proof.act(), [own_town.folder / "server.log"])
         assert (told["hits"], told["unread"], told["not_done"]) == ([], [], {})
-        canaries, apart = proof.canaries | mailed(town), proof.apart
+        canaries, apart = proof.canaries | mailed(own_town), proof.apart
         sluice(root, "vault", "rotate")
-        backup = town.folder / "backup"
+        backup = own_town.folder / "backup"
         backup.mkdir()
-        with sqlite3.connect(town.home / "store.db") as here, sqlite3.connect(backup / "store.db") as there:
+        with sqlite3.connect(own_town.home / "store.db") as here, sqlite3.connect(backup / "store.db") as there:
             here.backup(there)
         here.close()
         there.close()
-        admin = Server(town.url, town.ca, tmp_path)
+        admin = Server(own_town.url, own_town.ca, tmp_path)
         admin.call(find("run.start"), {"name": "out"})
         admin.close()
         time.sleep(1.0)
-        town.kill()
-        nothing(town, canaries, apart, "what a power cut leaves")
-        town.start()
-        sign_in(town)
+        own_town.kill()
+        nothing(own_town, canaries, apart, "what a power cut leaves")
+        own_town.start()
+        sign_in(own_town)
         changed = sluice(root, "seal", "change", "--to", "passphrase", "--passphrase-file", "-", told=passphrase)
         assert changed["done"]
         canaries |= {"seal passphrase": passphrase}
     shares = sluice(root, "seal", "change", "--to", "shamir")["shares"]
-    given = town.folder / "given"
+    given = own_town.folder / "given"
     given.write_text("\n".join(shares[:3]))
     sluice(root, "seal", "confirm", "--file", str(given))
     given.unlink()
     canaries |= {f"share {number}": share for number, share in enumerate(shares)}
-    town.stop()
-    (town.home / "root.key").exists() and pytest.fail("the key file is gone with its seal")
-    opened = keys(town, shares[:3])
-    nothing(town, canaries | opened, apart, "after all of it")
+    own_town.stop()
+    (own_town.home / "root.key").exists() and pytest.fail("the key file is gone with its seal")
+    opened = keys(own_town, shares[:3])
+    nothing(own_town, canaries | opened, apart, "after all of it")
     assert len(opened) >= 6, "root, main, vault, tenant and signing keys"
     raw = Searcher(opened)
     assert list(raw.chunk(b"--" + next(iter(opened.values())) + b"--")), "the control"
