@@ -134,7 +134,7 @@ def test_who_may_not_see_under_masks_starts_no_flow_that_takes_them_off(place, e
 @pytest.mark.req("SEC-B10")
 def test_rows_and_words_of_a_run_that_took_masks_off_need_the_same(place):
     administrator, operator = place.token(Role.ADMINISTRATOR), place.token(Role.OPERATOR)
-    source = FLOW.replace("METHOD", "detokenize").replace("keys-flow", "keys-shown")
+    source = FLOW.replace("METHOD", "detokenize").replace("keys-flow", "keys-shown").replace("keys-a", "keys-s")
     place.call("definition.apply", {"source": source}, administrator)
     scope, quotes = place.scope("north"), place.app.services.quotes
     run = add_run(place, scope, flow="keys-shown")

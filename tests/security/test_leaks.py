@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,18 +26,11 @@ from sluicegate.cli.remote import Server
 from sluicegate.conformance.leaks import flows
 from sluicegate.conformance.leaks.report import Report
 from sluicegate.conformance.leaks.search import Searcher
-from sluicegate.crypto import tls
 from sluicegate.operations import find
-from tests.fixtures.home import Served, sluice
-from tests.fixtures.relay import Relay
+from tests.fixtures.home import sluice
+from tests.fixtures.town import SMTP, serving
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.security,
-    pytest.mark.timeout(300),
-    pytest.mark.xdist_group("leaks"),
-    pytest.mark.xdist_group("leaks"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.security, pytest.mark.timeout(300), pytest.mark.xdist_group("leaks")]
 
 EVERY = {
     "access token", "access token of a key", "age identity", "api key", "aws secret key", "aws session token",
@@ -45,31 +38,6 @@ EVERY = {
     "oidc client secret", "one-time password", "openpgp key", "password", "recovery code 0", "refresh token",
     "reset link", "root key", "rows", "server-key.pem", "totp seed", "zip passphrase",
 }  # fmt: skip
-SMTP = "Smtp-canary-8361-hunter2/?&"
-
-
-@contextmanager
-def serving():
-    """Give a server with a mail relay that wants a password, and a SuperAdmin who has just signed in."""
-    with tempfile.TemporaryDirectory(prefix="sluice-leaks-") as name, pytest.MonkeyPatch.context() as patch:
-        folder = Path(name)
-        (folder / "relay").mkdir()
-        tls.create_authority(folder / "relay")
-        tls.issue_server(folder / "relay", ("localhost", "127.0.0.1"))
-        with Relay(folder / "relay", user="sluice", password=SMTP) as relay:
-            server = Served(folder)
-            server.start()
-            try:
-                server.settle()
-                server.relay, server.mail = relay, (
-                    f'[mail]\nrelay = "127.0.0.1"\nport = {relay.port}\nsender = "sluice@acme.example"\nuser = "sluice"\n'
-                    f'ca = "{folder}/relay/ca.pem"\npassword = {json.dumps(SMTP, ensure_ascii=False)}\n'
-                )  # fmt: skip
-                patch.setenv("SLUICE_HOME", str(folder / "root"))
-                yield server
-            finally:
-                server.stop()
-                server.close()
 
 
 @pytest.fixture(scope="module")
@@ -248,6 +216,7 @@ def test_a_proof_that_is_cut_off_is_taken_down_at_once_or_at_the_next_start(town
         assert child.returncode in (130, -signal.SIGINT), "a shell says 130 of either"
         assert said.strip() == "sluice: interrupted"
     else:
+        sign_in(town)  # it may have been killed while it traded the tokens
         assert (state_of(town, name), own[0].exists()) == ("active", True), "the control"
         with Planting(town.home, tmp_path, a_name()) as proof:
             assert proof.earlier == [name]

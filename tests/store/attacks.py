@@ -68,6 +68,7 @@ ATTACKS = {
         "events": [(RUN, 0, 9)],
         "errors": [(RUN,)],
         "purge": [(2e9, 2e9)],
+        "runs": [(2e9,)],
     },
     People: {
         "get": [(USER,)],
@@ -114,7 +115,7 @@ FIRST = {
     (Secrets, "rewrap"): None, (Secrets, "rewrap_tenant_key"): None, (Secrets, "drop_tenant_key"): False, (Secrets, "next_version"): 1, (Secrets, "put"): 1,
     (Secrets, "put_tenant_key"): None,
     (Runs, "list"): [], (Runs, "archives"): ((), None), (Runs, "snapshot"): {}, (Runs, "put_snapshot"): None,
-    (Quotes, "purge"): 0,
+    (Quotes, "purge"): 0, (Quotes, "runs"): [],
     (People, "list"): [], (ApiKeys, "list"): [], (Support, "list"): [], (Outbox, "list"): [], (Outbox, "newest"): {},
     (Ledger, "head"): (0, GENESIS), (Ledger, "list"): [], (Ledger, "all"): [], (Ledger, "append"): 1,
 }  # fmt: skip
