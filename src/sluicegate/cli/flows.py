@@ -118,7 +118,9 @@ def validate(*, paths: tuple[Path, ...], as_json: bool) -> None:
     found = read(paths)
     files = [path for path, _ in documents(paths)]
     near = beside.complete(found, files)
-    bundle.check(found, bundle.finder([*near.documents, *found]), hint=near.hint())
+    find = bundle.finder([*near.documents, *found])
+    bundle.check(found, find, hint=near.hint())
+    bundle.check_tags(found, find)
     items = [{"kind": each.definition.kind, "name": each.definition.name, "where": each.where} for each in found]
     show.answer({"items": items}, as_json=as_json)
 

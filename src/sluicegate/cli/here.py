@@ -128,7 +128,9 @@ def _flow(
         chosen = named[0]
     around = beside.complete([chosen, *found], [file])
     known = [*found, *around.documents]
-    bundle.check([chosen], bundle.finder(reversed(known)), hint=around.hint())
+    find = bundle.finder(reversed(known))
+    bundle.check([chosen], find, hint=around.hint())
+    bundle.check_tags([chosen], find)
     return chosen, known
 
 

@@ -20,7 +20,6 @@ from sluicegate.kit.context import Context
 from sluicegate.kit.document import parse_definition
 from sluicegate.kit.flow import Flow, fill
 from sluicegate.kit.format import Decoding
-from sluicegate.kit.masks import Keys
 from sluicegate.kit.registry import format_for
 from sluicegate.kit.seals import of as seals_of
 from sluicegate.kit.step import Check, Masking, Reading, Step, Transform
@@ -216,6 +215,8 @@ class Inlet:
         return self._sifted(name, step, rows, rows.schema, step.split)
 
     def _mask(self, name: str, step: Masking) -> pa.RecordBatchReader:
+        from sluicegate.kit.masks import Keys
+
         rows = self.pull(step.inputs[0])
         masker = step.start(rows.schema, Keys(self._job.keys, self._job.tenant))
         return self._sifted(name, step, rows, masker.schema, masker.mask)

@@ -93,17 +93,13 @@ def _carry(
 def _check_tags(job: Job, flow: Flow, segment: Segment, columns: list[str]) -> None:
     """Refuse columns that a destination does not take, now that it is known which there are."""
     named = steps(flow)
-    connections = {name: found for name, body in job.connections.items() if (found := _connection(body)) is not None}
+    parsed = {name: parse_definition(body) for name, body in job.connections.items()}
+    connections = {name: each for name, each in parsed.items() if isinstance(each, Connection)}
     facts = lineage.trace(flow, connections.get)[segment.source]
     for name in segment.writes:
         target = connections.get(getattr(named[name], "connection", ""))
         if target is not None:
             _placed(name, lambda target=target: lineage.check_rows(facts, columns, target, job.guarded))  # type: ignore[misc]
-
-
-def _connection(body: dict[str, Any]) -> Connection | None:
-    found = parse_definition(body)
-    return found if isinstance(found, Connection) else None
 
 
 def _settled(rows: pa.RecordBatchReader) -> pa.RecordBatchReader:

@@ -49,6 +49,11 @@ def bare(kind: str, body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
+def quoting(events: Iterable[Event]) -> bool:
+    """Tell whether any of the events has, or had, words that may quote rows."""
+    return any(bare(each.kind, each.body) is not each.body for each in events)
+
+
 class Quotes:
     """Writes records of runs, and reads them for those who may read rows."""
 
@@ -74,7 +79,7 @@ class Quotes:
 
     def events(self, scope: Scope, run: str, found: Sequence[Event]) -> list[Event]:
         """Return events with all they say, as far as it is kept."""
-        if not any(bare(each.kind, each.body) is not each.body for each in found):
+        if not quoting(found):
             return list(found)
         said = self._read(scope, scope.quotes().events(run, found[0].seq, found[-1].seq))
         return [each._replace(body=said.get((run, each.seq), each.body)) for each in found]

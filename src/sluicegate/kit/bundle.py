@@ -29,10 +29,7 @@ def lacking(documents: list[Document], find: Find) -> set[tuple[str, str]]:
 
 
 def check(documents: list[Document], find: Find, *, hint: str) -> None:
-    """Raise ``Invalid`` for the first reference to what is not there (``hint`` says what to do), or cannot serve.
-
-    ``Denied`` for a column whose tags its destination does not take.
-    """
+    """Raise ``Invalid`` for the first reference to what is not there (``hint`` says what to do), or cannot serve."""
     for kind, name, where in names_used(documents):
         found = find(kind, name)
         if not isinstance(found, Connection if kind == "connection" else Recipient):
@@ -47,7 +44,13 @@ def check(documents: list[Document], find: Find, *, hint: str) -> None:
         if isinstance(each.definition, Flow):
             _check_writes(each, each.definition, find)
             _check_seals(each, each.definition, find)
-            lineage.check(each.definition, _connections(find))
+
+
+def check_tags(documents: list[Document], find: Find) -> None:
+    """Raise ``Denied`` for a column whose tags its destination does not take, where no policy says more."""
+    for each in documents:
+        if isinstance(each.definition, Flow):
+            lineage.check(each.definition, connections(find))
 
 
 def _check_writes(document: Document, flow: Flow, find: Find) -> None:
@@ -72,7 +75,9 @@ def _check_writes(document: Document, flow: Flow, find: Find) -> None:
             )
 
 
-def _connections(find: Find) -> lineage.Find:
+def connections(find: Find) -> lineage.Find:
+    """Return what finds connections alone."""
+
     def connection(name: str) -> Connection | None:
         found = find("connection", name)
         return found if isinstance(found, Connection) else None

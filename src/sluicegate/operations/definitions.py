@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -159,12 +158,7 @@ def _check(desk: Desk, documents: list[document.Document], policy: Effective) ->
         if isinstance(each.definition, Flow):
             _check_secrets(each.definition)
             conduct.require_reveal(each.definition, desk.who)  # or others would run, one day, what one may not
-            conduct.check(each.definition, partial(_connection, find), policy)
-
-
-def _connection(find: bundle.Find, name: str) -> Connection | None:
-    found = find("connection", name)
-    return found if isinstance(found, Connection) else None
+            conduct.check(each.definition, bundle.connections(find), policy)
 
 
 def _check_secrets(flow: Flow) -> None:

@@ -14,11 +14,13 @@ from sluicegate.base.permission import Permission
 from sluicegate.guard import conduct, policy
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Operation
-from sluicegate.guard.quotes import bare
+from sluicegate.guard.quotes import bare, quoting
 from sluicegate.kit import document
 from sluicegate.kit.flow import Flow
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sluicegate.store.runs import Run as Stored
 
 PAGE_MAX = 500
@@ -142,26 +144,30 @@ def _reveals(desk: Desk, run: Stored) -> bool:
     return not isinstance(found, Flow) or conduct.reveals(found)
 
 
+def _reader(desk: Desk) -> Callable[[Stored], bool]:
+    """Return what tells of which runs the caller may see rows, and words that quote them: some take masks off."""
+    if not policy.allowed(desk.who, Permission.DATA_READ):
+        return lambda _: False
+    if policy.allowed(desk.who, Permission.DATA_REVEAL):
+        return lambda _: True
+    kept: dict[tuple[str, int], bool] = {}
+
+    def may(run: Stored) -> bool:
+        flow = (run.flow, run.flow_version)
+        if flow not in kept:
+            kept[flow] = not _reveals(desk, run)
+        return kept[flow]
+
+    return may
+
+
 def require_rows(desk: Desk, run: Stored) -> None:
     """Raise ``Denied`` when a run took masks off, and the caller may not: its rejected rows may be without them."""
-    if _readable(desk, run) != [True]:
+    if not _reader(desk)(run):
         raise Denied(
             f"This run took masks off: its rows need {Permission.DATA_REVEAL}.",
             hint="Ask an administrator of the tenant.",
         )
-
-
-def _readable(desk: Desk, *runs: Stored) -> list[bool]:
-    """Tell of which runs the caller may see rows, and words that quote them: some take masks off."""
-    if not policy.allowed(desk.who, Permission.DATA_READ):
-        return [False] * len(runs)
-    if policy.allowed(desk.who, Permission.DATA_REVEAL):
-        return [True] * len(runs)
-    kept: dict[tuple[str, int], bool] = {}
-    for each in runs:
-        if (each.flow, each.flow_version) not in kept:
-            kept[each.flow, each.flow_version] = not _reveals(desk, each)
-    return [kept[each.flow, each.flow_version] for each in runs]
 
 
 def _shown(run: Stored, error: dict[str, Any] | None, receipts: dict[str, dict[str, Any]] | None = None) -> Run:
@@ -186,8 +192,8 @@ def _shown(run: Stored, error: dict[str, Any] | None, receipts: dict[str, dict[s
 
 def _errors(desk: Desk, *runs: Stored) -> list[tuple[Stored, dict[str, Any] | None]]:
     """Return runs with their errors, whole for those who may read rows."""
-    failed = [each for each in runs if each.error is not None]
-    readable = [each for each, may in zip(failed, _readable(desk, *failed), strict=True) if may]
+    may = _reader(desk)
+    readable = [each for each in runs if each.error is not None and may(each)]
     whole = {each.run.id: each.error for each in desk.services.quotes.errors(desk.scope, readable)}
     return [(each, whole.get(each.id) or (each.error and without_rows(each.error))) for each in runs]
 
@@ -238,7 +244,7 @@ def events(ask: EventsAsk, desk: Desk) -> Events:
     runs = desk.scope.runs()
     run = runs.get(ask.id)  # before the events: an ended run has no later ones
     found = runs.events(ask.id, ask.after, ask.limit)
-    if _readable(desk, run) == [True]:
+    if quoting(found) and _reader(desk)(run):
         found = desk.services.quotes.events(desk.scope, ask.id, found)
     else:
         found = [each._replace(body=bare(each.kind, each.body)) for each in found]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr
 
 from sluicegate.base import clock
-from sluicegate.base.errors import Conflict, Denied, Invalid
+from sluicegate.base.errors import Conflict, Denied, Invalid, Missing
 from sluicegate.base.model import Model, Name
 from sluicegate.base.permission import Permission
 from sluicegate.base.secret import Secret
@@ -169,8 +169,12 @@ def test(ask: SecretOf, desk: Desk) -> Tried:
     return Tried(name=ask.name, answer=f"It comes from {from_}." if from_ else "It is kept here.")
 
 
-def _kept(desk: Desk, name: str) -> Kept:
-    return next(each for each in list_(Nothing(), desk).items if (each.name, each.kind) == (name, "secret"))
+def _kept(desk: Desk, name: str, kind: str = "secret") -> Kept:
+    """Return what is kept under a name. Raises ``Missing``."""
+    for each in list_(Nothing(), desk).items:
+        if (each.name, each.kind) == (name, kind):
+            return each
+    raise Missing(f"There is no {kind} {name!r}.")
 
 
 def _check_name(name: str) -> None:
@@ -197,7 +201,7 @@ def _generate_key(name: str, desk: Desk) -> Generated:
                 hint="Make one of another name, and put this one under old_keys of the step.",
             )
         desk.services.vault.put(scope, MASKING + name, new_masking_key())
-    kept = next(each for each in list_(Nothing(), desk).items if (each.name, each.kind) == (name, "key"))
+    kept = _kept(desk, name, "key")
     return Generated(name=name, version=kept.version, fingerprint=kept.fingerprint, passphrase="")
 
 
@@ -232,16 +236,15 @@ def delete(ask: SecretOrKey, desk: Desk) -> Nothing:
 
 
 def _delete_key(name: str, desk: Desk) -> Nothing:
-    """Delete a masking key. Raises ``Denied`` for who may not take masks off, ``Conflict`` while flows name it."""
+    """Delete a masking key. Raises ``Missing``, ``Denied`` for who may not take masks off, ``Conflict`` when named."""
     if not allowed(desk.who, Permission.DATA_REVEAL):
         raise Denied(
             f"What was masked under it would never open again: that needs {Permission.DATA_REVEAL}.",
             where=f"key {name}",
             hint="Ask an administrator of the tenant.",
         )
-    kept = next((each for each in list_(Nothing(), desk).items if (each.kind, each.name) == ("key", name)), None)
-    if kept is not None and kept.used_by:
-        raise Conflict(f"The key {name!r} is named by: {', '.join(kept.used_by)}.", hint="Change or delete them first.")
+    if named := _kept(desk, name, "key").used_by:
+        raise Conflict(f"The key {name!r} is named by: {', '.join(named)}.", hint="Change or delete them first.")
     desk.scope.secrets().delete(MASKING + name)
     return Nothing()
 

@@ -1,7 +1,8 @@
-import { Button, Modal, TextInput } from "@mantine/core";
+import { Button, TextInput } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { api } from "../api";
+import { Dialog } from "../parts/Dialog";
 import { Trouble } from "../parts/Trouble";
 
 /** Look for personal data in an item of a connection. The answer has no values in it. */
@@ -22,13 +23,7 @@ function Detect({ name, onClose }: { name: string; onClose: () => void }): React
   const look = useMutation({ mutationFn: () => api.detect(name, item.trim()) });
   const found = look.data;
   return (
-    <Modal
-      opened
-      size="xl"
-      onClose={onClose}
-      title={`Personal data in ${name}`}
-      closeButtonProps={{ "aria-label": "Close" }}
-    >
+    <Dialog title={`Personal data in ${name}`} busy={look.isPending} wide onClose={onClose}>
       <form
         className="form"
         onSubmit={(event) => {
@@ -90,6 +85,6 @@ function Detect({ name, onClose }: { name: string; onClose: () => void }): React
           </pre>
         </>
       ) : null}
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,7 +1,9 @@
-import { Button, Loader, Modal, TextInput } from "@mantine/core";
+import { Button, Loader, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { api, type SecretRow } from "../api";
+import { Dialog } from "../parts/Dialog";
+import { FormDialog, NameInput } from "../parts/FormDialog";
 import { Trouble } from "../parts/Trouble";
 
 interface Shown {
@@ -23,56 +25,29 @@ export function LinkSecret({ row, onLinked, onClose }: Shown): ReactNode {
     },
   });
   return (
-    <Modal
-      opened
-      onClose={onClose}
+    <FormDialog
       title={row ? `Link ${row.name}` : "Link a secret"}
-      closeButtonProps={{ "aria-label": "Close" }}
+      act="Link secret"
+      failed="Not linked"
+      busy={link.isPending}
+      fault={link.error}
+      onSend={() => link.mutate()}
+      onClose={onClose}
     >
-      <form
-        className="form"
-        autoComplete="off"
-        onSubmit={(event) => {
-          event.preventDefault();
-          link.mutate();
-        }}
-      >
-        {row ? null : (
-          <TextInput
-            label="Name"
-            description="Lower-case letters, digits, “-” and “_”."
-            spellCheck={false}
-            required
-            withAsterisk={false}
-            maxLength={64}
-            value={name}
-            onChange={(event) => setName(event.currentTarget.value)}
-            data-autofocus
-          />
-        )}
-        <TextInput
-          label="Comes from"
-          description="SOURCE:PATH#FIELD. The source is a connection to a secret manager, or “environment” or “file” where the operator lets this tenant take from these."
-          placeholder="bao:shop/warehouse#password"
-          spellCheck={false}
-          required
-          withAsterisk={false}
-          maxLength={1024}
-          value={reference}
-          onChange={(event) => setReference(event.currentTarget.value)}
-          {...(row ? { "data-autofocus": true } : {})}
-        />
-        {link.error ? <Trouble fault={link.error} what="Not linked" /> : null}
-        <div className="form-actions">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={link.isPending}>
-            Link secret
-          </Button>
-        </div>
-      </form>
-    </Modal>
+      {row ? null : <NameInput value={name} onName={setName} />}
+      <TextInput
+        label="Comes from"
+        description="SOURCE:PATH#FIELD. The source is a connection to a secret manager, or “environment” or “file” where the operator lets this tenant take from these."
+        placeholder="bao:shop/warehouse#password"
+        spellCheck={false}
+        required
+        withAsterisk={false}
+        maxLength={1024}
+        value={reference}
+        onChange={(event) => setReference(event.currentTarget.value)}
+        {...(row ? { "data-autofocus": true } : {})}
+      />
+    </FormDialog>
   );
 }
 
@@ -86,7 +61,7 @@ export function TestSecret({ name, onClose }: { name: string; onClose: () => voi
     staleTime: Number.POSITIVE_INFINITY,
   });
   return (
-    <Modal opened onClose={onClose} title={`Test ${name}`} closeButtonProps={{ "aria-label": "Close" }}>
+    <Dialog title={`Test ${name}`} busy={test.isPending} onClose={onClose}>
       <div className="form">
         {test.isPending ? <Loader size="sm" aria-label="Asking" /> : null}
         {test.data ? <p>{test.data}</p> : null}
@@ -95,6 +70,6 @@ export function TestSecret({ name, onClose }: { name: string; onClose: () => voi
           <Button onClick={onClose}>Close</Button>
         </div>
       </div>
-    </Modal>
+    </Dialog>
   );
 }

@@ -7,7 +7,7 @@ import { useMay, useWho } from "../may";
 import { readNetworks } from "../networks";
 import { Copy, Lines } from "../parts/Copy";
 import { Dialog } from "../parts/Dialog";
-import { Trouble } from "../parts/Trouble";
+import { FormDialog, NameInput } from "../parts/FormDialog";
 import { PERMISSION_NOTES, roleWords, scopesOf } from "../roles";
 
 /** Make an API key, for oneself or for the service user `user`, and show it once. */
@@ -57,99 +57,81 @@ export function NewKey({ user = "", onClose }: { user?: string; onClose: () => v
       </Dialog>
     );
   return (
-    <Dialog title="New API key" busy={create.isPending} wide onClose={onClose}>
-      <form
-        className="form"
-        autoComplete="off"
-        onSubmit={(event) => {
-          event.preventDefault();
-          setLacks(given.length === 0);
-          if (given.length > 0) create.mutate();
-        }}
-      >
-        <TextInput
-          label="Name"
-          description="What it is for. Lower-case letters, digits, “-” and “_”."
-          autoComplete="off"
-          spellCheck={false}
-          required
-          withAsterisk={false}
-          maxLength={64}
-          value={name}
-          onChange={(event) => setName(event.currentTarget.value)}
-          data-autofocus
+    <FormDialog
+      title="New API key"
+      act="Create key"
+      failed="Not created"
+      busy={create.isPending}
+      fault={create.error}
+      wide
+      onSend={() => {
+        setLacks(given.length === 0);
+        if (given.length > 0) create.mutate();
+      }}
+      onClose={onClose}
+    >
+      <NameInput of="What it is for." value={name} onName={setName} />
+      {manages ? (
+        <NativeSelect
+          label="For"
+          data={[
+            ...(mine ? [{ value: "", label: `Myself (${roleWords(who.role)})` }] : []),
+            ...services.map((each) => ({ value: each.id, label: `${each.name} (${roleWords(each.role)})` })),
+          ]}
+          value={chosen}
+          onChange={(event) => setOwner(event.currentTarget.value)}
         />
-        {manages ? (
-          <NativeSelect
-            label="For"
-            data={[
-              ...(mine ? [{ value: "", label: `Myself (${roleWords(who.role)})` }] : []),
-              ...services.map((each) => ({ value: each.id, label: `${each.name} (${roleWords(each.role)})` })),
-            ]}
-            value={chosen}
-            onChange={(event) => setOwner(event.currentTarget.value)}
+      ) : null}
+      <fieldset className="choices" aria-describedby={lacks ? "scopes-lack" : undefined}>
+        <legend>What it may do</legend>
+        {may.map((each) => (
+          <Checkbox
+            key={each}
+            size="xs"
+            label={<code>{each}</code>}
+            aria-label={each}
+            description={PERMISSION_NOTES[each]}
+            checked={scopes.includes(each)}
+            onChange={(event) => {
+              const on = event.currentTarget.checked;
+              setLacks(false);
+              setScopes((before) => (on ? [...before, each] : before.filter((other) => other !== each)));
+            }}
           />
+        ))}
+        {lacks ? (
+          <p id="scopes-lack" className="lacks" role="alert">
+            Choose at least one.
+          </p>
         ) : null}
-        <fieldset className="choices" aria-describedby={lacks ? "scopes-lack" : undefined}>
-          <legend>What it may do</legend>
-          {may.map((each) => (
-            <Checkbox
-              key={each}
-              size="xs"
-              label={<code>{each}</code>}
-              aria-label={each}
-              description={PERMISSION_NOTES[each]}
-              checked={scopes.includes(each)}
-              onChange={(event) => {
-                const on = event.currentTarget.checked;
-                setLacks(false);
-                setScopes((before) => (on ? [...before, each] : before.filter((other) => other !== each)));
-              }}
-            />
-          ))}
-          {lacks ? (
-            <p id="scopes-lack" className="lacks" role="alert">
-              Choose at least one.
-            </p>
-          ) : null}
-        </fieldset>
-        <div className="pair">
-          <TextInput
-            label="Days"
-            description={
-              longest
-                ? `It ends after that; ${longest} at the most here.`
-                : "It ends after that; the usual time when empty."
-            }
-            type="number"
-            inputMode="numeric"
-            min={1}
-            max={longest ?? 3650}
-            step={1}
-            value={days}
-            onChange={(event) => setDays(event.currentTarget.value)}
-          />
-          <Textarea
-            label="Networks"
-            description="From where it may be used, one on each line; anywhere when empty."
-            placeholder="192.0.2.0/24"
-            spellCheck={false}
-            rows={2}
-            value={networks}
-            onChange={(event) => setNetworks(event.currentTarget.value)}
-          />
-        </div>
-        {create.error ? <Trouble fault={create.error} what="Not created" /> : null}
-        <div className="form-actions">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={create.isPending}>
-            Create key
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+      </fieldset>
+      <div className="pair">
+        <TextInput
+          label="Days"
+          description={
+            longest
+              ? `It ends after that; ${longest} at the most here.`
+              : "It ends after that; the usual time when empty."
+          }
+          type="number"
+          inputMode="numeric"
+          min={1}
+          max={longest ?? 3650}
+          step={1}
+          value={days}
+          onChange={(event) => setDays(event.currentTarget.value)}
+        />
+        <Textarea
+          label="Networks"
+          description="From where it may be used, one on each line; anywhere when empty."
+          placeholder="192.0.2.0/24"
+          spellCheck={false}
+          rows={2}
+          value={networks}
+          onChange={(event) => setNetworks(event.currentTarget.value)}
+        />
+      </div>
+    </FormDialog>
   );
 }
 

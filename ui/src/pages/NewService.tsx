@@ -1,10 +1,10 @@
-import { Button, NativeSelect, TextInput } from "@mantine/core";
+import { Button, NativeSelect } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { api, type Role } from "../api";
 import { useWho } from "../may";
 import { Dialog } from "../parts/Dialog";
-import { Trouble } from "../parts/Trouble";
+import { FormDialog, NameInput } from "../parts/FormDialog";
 import { ROLE_NOTES, rolesOfServices, roleWords } from "../roles";
 
 interface Shown {
@@ -40,45 +40,24 @@ export function NewService({ onClose, onKey }: Shown): ReactNode {
       </Dialog>
     );
   return (
-    <Dialog title="New service user" busy={create.isPending} onClose={onClose}>
-      <form
-        className="form"
-        autoComplete="off"
-        onSubmit={(event) => {
-          event.preventDefault();
-          create.mutate();
-        }}
-      >
-        <TextInput
-          label="Name"
-          description="Of the program. Lower-case letters, digits, “-” and “_”."
-          autoComplete="off"
-          spellCheck={false}
-          required
-          withAsterisk={false}
-          maxLength={64}
-          value={name}
-          onChange={(event) => setName(event.currentTarget.value)}
-          data-autofocus
-        />
-        <NativeSelect
-          label="Role"
-          description={ROLE_NOTES[role]}
-          inputWrapperOrder={["label", "input", "description", "error"]}
-          data={roles.map((each) => ({ value: each, label: roleWords(each) }))}
-          value={role}
-          onChange={(event) => setRole(event.currentTarget.value as Role)}
-        />
-        {create.error ? <Trouble fault={create.error} what="Not created" /> : null}
-        <div className="form-actions">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={create.isPending}>
-            Create service user
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+    <FormDialog
+      title="New service user"
+      act="Create service user"
+      failed="Not created"
+      busy={create.isPending}
+      fault={create.error}
+      onSend={() => create.mutate()}
+      onClose={onClose}
+    >
+      <NameInput of="Of the program." value={name} onName={setName} />
+      <NativeSelect
+        label="Role"
+        description={ROLE_NOTES[role]}
+        inputWrapperOrder={["label", "input", "description", "error"]}
+        data={roles.map((each) => ({ value: each, label: roleWords(each) }))}
+        value={role}
+        onChange={(event) => setRole(event.currentTarget.value as Role)}
+      />
+    </FormDialog>
   );
 }

@@ -1,14 +1,14 @@
-import { Button, Modal, PasswordInput, TextInput } from "@mantine/core";
+import { Button, PasswordInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useMemo, useState } from "react";
 import { api, type SecretRow } from "../api";
 import { useMay } from "../may";
 import { Confirm } from "../parts/Confirm";
+import { FormDialog, NameInput } from "../parts/FormDialog";
 import { columnsOf } from "../parts/Grid";
 import { Listing } from "../parts/Listing";
 import { Empty, Page } from "../parts/Page";
 import { Person } from "../parts/Person";
-import { Trouble } from "../parts/Trouble";
 import { When } from "../parts/When";
 import { LinkSecret, TestSecret } from "./LinkSecret";
 
@@ -150,55 +150,27 @@ function SetSecret({ name: given, onClose }: { name: string; onClose: () => void
     },
   });
   return (
-    <Modal
-      opened
-      onClose={onClose}
+    <FormDialog
       title={given ? `Replace ${given}` : "Set a secret"}
-      closeButtonProps={{ "aria-label": "Close" }}
+      act="Set secret"
+      failed="Not set"
+      busy={set.isPending}
+      fault={set.error}
+      onSend={() => set.mutate()}
+      onClose={onClose}
     >
-      <form
-        className="form"
-        autoComplete="off"
-        onSubmit={(event) => {
-          event.preventDefault();
-          set.mutate();
-        }}
-      >
-        {given ? null : (
-          <TextInput
-            label="Name"
-            description="Lower-case letters, digits, “-” and “_”."
-            autoComplete="off"
-            spellCheck={false}
-            required
-            withAsterisk={false}
-            maxLength={64}
-            value={name}
-            onChange={(event) => setName(event.currentTarget.value)}
-            data-autofocus
-          />
-        )}
-        <PasswordInput
-          label="Value"
-          description="Nobody can read it back, you neither."
-          autoComplete="new-password"
-          required
-          withAsterisk={false}
-          value={value}
-          onChange={(event) => setValue(event.currentTarget.value)}
-          {...(given ? { "data-autofocus": true } : {})}
-        />
-        {set.error ? <Trouble fault={set.error} what="Not set" /> : null}
-        <div className="form-actions">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={set.isPending}>
-            Set secret
-          </Button>
-        </div>
-      </form>
-    </Modal>
+      {given ? null : <NameInput value={name} onName={setName} />}
+      <PasswordInput
+        label="Value"
+        description="Nobody can read it back, you neither."
+        autoComplete="new-password"
+        required
+        withAsterisk={false}
+        value={value}
+        onChange={(event) => setValue(event.currentTarget.value)}
+        {...(given ? { "data-autofocus": true } : {})}
+      />
+    </FormDialog>
   );
 }
 

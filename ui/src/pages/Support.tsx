@@ -4,13 +4,12 @@ import { type ReactNode, useMemo, useState } from "react";
 import { api, type SupportRow } from "../api";
 import { useMay } from "../may";
 import { Confirm } from "../parts/Confirm";
-import { Dialog } from "../parts/Dialog";
+import { FormDialog } from "../parts/FormDialog";
 import { columnsOf } from "../parts/Grid";
 import { Listing } from "../parts/Listing";
 import { Empty, Page } from "../parts/Page";
 import { Person } from "../parts/Person";
 import { Pill, type Tone } from "../parts/Pill";
-import { Trouble } from "../parts/Trouble";
 import { Until, When } from "../parts/When";
 
 export const SUPPORT = ["support"];
@@ -117,59 +116,49 @@ function Give({ onClose }: { onClose: () => void }): ReactNode {
     ...useFresh(onClose),
   });
   return (
-    <Dialog title="Give support access" busy={give.isPending} onClose={onClose}>
-      <form
-        className="form"
-        autoComplete="off"
-        onSubmit={(event) => {
-          event.preventDefault();
-          give.mutate();
-        }}
-      >
-        <p>
-          It shows a SuperAdmin your rows: previews, items, rejected rows. All they ask is in your audit trail; you can
-          end it at any time.
-        </p>
-        <TextInput
-          label="Reason"
-          description="It stands in the audit trail."
-          placeholder="Ticket 4711: rejected orders"
-          required
-          withAsterisk={false}
-          maxLength={254}
-          value={reason}
-          onChange={(event) => setReason(event.currentTarget.value)}
-          data-autofocus
-        />
-        <TextInput
-          label="SuperAdmin"
-          description="Their e-mail address; any of them when empty."
-          type="email"
-          value={email}
-          onChange={(event) => setEmail(event.currentTarget.value)}
-        />
-        <TextInput
-          label="Hours"
-          description={`${longest} at the most here; ${Math.min(4, longest)} when empty.`}
-          type="number"
-          inputMode="numeric"
-          min={1}
-          max={longest}
-          step={1}
-          value={hours}
-          onChange={(event) => setHours(event.currentTarget.value)}
-        />
-        {give.error ? <Trouble fault={give.error} what="Not given" /> : null}
-        <div className="form-actions">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={give.isPending}>
-            Give access
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+    <FormDialog
+      title="Give support access"
+      act="Give access"
+      failed="Not given"
+      busy={give.isPending}
+      fault={give.error}
+      onSend={() => give.mutate()}
+      onClose={onClose}
+    >
+      <p>
+        It shows a SuperAdmin your rows: previews, items, rejected rows. All they ask is in your audit trail; you can
+        end it at any time.
+      </p>
+      <TextInput
+        label="Reason"
+        description="It stands in the audit trail."
+        placeholder="Ticket 4711: rejected orders"
+        required
+        withAsterisk={false}
+        maxLength={254}
+        value={reason}
+        onChange={(event) => setReason(event.currentTarget.value)}
+        data-autofocus
+      />
+      <TextInput
+        label="SuperAdmin"
+        description="Their e-mail address; any of them when empty."
+        type="email"
+        value={email}
+        onChange={(event) => setEmail(event.currentTarget.value)}
+      />
+      <TextInput
+        label="Hours"
+        description={`${longest} at the most here; ${Math.min(4, longest)} when empty.`}
+        type="number"
+        inputMode="numeric"
+        min={1}
+        max={longest}
+        step={1}
+        value={hours}
+        onChange={(event) => setHours(event.currentTarget.value)}
+      />
+    </FormDialog>
   );
 }
 

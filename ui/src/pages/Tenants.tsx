@@ -1,4 +1,4 @@
-import { Button, TextInput } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useMemo, useState } from "react";
 import { api, type TenantRow } from "../api";
@@ -6,6 +6,7 @@ import { drafts } from "../drafts";
 import { useWho } from "../may";
 import { Confirm } from "../parts/Confirm";
 import { Dialog } from "../parts/Dialog";
+import { FormDialog, NameInput } from "../parts/FormDialog";
 import { columnsOf } from "../parts/Grid";
 import { Listing } from "../parts/Listing";
 import { Empty, Page } from "../parts/Page";
@@ -199,36 +200,16 @@ function NewTenant({ onClose }: { onClose: () => void }): ReactNode {
     },
   });
   return (
-    <Dialog title="New tenant" busy={create.isPending} onClose={onClose}>
-      <form
-        className="form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          create.mutate();
-        }}
-      >
-        <TextInput
-          label="Name"
-          description="Lower-case letters, digits, “-” and “_”."
-          autoComplete="off"
-          spellCheck={false}
-          required
-          withAsterisk={false}
-          maxLength={64}
-          value={name}
-          onChange={(event) => setName(event.currentTarget.value)}
-          data-autofocus
-        />
-        {create.error ? <Trouble fault={create.error} what="Not created" /> : null}
-        <div className="form-actions">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={create.isPending}>
-            Create tenant
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+    <FormDialog
+      title="New tenant"
+      act="Create tenant"
+      failed="Not created"
+      busy={create.isPending}
+      fault={create.error}
+      onSend={() => create.mutate()}
+      onClose={onClose}
+    >
+      <NameInput value={name} onName={setName} />
+    </FormDialog>
   );
 }

@@ -5,17 +5,13 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
 from sluicegate.base.model import Name
-from sluicegate.kit.masks.method import Made, Method, Used, Work
-from sluicegate.kit.masks.values import Distinct
+from sluicegate.kit.masks.method import Method, Used, Work, replacing
 from sluicegate.kit.masks.words import LOCALES, Locale, Names, names
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 Sort = Literal["name", "first_name", "last_name", "email", "phone", "street", "city", "iban"]
 LocaleName = Literal[
@@ -43,8 +39,6 @@ class Anonymize(Method):
 
     def start(self, used: Used) -> Work:
         """See ``Method``."""
-        import pyarrow as pa
-
         digest = used.keys[0].digests(self.domain or "", "anonymize")
         make = maker(self.as_, self.locale)
 
@@ -53,12 +47,7 @@ class Anonymize(Method):
 
         hold = lru_cache(maxsize=HELD)(invent)
 
-        def work(batch: pa.RecordBatch) -> Made:
-            found = Distinct(batch.column(used.column))
-            made = [hold(each) if len(each) <= SHORT else invent(each) for each in found.spelled]
-            return Made(found.spread(pa.array(made, pa.string())))
-
-        return work
+        return replacing(used.column, lambda value: hold(value) if len(value) <= SHORT else invent(value))
 
 
 def maker(sort: Sort, locale: str) -> Callable[[int], str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from sluicegate.base.errors import Failed
 from sluicegate.base.model import Model
 from sluicegate.crypto.masking import MaskingKey
-from sluicegate.kit.masks.values import SPELLED, family
+from sluicegate.kit.masks.values import SPELLED, Distinct, family
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,6 +33,18 @@ class Made(NamedTuple):
 
 Work = Callable[["pa.RecordBatch"], Made]
 """Masks one column of a batch."""
+
+
+def replacing(column: str, make: Callable[[bytes], str]) -> Work:
+    """Return what puts a text in the place of each value, the same for the same value: each is made once a batch."""
+
+    def work(batch: pa.RecordBatch) -> Made:
+        import pyarrow as pa
+
+        found = Distinct(batch.column(column))
+        return Made(found.spread(pa.array([make(each) for each in found.spelled], pa.string())))
+
+    return work
 
 
 class Keys:

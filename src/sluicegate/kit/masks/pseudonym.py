@@ -6,9 +6,8 @@ from typing import Literal
 
 from sluicegate.base.model import Name
 from sluicegate.crypto import masking
-from sluicegate.kit.masks.method import Made, Method, Used, Work
+from sluicegate.kit.masks.method import Method, Used, Work, replacing
 from sluicegate.kit.masks.opening import Opens, open_all
-from sluicegate.kit.masks.values import Distinct
 
 
 class Hash(Method):
@@ -25,15 +24,8 @@ class Hash(Method):
 
     def start(self, used: Used) -> Work:
         """See ``Method``."""
-        import pyarrow as pa
-
         digest = used.keys[0].digests(self.domain or "")
-
-        def work(batch: pa.RecordBatch) -> Made:
-            found = Distinct(batch.column(used.column))
-            return Made(found.spread(pa.array([digest(each).hex() for each in found.spelled], pa.string())))
-
-        return work
+        return replacing(used.column, lambda value: digest(value).hex())
 
 
 class Tokenize(Method):
@@ -50,15 +42,7 @@ class Tokenize(Method):
 
     def start(self, used: Used) -> Work:
         """See ``Method``."""
-        import pyarrow as pa
-
-        token = used.keys[0].tokens(self.domain or "")
-
-        def work(batch: pa.RecordBatch) -> Made:
-            found = Distinct(batch.column(used.column))
-            return Made(found.spread(pa.array([token(each) for each in found.spelled], pa.string())))
-
-        return work
+        return replacing(used.column, used.keys[0].tokens(self.domain or ""))
 
 
 class Detokenize(Opens):

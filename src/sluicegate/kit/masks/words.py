@@ -24,6 +24,7 @@ LOCALES: Final[dict[str, Locale]] = {
     "da_DK": Locale("{family}vej {number}", "{family}sby", "+45 00 ## ## ##", "DK0000##########"),
     "de_DE": Locale("{family}straße {number}", "Bad {family}", "+49 30 23125 ###", "DE00000000##########"),
     "en_GB": Locale("{number} {family} Road", "{family}ham", "+44 7700 900###", "GBXXXX000000########"),
+    # The United States have no IBANs, so theirs are British.
     "en_US": Locale("{number} {family} Street", "{family}ville", "+1 ###-555-01##", "GBXXXX000000########"),
     "es_ES": Locale("Calle {family}, {number}", "Villa {family}", "+34 000 ### ###", "ES00000000##########00"),
     "fi_FI": Locale("{family}tie {number}", "{family}la", "+358 00 ### ####", "FI000000########"),
