@@ -114,8 +114,14 @@ class Place(NamedTuple):
     def root(self) -> Path:
         return self.server.folder / "root"
 
+    def prove(self) -> None:
+        """Let everybody have just proved who they are: a long run of tests is no long wait of a person (step-up)."""
+        with contextlib.closing(sqlite3.connect(self.server.home / "store.db", timeout=10)) as store, store:
+            store.execute("update grants set proved = strftime('%s', 'now')")
+
     def user(self, role: str) -> Path:
         """Add a user of a role and return the home where they are signed in."""
+        self.prove()
         home = self.server.folder / role
         if not home.exists():
             made = sluice(self.root, "user", "create", f"{role}@example.org", "--role", role)
@@ -151,12 +157,8 @@ def place():
 
 @pytest.fixture(autouse=True)
 def proved(request):
-    """Everybody has just proved who they are: a long run of tests is no long wait of a person (step-up)."""
     if "place" in request.fixturenames:
-        home = request.getfixturevalue("place").server.home
-        with sqlite3.connect(home / "store.db", timeout=10) as store:
-            store.execute("update grants set proved = strftime('%s', 'now')")
-        store.close()
+        request.getfixturevalue("place").prove()
 
 
 @pytest.fixture
