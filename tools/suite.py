@@ -43,6 +43,7 @@ def run(name: str, out: IO[bytes] | None = None) -> Ended:
     """Run one part to its end; what it says goes to ``out``, or is shown as it comes."""
     command, folder = list_parts()[name]
     env = {**os.environ, **(find_node() if name == "ui" else {})}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # tests start hundreds of processes: each would compile everything anew
     began = time.monotonic()
     stderr = subprocess.STDOUT if out else None
     done = subprocess.run(
