@@ -25,7 +25,17 @@ VALUES = [
     ["date '2020-02-03'", "date '2021-03-04'", "1", "1", "1", "1", "1"],
     ["[1, 2]", "1", "2", "3", "1", "1", "1"],
 ]
-OTHERWISE = {"ceil", "ceiling", "floor", "instr", "json_extract", "json_extract_path", "make_time", "position", "strpos"}
+OTHERWISE = {
+    "ceil",
+    "ceiling",
+    "floor",
+    "instr",
+    "json_extract",
+    "json_extract_path",
+    "make_time",
+    "position",
+    "strpos",
+}
 """Take a value more than DuckDB's own, by these names, and use it."""
 
 

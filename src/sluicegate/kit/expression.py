@@ -156,14 +156,30 @@ class Expression:
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Expression:
     """Return the checked expression; ``Invalid`` says what is not allowed. Nothing of it has been run."""
-    import sqlglot
-    from sqlglot import exp
-    from sqlglot.errors import SqlglotError
-
     if len(text) > _LENGTH_MAX:
         raise Invalid(f"an expression has at most {_LENGTH_MAX} characters")
     if _nesting(text) > _DEPTH_MAX or text.count("[") > _DEPTH_MAX:  # a[1][1]… nests, too
         raise Invalid("the expression is nested too deeply")
+    try:
+        root = _read(text)
+        _check(root)
+    except RecursionError:
+        raise Invalid("the expression is nested too deeply") from None
+    for name, count in set(_calls(text)):
+        if not _keeps(name, count):
+            raise Invalid(
+                f"the function {name[:64]!r} does not take {count} values",
+                hint="DuckDB's manual says which it takes.",
+            )
+    return Expression(root)
+
+
+def _read(text: str) -> exp.Expression:
+    """Return the tree of one expression, whatever is in it."""
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
     try:
         # In parentheses: nothing in the text can end the expression and begin something else.
         found: list[Any] = sqlglot.parse(f"SELECT ({text}\n)", dialect="duckdb")
@@ -171,8 +187,6 @@ def parse(text: str) -> Expression:
         said = (getattr(fault, "errors", None) or [{}])[0]
         place = f" near {said['highlight']!r}" if said.get("highlight") else ""
         raise Invalid(f"this is not an SQL expression{place}") from None
-    except RecursionError:
-        raise Invalid("the expression is nested too deeply") from None
     except IndexError:  # the library misses a value that a function needs
         raise Invalid("a function is given too little") from None
     tree = found[0] if len(found) == 1 else None
@@ -186,24 +200,14 @@ def parse(text: str) -> Expression:
     outer = tree.expressions[0]
     if not isinstance(outer, exp.Paren):
         raise Invalid("one expression is expected")
-    root = outer.this
-    try:
-        _check(root)
-    except RecursionError:
-        raise Invalid("the expression is nested too deeply") from None
-    for name, count in set(_calls(text)):
-        if not _keeps(name, count):
-            raise Invalid(
-                f"the function {name[:64]!r} does not take {count} values",
-                hint="DuckDB's manual says which it takes.",
-            )
-    return Expression(root)
+    root: exp.Expression = outer.this
+    return root
 
 
 def _calls(text: str) -> Iterator[tuple[str, int]]:
     """Yield what stands before a parenthesis, and how many values are in it, as the text has them."""
     import sqlglot
-    from sqlglot.tokens import TokenType as T
+    from sqlglot import TokenType as T
 
     opening, closing = {T.L_PAREN, T.L_BRACKET, T.L_BRACE}, {T.R_PAREN, T.R_BRACKET, T.R_BRACE}
     tokens = sqlglot.tokenize(text, read="duckdb")
