@@ -225,20 +225,20 @@ class Sealing:
                 handed.extend(self._nodes.hand(root, state))
             self._system.marks().seal_changed("root")
 
-        self._settle(self._ring.reseal(root, also), handed)
+        self._settle(self._ring.reseal(root, also), str(state["root"]), handed)
 
-    def _settle(self, before: str, handed: Sequence[str] | None = None) -> None:
+    def _settle(self, before: str, after: str, handed: Sequence[str] | None = None) -> None:
         """Put the seal that the store is under into place."""
         self._system.database.flush()  # the old root key is destroyed: what is under the new one must be on the disk
         self._file.settle(self._ring.root)
         self._file.keep_ring(self._ring.blob())
-        certify(self._vault, self._audit, before, self._ring.root, self._file.read(), handed)
+        certify(self._vault, self._audit, before, after, self._file.read(), handed)
 
     def _finish_last(self) -> None:
         """Finish a change that the store has taken and the file has not: what is begun next would drop its only key."""
         state = self._file.pending()
         if state is not None and state["root"] == self._ring.root:
-            self._settle(str(state.get("before")))
+            self._settle(str(state.get("before")), self._ring.root)
 
 
 def certify(
