@@ -201,10 +201,11 @@ class Keyring:
         return version in ring.vault and (version <= ring.plain or tenant in ring.tenants)
 
     def _read(self) -> _Ring:
+        seal = self._seal
         try:
-            plain = envelope.decrypt(self._seal, self.blob(), (_BLOB,))
+            plain = envelope.decrypt(seal, self.blob(), (_BLOB,))
         except Corrupt:
-            if not self._follow():
+            if self._seal is seal and not self._follow():  # else another thread has taken the new key meanwhile
                 raise self._misfit() from None
             return self._read()
         try:
