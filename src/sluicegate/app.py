@@ -29,11 +29,12 @@ from sluicegate.guard.desk import Services
 from sluicegate.guard.factors import Factors
 from sluicegate.guard.gate import Gate
 from sluicegate.guard.invitations import Invitations
-from sluicegate.guard.keyring import ROOT, Keyring
+from sluicegate.guard.keyring import ROOT, Keyring, misfit
 from sluicegate.guard.limits import Limits, Rates
 from sluicegate.guard.links import Links
 from sluicegate.guard.login import Login
 from sluicegate.guard.mail import Mail
+from sluicegate.guard.nodes import Nodes
 from sluicegate.guard.notices import Notices
 from sluicegate.guard.oidc import Oidc
 from sluicegate.guard.postman import Postman
@@ -80,6 +81,7 @@ class App:
     def open(self) -> None:
         """Follow what ends sign-ins, take up runs, and send what waits to be sent."""
         self.services.revocation.open()
+        self.services.nodes.open()
         self.services.rotation.open()
         self.worker.open()
         self.postman.open()
@@ -90,6 +92,7 @@ class App:
         self.worker.close()
         self.services.sources.cache.clear()
         self.services.rotation.close()
+        self.services.nodes.close()
         self.services.revocation.close()
         self.services.system.database.close()
 
@@ -100,7 +103,10 @@ def sealed_gate(settings: Settings, enter: Callable[[keys.Key], None]) -> Sealed
     ``enter`` is called with the root key. Raises ``Invalid`` when ``sluice init`` has not been run.
     """
     system, state = _look(settings)
-    system.database.close()
+    try:
+        _fits(system, state)
+    finally:
+        system.database.close()
     return SealedGate(settings, state, enter) if seals.find(state["seal"], settings).people else None
 
 
@@ -116,9 +122,9 @@ def _look(settings: Settings) -> tuple[System, seals.State]:
     try:
         database.migrate()
         system = StoreSystem(database)
-        named = system.blobs().get(ROOT)
-        file.settle(None if named is None else named.decode("ascii", "replace"))
-        state = file.read()
+        with file.held():  # a server that shares the home may be at it
+            file.settle(_named(system))
+            state = file.read()
         if settings.vault.seal not in (None, state["seal"]):
             raise Invalid(
                 f"vault.seal is {settings.vault.seal}, and this installation is sealed by {state['seal']}",
@@ -129,6 +135,19 @@ def _look(settings: Settings) -> tuple[System, seals.State]:
         database.close()
         raise
     return system, state
+
+
+def _named(system: System) -> str | None:
+    """Return the name of the root key that the store says it is under."""
+    named = system.blobs().get(ROOT)
+    return None if named is None else named.decode("ascii", "replace")
+
+
+def _fits(system: System, state: seals.State) -> None:
+    """Raise ``Invalid`` when the store is under another root key than the one that is sealed here."""
+    named = _named(system)
+    if named not in (None, state["root"]):
+        raise misfit(str(state["root"]), str(named))
 
 
 def build(settings: Settings, opener: keys.Key | None = None) -> App:
@@ -162,7 +181,8 @@ def build(settings: Settings, opener: keys.Key | None = None) -> App:
     postman.on_ask = recovery.answer
     vault = Vault(ring, audit, settings.vault.suite)
     rotation = Rotation(vault, ring, system, audit)
-    sealing = Sealing(settings, system, ring, vault, audit, file)
+    nodes = Nodes(ring, system, shared=settings.store_url.startswith("postgresql"))
+    sealing = Sealing(settings, system, ring, vault, audit, file, nodes)
     rotation.on_done = sealing.tend
     if begun is not None and begun["root"] == ring.root:  # it was cut off between the store and the file
         certify(vault, audit, str(begun.get("before")), ring.root, begun)
@@ -183,34 +203,12 @@ def build(settings: Settings, opener: keys.Key | None = None) -> App:
         worker.sweep()
 
     revocation.on_rules, revocation.on_marks, revocation.on_hour = forget, events.wake_all, sweep
+    revocation.on_seal = sealing.hear
     sso = Sso(root, system, audit, limits, login, factors, vault, Oidc(net))
     services = Services(
-        settings,
-        system,
-        login,
-        tokens,
-        revocation,
-        factors,
-        keys_,
-        rules,
-        support,
-        switch,
-        vault,
-        sources,
-        rotation,
-        audit,
-        worker,
-        mail,
-        notices,
-        invitations,
-        recovery,
-        profile,
-        sso,
-        tickets,
-        archives,
-        sealing,
-        quotes,
-    )
+        settings, system, login, tokens, revocation, factors, keys_, rules, support, switch, vault, sources, rotation,
+        audit, worker, mail, notices, invitations, recovery, profile, sso, tickets, archives, sealing, nodes, quotes,
+    )  # fmt: skip
     return App(settings, services, Gate(services, limits, _quotas(settings, rules)), worker, events, postman)
 
 
@@ -218,6 +216,7 @@ def _enter(settings: Settings, opener: keys.Key | None) -> tuple[System, Keyring
     """Return the store, the keys in it, and its audit trail, which has been verified."""
     system, state = _look(settings)
     try:
+        _fits(system, state)
         ring = Keyring(opener or _open(settings, state), system)
         audit = Audit(system, Chain(keys.derive(ring.main, "audit-chain")))
         audit.check()

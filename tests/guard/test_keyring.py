@@ -9,6 +9,7 @@ import pytest
 
 from sluicegate.base.errors import Corrupt, Invalid, Missing, Unavailable
 from sluicegate.crypto.keys import load_key_file, new_key
+from sluicegate.guard import keyring
 from sluicegate.guard.keyring import Keyring
 from sluicegate.guard.seals.seal import name_of
 
@@ -116,7 +117,7 @@ def test_a_reseal_that_is_cut_off_leaves_the_ring_as_it_was(root, system, monkey
 def test_a_ring_from_before_tenants_had_keys_gets_a_vault_key_that_takes_them_in(root, system):
     ring = Keyring(root, system)
     old = replace(ring._ring, plain=1)
-    system.blobs().put("keyring", ring._sealed(old))
+    system.blobs().put("keyring", keyring._sealed(ring._seal, old))
     anew = Keyring(root, system)
     assert anew.versions == (1, 2)
     with anew.held("t"):

@@ -11,6 +11,7 @@ from sluicegate.base.errors import Corrupt, Unavailable
 from sluicegate.base.secret import Secret
 from sluicegate.crypto import envelope
 from sluicegate.crypto.keys import load_key_file
+from sluicegate.crypto.signing import verify
 from sluicegate.guard import vault as vaults
 from sluicegate.guard.keyring import Keyring
 
@@ -60,7 +61,24 @@ def test_the_key_above_all_is_replaced_and_destroyed(fresh, rotation):
     with pytest.raises(Corrupt):
         envelope.unwrap(old, after.wrapped, vaults.Vault._key_aad(scope, 1, 2))
     assert whole(fresh)
-    assert [each["about"] for each in fresh.records(None) if each["action"] == "vault.retire"] == [{"vault_key": 1}]
+    (told,) = [each["about"] for each in fresh.records(None) if each["action"] == "vault.retire"]
+    assert (told["kind"], told["vault_key"], told["replaced_by"]) == ("vault-key-destruction", 1, 2)
+    assert verify(fresh.app.services.vault.public, vaults.canonical(told), told["signature"])
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V05")
+def test_a_key_whose_certificate_cannot_be_written_is_not_destroyed(fresh, rotation, monkeypatch):
+    fill(fresh)
+    rotation.renew_installation()
+    with monkeypatch.context() as patch:
+        patch.setattr(rotation, "_certify", lambda _version: (_ for _ in ()).throw(Unavailable("the trail")))
+        with pytest.raises(Unavailable):
+            rotation.sweep()
+    assert Keyring(load_key_file(fresh.home / "root.key"), fresh.app.services.system).versions == (1, 2)
+    rotation.sweep()
+    assert rotation._ring.versions == (2,)
+    assert [each["action"] for each in fresh.records(None)].count("vault.retire") == 1
 
 
 @pytest.mark.security

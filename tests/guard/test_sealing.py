@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import threading
+
 import pytest
 
 from sluicegate.app import build, sealed_gate
-from sluicegate.base.errors import Conflict, Denied, Invalid, Sealed, Unavailable
+from sluicegate.base.errors import Conflict, Denied, Invalid, Missing, Sealed, Unavailable
 from sluicegate.base.principal import Peer
 from sluicegate.base.seals import Passphrase
 from sluicegate.base.secret import Secret
 from sluicegate.crypto.signing import verify
+from sluicegate.guard.keyring import Keyring
 from sluicegate.guard.sealfile import KEY_FILE, NEXT_FILE, SEAL_FILE, SealFile
 from sluicegate.guard.vault import canonical
 from tests.fixtures.unsealing import WORDS
@@ -202,3 +206,152 @@ def test_what_fails_in_the_store_leaves_a_server_that_works(fresh, sealing, monk
     assert word(fresh.app, fresh) == "kept"
     assert sealing.renew() != before
     assert again(fresh) == "kept"
+
+
+class Other:
+    """Another server of the same store, with a home of its own."""
+
+    def __init__(self, fresh):
+        self.home = fresh.home.with_name(f"{fresh.home.name}-other")
+        shutil.copytree(fresh.home, self.home)
+        store = fresh.settings.store.model_copy(update={"url": Secret(fresh.settings.store_url)})
+        self.settings = fresh.settings.model_copy(update={"home": self.home, "store": store})
+        self.app = build(self.settings)
+        for each in (fresh.app, self.app):
+            each.services.nodes._shared = True
+            each.services.nodes.announce()
+
+
+@pytest.fixture
+def other(fresh, sealing):
+    made = Other(fresh)
+    yield made
+    made.app.services.system.database.close()
+    shutil.rmtree(made.home)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V05", "SEC-V06")
+@pytest.mark.parametrize("kind", ["file", "passphrase", "shamir"])
+def test_another_server_takes_the_seal_into_its_own_home(fresh, sealing, other, kind):
+    object.__setattr__(sealing._settings, "passphrase", Passphrase(memory=19456, rounds=2))
+    there = other.app.services.sealing
+    for _ in range(2):
+        shares = sealing.begin(kind, Secret(WORDS) if kind == "passphrase" else None)
+        if shares:
+            sealing.confirm(shares[:3])
+        there.follow()
+        assert SealFile(other.home).read() == SealFile(fresh.home).read()
+        assert (other.home / KEY_FILE).exists() == (kind == "file")
+        assert SealFile(other.home).ring() == SealFile(fresh.home).ring()
+    assert there.renew() == there.standing().root, "and it can be the next to replace it"
+    sealing.follow()
+    assert SealFile(fresh.home).read()["root"] == there.standing().root
+    assert word(fresh.app, fresh) == word(other.app, fresh) == "kept"
+    told = [each["about"] for each in fresh.records(None) if each["action"] == "seal.retire"]
+    assert [len(each["handed_to"]) for each in told] == [1, 1, 1]
+    roots = [each["root"] for each in told] + [told[-1]["replaced_by"]]
+    assert roots[1:] == [each["replaced_by"] for each in told]
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V05")
+def test_a_server_that_is_not_handed_the_key_stops_and_its_start_says_what_to_do(fresh, sealing, other):
+    lost, before = [], (other.home / KEY_FILE).read_bytes()
+    there = other.app.services.sealing
+    there.on_lost = lost.append
+    sealing.renew(alone=True)
+    with pytest.raises(Unavailable):
+        there.follow()
+    assert "has not got the root key" in lost[0].message
+    assert (other.home / KEY_FILE).read_bytes() == before
+    for start in (build, lambda settings: sealed_gate(settings, print)):
+        with pytest.raises(Invalid, match="does not open this store") as told:
+            start(other.settings)
+        assert sealing.standing().root in told.value.hint
+        assert "copy root.key or root.seal" in told.value.hint
+    shutil.copyfile(fresh.home / KEY_FILE, other.home / KEY_FILE)
+    app = build(other.settings)
+    assert word(app, fresh) == "kept"
+    app.services.system.database.close()
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V05")
+def test_two_servers_that_replace_it_at_once_leave_one_root_key_that_both_have(fresh, sealing, other):
+    both = (sealing, other.app.services.sealing)
+    threads = [threading.Thread(target=each.renew) for each in both for _ in range(3)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    for each in both:
+        each.follow()
+    assert len({each.standing().root for each in both} | {sealing._ring.root}) == 1
+    assert SealFile(fresh.home).pending() is SealFile(other.home).pending() is None
+    assert word(fresh.app, fresh) == word(other.app, fresh) == again(fresh) == "kept"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V05")
+def test_servers_that_share_a_home_change_its_seal_one_after_the_other(fresh, sealing, monkeypatch):
+    """Else the second drops the only copy of the root key that the first has just put the store under."""
+    second, held = SealFile(fresh.home), []
+
+    def meanwhile(self, root, also=lambda: None):
+        taken = threading.Event()
+
+        def start():
+            with second.held():
+                taken.set()
+
+        thread = threading.Thread(target=start)
+        thread.start()
+        held.append((taken.wait(0.2), thread))
+        return real(self, root, also)
+
+    real = Keyring.reseal
+    monkeypatch.setattr(Keyring, "reseal", meanwhile)
+    sealing.renew()
+    (early, thread), = held  # fmt: skip
+    thread.join(10)
+    assert not early
+    assert not thread.is_alive()
+    assert again(fresh) == "kept"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V06")
+def test_closing_one_server_closes_all(fresh, sealing, other):
+    shares = sealing.begin("shamir", None)
+    sealing.confirm(shares[:3])
+    there, told = other.app.services, []
+    there.sealing.follow()
+    sealing.on_close, there.sealing.on_close = lambda: told.append("here"), lambda: told.append("there")
+    sealing.close()
+    there.revocation.pull()
+    assert set(told) == {"here", "there"}
+    with pytest.raises(Sealed):
+        build(other.settings)
+
+
+def test_a_server_whose_seal_opens_by_itself_hears_of_no_closing(sealing):
+    told = []
+    sealing.on_close = lambda: told.append(1)
+    sealing.hear("close")
+    assert told == []
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V09")
+def test_a_tenant_that_one_server_shreds_is_forgotten_by_the_others(fresh, sealing, other):
+    there = other.app.services
+    scope, south = (there.scope(fresh.tenants[name], fresh.scope(name).who) for name in ("north", "south"))
+    there.vault.put(south, "word", Secret("stays"))
+    assert there.vault.use(scope, "word", purpose="a test").reveal() == "kept"
+    fresh.app.services.vault.shred(fresh.scope("north"))
+    sealing.renew()
+    there.sealing.follow()
+    assert {tenant for tenant, _ in there.vault._held} == {fresh.tenants["south"]}
+    with pytest.raises(Missing):
+        there.vault.use(scope, "word", purpose="a test")

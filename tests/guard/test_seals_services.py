@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
 from sluicegate.app import build, make_home, make_seal
 from sluicegate.base.errors import Corrupt, Invalid, Unavailable
 from sluicegate.base.seals import Kms, Transit
-from sluicegate.base.secret import SecretText
+from sluicegate.base.secret import Secret, SecretText
 from sluicegate.base.settings import Settings
 from sluicegate.crypto.keys import new_key
 from sluicegate.guard import seals
+from sluicegate.guard.sealfile import SealFile
 from sluicegate.guard.seals.seal import opener_of
 from tests.fixtures import keepers
 
@@ -110,3 +112,29 @@ def test_an_installation_starts_with_it_and_not_without(keeper, tmp_path, monkey
         build(wanted)
     keeper.fault = None
     build(wanted).services.system.database.close()
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V05", "SEC-V06")
+def test_a_new_root_key_reaches_another_server_and_both_open_by_themselves(keeper, tmp_path):
+    here = settings(keeper, tmp_path)
+    make_home(here.home, (), None, None, keyed=False)
+    SealFile(here.home).write(seals.find(keeper.kind, here).make(new_key()).state)
+    build(here).services.system.database.close()
+    shutil.copytree(here.home, tmp_path / "other", ignore=shutil.ignore_patterns("*.db*"))
+    store = here.store.model_copy(update={"url": Secret(here.store_url)})
+    there = here.model_copy(update={"home": tmp_path / "other", "store": store})
+    apps = [build(each) for each in (here, there)]
+    for each in apps:
+        each.services.nodes._shared = True
+        each.services.nodes.announce()
+    one, two = (each.services.sealing for each in apps)
+    before, made = one.standing().root, one.renew()
+    two.follow()
+    assert before != made == two.standing().root
+    for each in apps:
+        each.services.system.database.close()
+    for each in (here, there):
+        again = build(each)
+        assert again.services.sealing.standing().root == made
+        again.services.system.database.close()

@@ -6,6 +6,7 @@ import pytest
 
 from sluicegate.base.errors import Invalid, Missing
 from sluicegate.base.principal import Role
+from sluicegate.store.definitions import Definitions
 
 FILES = "kind: connection\nname: {name}\ntype: files\nroot: .\n"
 COPY = """\
@@ -133,6 +134,26 @@ def test_what_a_flow_uses_is_not_deleted_before_the_flow(place, editor, kind, na
     place.call("flow.delete", {"name": f"def-uses-{flow}"}, editor)
     place.call(f"{kind}.delete", {"name": name}, editor)
     assert name not in {each.name for each in place.call(f"{kind}.list", {}, editor).items}
+
+
+def test_a_flow_that_does_not_name_it_is_not_even_read(place, editor):
+    """One that an older release has written, and this one does not take, stands in the way of no other's deleting."""
+    scope = place.scope("north")
+    scope.definitions().put("flow", "def-older", {"kind": "flow", "name": "def-older", "steps": "?"}, "", "older")
+    apply(place, editor, FILES.format(name="def-k"))
+    place.call("connection.delete", {"name": "def-k"}, editor)
+    scope.definitions().delete("flow", "def-older")
+
+
+def test_saving_reads_the_history_of_connections_once(place, editor, monkeypatch):
+    read, real = [], Definitions.history
+    monkeypatch.setattr(Definitions, "history", lambda self, kind: read.append(kind) or real(self, kind))
+    apply(place, editor, FILES.format(name="def-l"))
+    assert read == ["connection"]
+    place.call("definition.validate", {"source": FILES.format(name="def-l")}, editor)
+    assert read == ["connection"] * 2
+    apply(place, editor, COPY.format(name="def-uses-l", source="def-l", target="def-l"))
+    assert read == ["connection"] * 2, "and not for what is no connection"
 
 
 def test_what_was_deleted_is_missing_and_goes_on_counting_when_it_comes_back(place, editor):

@@ -105,3 +105,17 @@ def test_versions_of_many_writers_have_no_gaps_and_no_doubles(definitions):
         thread.join()
     assert sorted(told) == list(range(1, 51))
     assert definitions.get("flow", "f").version == 50
+
+
+def test_the_newest_versions_that_name_something_are_found_by_their_text(definitions):
+    for name, body in (("a", {"x": "n_1"}), ("b", {"x": ["q", {"y": "n_1"}]}), ("c", {"x": "n_1-longer"}),
+                       ("d", {"x": "nx1"}), ("e", {"x": "n_1"}), ("f", {"x": "n_1"})):  # fmt: skip
+        definitions.put("flow", name, body, "", name)
+    definitions.put("connection", "g", {"x": "n_1"}, "", "g")
+    definitions.put("flow", "e", {"x": "other"}, "", "e2")
+    definitions.delete("flow", "f")
+    assert [each.name for each in definitions.current("flow", "n_1")] == ["a", "b"]
+    assert [(each.name, each.version) for each in definitions.current("flow")] == [
+        ("a", 1), ("b", 1), ("c", 1), ("d", 1), ("e", 2)
+    ]  # fmt: skip
+    assert [each.name for each in definitions.current("flow", "%")] == []

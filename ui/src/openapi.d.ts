@@ -1812,7 +1812,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Seal the server: runs rest where they are, and all keys leave its memory until people open it again. */
+        /** Seal all servers of the store: runs rest where they are, and no key stays in memory until people open them. */
         post: operations["seal.close"];
         delete?: never;
         options?: never;
@@ -3706,6 +3706,30 @@ export interface components {
             limit?: number;
         };
         /**
+         * RekeyAsk
+         * @description How.
+         */
+        RekeyAsk: {
+            /**
+             * Shut Backups
+             * @description Replace the root key, too, once the old key is destroyed: no older copy of the store opens any more.
+             * @default false
+             */
+            shut_backups?: boolean;
+        };
+        /**
+         * RenewAsk
+         * @description How.
+         */
+        RenewAsk: {
+            /**
+             * Alone
+             * @description Hand the new key to no other server of the store: they all stop, until somebody brings them the seal.
+             * @default false
+             */
+            alone?: boolean;
+        };
+        /**
          * Renewed
          * @description A key that is used from now on. What is under the one before follows, and that one is destroyed.
          */
@@ -4038,6 +4062,11 @@ export interface components {
              * @description Shares of another seal have been handed out, and nobody has brought them back yet.
              */
             pending: boolean;
+            /**
+             * Servers
+             * @description Machines of the other servers that share the store: they are handed a new root key.
+             */
+            servers: string[];
         };
         /**
          * SecretAsk
@@ -8607,7 +8636,11 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RekeyAsk"];
+            };
+        };
         responses: {
             /** @description A key that is used from now on. What is under the one before follows, and that one is destroyed. */
             200: {
@@ -8793,7 +8826,11 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RenewAsk"];
+            };
+        };
         responses: {
             /** @description The root key from now on. */
             200: {

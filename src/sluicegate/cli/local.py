@@ -90,9 +90,11 @@ def _example(folder: Path) -> Path:
 @json_option
 def serve(*, host: str | None, port: int | None, as_json: bool) -> None:
     """Serve the API and the UI over TLS 1.3, with a worker in the same process. --json: where, in one line."""
+    from sluicegate.base import memory
     from sluicegate.base import settings as settings_
     from sluicegate.web.listener import listen
 
+    memory.close()  # before it holds a key
     found = settings_.load()
     server = found.server.model_copy(
         update={key: value for key, value in (("host", host), ("port", port)) if value is not None}

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from sluicegate.base import memory
 from sluicegate.base.errors import Usage
 from sluicegate.base.home import home
 from sluicegate.base.secret import Secret
@@ -57,6 +58,7 @@ def new_passphrase(file: str | None) -> Secret:
 @json_option
 def unseal(*, url: str | None, ca: Path | None, files: tuple[str, ...], as_json: bool) -> None:
     """Give your share, or the passphrase, to a sealed server; it is asked for, and never an argument."""
+    memory.close()
     server = Server(url, ca)
     found = server.call(find("seal.get"))
     if found["sealed"]:
@@ -102,6 +104,7 @@ def change(*, to: str, passphrase_file: str | None, as_json: bool) -> None:
 @json_option
 def confirm(*, files: tuple[str, ...], as_json: bool) -> None:
     """Bring shares back that "change" has handed out: from now on they open."""
+    memory.close()
     lines = "\n".join(read_secret("share", each) for each in files) if files else _lines()
     shares = [line.strip() for line in lines.splitlines() if line.strip()]
     show.answer(Server().call(find("seal.confirm"), {"shares": shares}), as_json=as_json)
@@ -145,6 +148,7 @@ def adopt(*, files: tuple[str, ...], as_json: bool) -> None:
     from sluicegate.app import adopt_keyring
     from sluicegate.base import settings
 
+    memory.close()
     lines = "\n".join(read_secret("share", each) for each in files)
     given = tuple(Secret(line.strip()) for line in lines.splitlines() if line.strip())
     show.answer({"home": str(home()), "root": adopt_keyring(settings.load(), given)}, as_json=as_json)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 CANARY = "canary-7f3a9c-do-not-show"
 """A password that must never be seen anywhere."""
+WHO = frozenset({"user", "access_key", "role_id", "auth_mount"})
+"""Fields that say who signs in, not where: another one does not lead a secret elsewhere."""
 
 
 @dataclass
@@ -100,6 +102,14 @@ class ConnectionSuite:
         kind = type(given.connection)
         assert kind.destination
         assert kind.destination <= set(kind.model_fields)
+
+    @pytest.mark.security
+    def test_each_field_says_where_it_leads_or_is_known_not_to(self, given: Given) -> None:
+        """A new field that nobody has thought about would let a secret follow it elsewhere (SEC-V08)."""
+        kind = type(given.connection)
+        secret = {name for name, each in kind.model_fields.items() if "SecretName" in str(each.annotation)}
+        known = {*kind.destination, *secret, *Connection.model_fields, "type", *WHO}
+        assert set(kind.model_fields) - known == set()
 
     @pytest.mark.security
     def test_definition_holds_no_secret(self, given: Given) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -20,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
+from sluicegate.base import memory
 from sluicegate.base.errors import Cancelled, Failed, Internal, SluiceError, TooLarge, rebuild
 from sluicegate.base.log import Log, trace
 from sluicegate.base.model import new_id
@@ -33,7 +33,7 @@ _SOURCE = Path(__file__).resolve().parents[2]
 _GRACE = 10.0
 _JOB_MAX = 1 << 30
 _LOG_PART = 1800  # letters that one line of the log takes
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
+_PR_SET_PDEATHSIG = 1
 
 
 class Task:
@@ -207,8 +207,7 @@ def settle() -> None:
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
-    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    memory.close()
 
 
 def _serve(orders: BinaryIO, events: BinaryIO) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sluicegate.guard.invitations import Invitations
     from sluicegate.guard.login import Login
     from sluicegate.guard.mail import Mail
+    from sluicegate.guard.nodes import Nodes
     from sluicegate.guard.notices import Notices
     from sluicegate.guard.profile import Profile
     from sluicegate.guard.quotes import Quotes
@@ -89,6 +90,7 @@ class Services:
     tickets: Tickets
     archives: Archives
     sealing: Sealing
+    nodes: Nodes
     quotes: Quotes
 
     def scope(self, tenant: str, who: Principal) -> Scope:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from sluicegate.base.errors import Corrupt, Invalid, Missing
+from sluicegate.base.errors import Corrupt, Invalid, Missing, SluiceError, Unavailable
 from sluicegate.crypto import envelope
 from sluicegate.crypto.keys import Key, derive, join, new_key
 from sluicegate.guard.seals.seal import name_of, opener_of
@@ -50,6 +50,10 @@ class Keyring:
         self._take(root)
         self._system = system
         self._lock = threading.Lock()
+        self._coming: Key | None = None
+        self._open = False
+        self.on_moved: Callable[[str], Key | None] = lambda _name: None
+        """Asked for the root key of this name when the store has been put under it by another node."""
         self._joined: dict[tuple[int, str], Key] = {}
         if system.blobs().get(_BLOB) is None:
             if system.tenants().list() or system.accounts().list() or system.ledger().head()[0]:
@@ -58,9 +62,10 @@ class Keyring:
                     hint="Restore the store from its backup; none is made anew over what is there.",
                 )
             with system.writing():
-                if system.blobs().put_if_absent(_BLOB, self._sealed(_Ring(new_key(), {1: new_key()}))):
+                if system.blobs().put_if_absent(_BLOB, _sealed(self._seal, _Ring(new_key(), {1: new_key()}))):
                     system.blobs().put(ROOT, self.root.encode())
         self._ring = self._read()
+        self._open = True
         if self._ring.plain >= self.newest:
             self.add()
 
@@ -108,18 +113,22 @@ class Keyring:
             self._ring = self._read()
             self._joined.clear()
 
-    def add(self) -> int:
-        """Make a new vault key and return its version."""
+    def add(self, also: Callable[[], object] = lambda: None) -> int:
+        """Make a new vault key and return its version. ``also`` is done in the same transaction."""
         with self._changing() as ring:
             version = max(ring.vault) + 1
             self._write(replace(ring, vault={**ring.vault, version: new_key()}))
+            also()
         self.reload()
         return version
 
-    def drop(self, used: Callable[[], frozenset[int]]) -> tuple[int, ...]:
+    def drop(
+        self, used: Callable[[], frozenset[int]], also: Callable[[int], object] = lambda _version: None
+    ) -> tuple[int, ...]:
         """Destroy the vault keys that nothing is under, and return their versions; the newest one stays.
 
         ``used`` tells what is under which; it is asked while nobody puts anything under a vault key (``held``).
+        ``also`` is done for each in the same transaction.
         """
         with self._changing() as ring:
             stays = used() | {max(ring.vault)}
@@ -128,6 +137,8 @@ class Keyring:
                 self._write(
                     replace(ring, vault={version: key for version, key in ring.vault.items() if version in stays})
                 )
+            for version in gone:
+                also(version)
         self.reload()
         return gone
 
@@ -159,21 +170,22 @@ class Keyring:
             self._write(replace(ring, tenants={name: key for name, key in ring.tenants.items() if name != tenant}))
         self.reload()
 
-    def reseal(self, root: Key, also: Callable[[], object] = lambda: None) -> None:
+    def reseal(self, root: Key, also: Callable[[], object] = lambda: None) -> str:
         """Put the ring under another root key, in the store and here: the one before opens nothing from then on.
 
-        ``also`` is done in the same transaction. When that fails, all is as it was.
+        ``also`` is done in the same transaction. When that fails, all is as it was. Returns the name of the one before.
         """
-        before = self._seal, self.opener, self.root
+        self._coming = root
         try:
             with self._changing() as ring:
-                self._take(root)
-                self._write(ring)
-                self._system.blobs().put(ROOT, self.root.encode())
+                before = self.root
+                self._write(ring, derive(root, "keyring"))
+                self._system.blobs().put(ROOT, name_of(root).encode())
                 also()
-        except BaseException:
-            self._seal, self.opener, self.root = before
-            raise
+            self._take(root)
+        finally:
+            self._coming = None
+        return before
 
     @contextmanager
     def _changing(self) -> Iterator[_Ring]:
@@ -181,40 +193,73 @@ class Keyring:
             self._system.database.lock(connection, _BLOB)
             yield self._read()
 
-    def _write(self, ring: _Ring) -> None:
-        self._system.blobs().put(_BLOB, self._sealed(ring))
+    def _write(self, ring: _Ring, seal: Key | None = None) -> None:
+        self._system.blobs().put(_BLOB, _sealed(seal or self._seal, ring))
 
     def _has(self, version: int, tenant: str) -> bool:
         ring = self._ring
         return version in ring.vault and (version <= ring.plain or tenant in ring.tenants)
 
     def _read(self) -> _Ring:
-        blob = self.blob()
+        seal = self._seal
         try:
-            return _ring(json.loads(envelope.decrypt(self._seal, blob, (_BLOB,))))
+            plain = envelope.decrypt(seal, self.blob(), (_BLOB,))
         except Corrupt:
-            raise self._misfit() from None
+            if self._seal is seal and not self._follow():  # else another thread has taken the new key meanwhile
+                raise self._misfit() from None
+            return self._read()
+        try:
+            return _ring(json.loads(plain))
         except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
             raise Corrupt from None
 
-    def _misfit(self) -> Invalid:
-        named = self._system.blobs().get(ROOT)
-        hint = "Put the root key that belongs to it into place."
-        if named is not None and named != self.root.encode():
-            hint = (
-                f"The store is under root key {named.decode(errors='replace')[:32]}, and this is {self.root}. A store"
-                " from before a change of the seal needs the keyring of today: sluice seal adopt."
-            )
-        return Invalid("the root key does not open this store", hint=hint)
+    def _follow(self) -> bool:
+        """Take the root key that the store is under now, when it is another one and can be had; tell whether it is."""
+        named = self._named()
+        if named in ("", self.root):
+            return False
+        coming = self._coming  # of this node itself, a moment before it is taken
+        root = coming if coming is not None and name_of(coming) == named else self.on_moved(named)
+        if root is None or name_of(root) != named:
+            return False
+        self._take(root)
+        return True
 
-    def _sealed(self, ring: _Ring) -> bytes:
-        told = {
-            "main": _text(ring.main),
-            "vault": {str(version): _text(key) for version, key in ring.vault.items()},
-            "tenants": {tenant: _text(key) for tenant, key in ring.tenants.items()},
-            "plain": ring.plain,
-        }
-        return envelope.encrypt(self._seal, json.dumps(told).encode(), (_BLOB,))
+    @property
+    def moved(self) -> bool:
+        """Whether the store says that it is under another root key."""
+        return self._named() not in ("", self.root)
+
+    def _named(self) -> str:
+        return (self._system.blobs().get(ROOT) or b"").decode("ascii", "replace")
+
+    def _misfit(self) -> SluiceError:
+        fault = misfit(self.root, self._named())
+        if not self._open:
+            return fault
+        return Unavailable("This server has not got the root key that the store is under.", hint=fault.hint)
+
+
+def misfit(root: str, named: str) -> Invalid:
+    """Return what a root key is refused with that does not open a store which says that it is under ``named``."""
+    hint = "Put the root key that belongs to it into place."
+    if named not in ("", root):
+        hint = (
+            f"The store is under root key {named[:32]}, and this is {root}. Where several servers share a store: copy"
+            " root.key or root.seal from the one where the seal was changed. A store from before a change of the"
+            " seal needs the keyring of today: sluice seal adopt."
+        )
+    return Invalid("the root key does not open this store", hint=hint)
+
+
+def _sealed(seal: Key, ring: _Ring) -> bytes:
+    told = {
+        "main": _text(ring.main),
+        "vault": {str(version): _text(key) for version, key in ring.vault.items()},
+        "tenants": {tenant: _text(key) for tenant, key in ring.tenants.items()},
+        "plain": ring.plain,
+    }
+    return envelope.encrypt(seal, json.dumps(told).encode(), (_BLOB,))
 
 
 def adopt(root: Key, system: System, ring: bytes) -> None:

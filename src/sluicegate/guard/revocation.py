@@ -44,6 +44,8 @@ class Revocation:
         self._threads: list[threading.Thread] = []
         self.on_keys: Callable[[], None] = lambda: None
         """Called when the signing keys have changed."""
+        self.on_seal: Callable[[str], None] = lambda _what: None
+        """Called when another node has changed the seal (``root``) or closed it (``close``)."""
         self.on_rules: Callable[[str], None] = lambda _subject: None
         """Called when the rules of a tenant or user have changed."""
         self.on_marks: Callable[[], None] = lambda: None
@@ -99,7 +101,7 @@ class Revocation:
         elif mark.kind == "switch":
             self._switched[mark.subject] = mark.seq, mark.value
         elif mark.kind == "keys":
-            self.on_keys()
+            self.on_seal(mark.subject) if mark.subject else self.on_keys()
         elif mark.kind == "rules":
             self.on_rules(mark.subject)
         elif mark.value > self._now():

@@ -6,6 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Final
 
+from sluicegate.base import clock
 from sluicegate.base.errors import SluiceError
 from sluicegate.base.principal import Principal, Role, Via
 
@@ -39,9 +40,9 @@ class Rotation:
         self._due.set()
         return made
 
-    def renew_installation(self) -> int:
-        """Make a new vault key and return its version; the tenants' keys follow."""
-        made = self._ring.add()
+    def renew_installation(self, also: Callable[[], object] = lambda: None) -> int:
+        """Make a new vault key and return its version; the tenants' keys follow. ``also`` as ``Keyring.add``."""
+        made = self._ring.add(also)
         self._due.set()
         return made
 
@@ -70,8 +71,7 @@ class Rotation:
             if self._stop.is_set():
                 return
         if len(self._ring.versions) > 1:
-            for version in self._ring.drop(self._used):
-                self._audit.event("vault.retire", None, None, "ok", {"vault_key": version})
+            self._ring.drop(self._used, self._certify)
         if trouble is not None:
             raise trouble
 
@@ -82,6 +82,13 @@ class Rotation:
         if not self._stop.is_set():
             self._vault.retire(scope)
             self._vault.raise_up(scope)
+
+    def _certify(self, version: int) -> None:
+        told = {
+            "kind": "vault-key-destruction", "vault_key": version, "replaced_by": self._ring.newest,
+            "destroyed": clock.iso(clock.system()),
+        }  # fmt: skip
+        self._audit.event("vault.retire", None, None, "ok", self._vault.certify(told))
 
     def _used(self) -> frozenset[int]:
         """Return the versions of the vault keys that a tenant's key is under."""

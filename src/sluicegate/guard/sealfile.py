@@ -7,8 +7,10 @@ is; after that the new file takes the old one's place. Cut off anywhere, ``settl
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.base.errors import Conflict, Invalid
@@ -17,11 +19,13 @@ from sluicegate.guard.seals.file import InFile
 from sluicegate.guard.seals.seal import State, pack
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 KEY_FILE: Final = "root.key"
 SEAL_FILE: Final = "root.seal"
 NEXT_FILE: Final = "root.next"
+LOCK_FILE: Final = "seal.lock"
 RING_FILE: Final = "keyring.copy"
 """Copy of the keyring, under the root key: with it, a store from before a new root key can be brought back."""
 _RING_MOST: Final = 256 << 20
@@ -39,6 +43,20 @@ class SealFile:
     def exists(self) -> bool:
         """Whether there is an installation here."""
         return (self._home / KEY_FILE).exists() or (self._home / SEAL_FILE).exists()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Wait until no other process changes the seal of this home: several servers may share it."""
+        if not self._home.is_dir():
+            yield  # there is nothing to change; who reads says so
+            return
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        handle = os.open(self._home / LOCK_FILE, flags, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
 
     def read(self) -> State:
         """Return the seal's state. Raises ``Invalid`` when there is none, two, or one that cannot be read."""

@@ -246,10 +246,14 @@ class Vault:
             }  # fmt: skip
             signed = self.certify(told)
             self._audit.event("vault.shred", scope.who, None, "ok", signed, tenant=scope.tenant)
-        with self._lock:
-            for kept in [each for each in self._held if each[0] == scope.tenant]:
-                del self._held[kept]
+        self.forget()
         return signed
+
+    def forget(self) -> None:
+        """Forget keys of tenants that have none on the ring: they were shredded, here or by another server."""
+        with self._lock:
+            for kept in [each for each in self._held if each[0] not in self._ring.tenants]:
+                del self._held[kept]
 
     def certify(self, told: dict[str, Any]) -> dict[str, Any]:
         """Return ``told`` with the installation's signature."""

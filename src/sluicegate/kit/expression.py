@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from sluicegate.base.errors import Invalid
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlglot import exp
 
     from sluicegate.kit.columns import Columns
@@ -74,6 +76,8 @@ _KINDS = {
     "TIMESTAMPTZ": "timestamptz", "UUID": "uuid", "VARBINARY": "bytes",
 }  # fmt: skip
 
+_WORDS = frozenset({"", "in"})
+"""What may stand before a parenthesis and is no function, though the library reads it like one when it stands alone."""
 _REFUSED = "is not allowed in an expression"
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
@@ -124,7 +128,7 @@ class Expression:
         only one column fits. Raises ``Invalid`` for a function that is given columns it has no place for.
         """
         from sqlglot import exp
-        from sqlglot.errors import ErrorLevel, UnsupportedError
+        from sqlglot.errors import ErrorLevel, SqlglotError, UnsupportedError
 
         tree = exp.Paren(this=self._tree.copy())  # a root, so that every node can be replaced
         names: dict[str, str] = {}
@@ -139,6 +143,8 @@ class Expression:
             written = str(tree.sql(dialect="duckdb", unsupported_level=ErrorLevel.RAISE))
         except UnsupportedError as fault:
             raise Invalid(f"this cannot be written so: {fault}") from None
+        except SqlglotError:  # such as for date(): the library finds out late that something is missing
+            raise Invalid("a function is given too little or too much") from None
         for inner, name in names.items():
             if f'"{inner}"' not in written:  # the library leaves out what it has no place for
                 raise Invalid(
@@ -150,14 +156,30 @@ class Expression:
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Expression:
     """Return the checked expression; ``Invalid`` says what is not allowed. Nothing of it has been run."""
-    import sqlglot
-    from sqlglot import exp
-    from sqlglot.errors import SqlglotError
-
     if len(text) > _LENGTH_MAX:
         raise Invalid(f"an expression has at most {_LENGTH_MAX} characters")
     if _nesting(text) > _DEPTH_MAX or text.count("[") > _DEPTH_MAX:  # a[1][1]… nests, too
         raise Invalid("the expression is nested too deeply")
+    try:
+        root = _read(text)
+        _check(root)
+    except RecursionError:
+        raise Invalid("the expression is nested too deeply") from None
+    for name, count in set(_calls(text)):
+        if not _keeps(name, count):
+            raise Invalid(
+                f"the function {name[:64]!r} does not take {count} values",
+                hint="DuckDB's manual says which it takes.",
+            )
+    return Expression(root)
+
+
+def _read(text: str) -> exp.Expression:
+    """Return the tree of one expression, whatever is in it."""
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
     try:
         # In parentheses: nothing in the text can end the expression and begin something else.
         found: list[Any] = sqlglot.parse(f"SELECT ({text}\n)", dialect="duckdb")
@@ -165,8 +187,8 @@ def parse(text: str) -> Expression:
         said = (getattr(fault, "errors", None) or [{}])[0]
         place = f" near {said['highlight']!r}" if said.get("highlight") else ""
         raise Invalid(f"this is not an SQL expression{place}") from None
-    except RecursionError:
-        raise Invalid("the expression is nested too deeply") from None
+    except IndexError:  # the library misses a value that a function needs
+        raise Invalid("a function is given too little") from None
     tree = found[0] if len(found) == 1 else None
     if not isinstance(tree, exp.Select) or len(tree.expressions) != 1:
         raise Invalid("one expression is expected")
@@ -178,12 +200,71 @@ def parse(text: str) -> Expression:
     outer = tree.expressions[0]
     if not isinstance(outer, exp.Paren):
         raise Invalid("one expression is expected")
-    root = outer.this
+    root: exp.Expression = outer.this
+    return root
+
+
+def _calls(text: str) -> Iterator[tuple[str, int]]:
+    """Yield what stands before a parenthesis, and how many values are in it, as the text has them."""
+    import sqlglot
+    from sqlglot import TokenType as T
+
+    opening, closing = {T.L_PAREN, T.L_BRACKET, T.L_BRACE}, {T.R_PAREN, T.R_BRACKET, T.R_BRACE}
+    tokens = sqlglot.tokenize(text, read="duckdb")
+    held: list[list[Any]] = []  # what is open: the name before it, and the values so far
+    for before, token in zip([None, *tokens], tokens, strict=False):
+        if token.token_type in closing:
+            if held:
+                name, count = held.pop()
+                yield name, count
+        elif token.token_type in opening:
+            _begin(held)
+            called = token.token_type is T.L_PAREN and before is not None and _WORD.fullmatch(before.text)
+            held.append([before.text.lower() if called and before else "", 0])
+        elif token.token_type is T.COMMA:
+            if held:
+                held[-1][1] += 1
+        else:
+            _begin(held)
+
+
+def _begin(held: list[list[Any]]) -> None:
+    if held and not held[-1][1]:
+        held[-1][1] = 1
+
+
+@lru_cache(maxsize=4096)
+def _keeps(name: str, count: int) -> bool:
+    """Tell whether a function is written out with as many values as it is given: the library loses the last of some.
+
+    It is tried with values of its own, columns and casts. What is no function (``in (1, 2)``), or cannot be written
+    with so many, is not lost in silence, and passes.
+    """
+    return name in _WORDS or all(_tried(name, count, spelling) for spelling in ("value_{}_", "cast(value_{}_ as date)"))
+
+
+def _tried(name: str, count: int, spelling: str) -> bool:
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import ErrorLevel, SqlglotError
+
+    given = ", ".join(spelling.format(number) for number in range(count))
     try:
-        _check(root)
-    except RecursionError:
-        raise Invalid("the expression is nested too deeply") from None
-    return Expression(root)
+        (tree,) = sqlglot.parse(f"SELECT ({name}({given}))", dialect="duckdb")
+    except SqlglotError:
+        return True
+    if tree is None or not isinstance(tree.expressions[0], exp.Paren):
+        return True
+    if count == 0:
+        return tree.find(exp.Literal) is None  # log10() is no log(10)
+    names = [f"value_{number}_" for number in range(count)]
+    if {each.name.lower() for each in tree.find_all(exp.Column, exp.Var, exp.Literal)}.issuperset(names):
+        try:
+            written = str(tree.sql(dialect="duckdb", unsupported_level=ErrorLevel.RAISE)).lower()
+        except SqlglotError:
+            return True
+        return all(each in written for each in names)
+    return False
 
 
 def _nesting(text: str) -> int:

@@ -139,8 +139,11 @@ def _read(source: str) -> list[document.Document]:
     return found
 
 
-def _check(desk: Desk, documents: list[document.Document], policy: Effective) -> None:
-    """Check what the documents refer to, in the call and in the store; that paths stay in the tenant's; its policy."""
+def _check(desk: Desk, documents: list[document.Document], policy: Effective) -> list[frozenset[str]]:
+    """Check what the documents refer to, in the call and in the store; that paths stay in the tenant's; its policy.
+
+    Return, for each, the secrets that must be cleared because their connection leads elsewhere now.
+    """
     own = bundle.finder(documents)
 
     def find(kind: str, name: str) -> document.Definition | None:
@@ -153,12 +156,14 @@ def _check(desk: Desk, documents: list[document.Document], policy: Effective) ->
 
     bundle.check(documents, find, hint="Apply it first, or put its document into the same call.")
     bundle.check_paths(documents)
-    handling.require_kept(desk, documents)
+    history = places.read_history(desk, documents)
+    handling.require_kept(desk, documents, history)
     for each in documents:
         if isinstance(each.definition, Flow):
             _check_secrets(each.definition)
             conduct.require_reveal(each.definition, desk.who)  # or others would run, one day, what one may not
             conduct.check(each.definition, bundle.connections(find), policy)
+    return places.find_moved(desk, documents, history)
 
 
 def _check_secrets(flow: Flow) -> None:
@@ -175,8 +180,7 @@ def apply(ask: ApplyAsk, desk: Desk) -> AppliedAll:
         if isinstance(each.definition, Connection):
             tls.admit(each.definition, policy.weakest_tls, desk.services.audit, desk.scope, "apply")
     with desk.scope.transaction():
-        _check(desk, documents, policy)
-        moved = places.find_moved(desk, documents)
+        moved = _check(desk, documents, policy)
         stored = [
             desk.scope.definitions().put(
                 each.definition.kind, each.definition.name, each.body, each.source, digest(each.body)
@@ -202,7 +206,6 @@ def validate(ask: ApplyAsk, desk: Desk) -> CheckedAll:
         if isinstance(each.definition, Connection):
             tls.check(each.definition, policy.weakest_tls)
     _check(desk, documents, policy)
-    places.find_moved(desk, documents)
     return CheckedAll(
         items=tuple(
             Checked(kind=each.definition.kind, name=each.definition.name, digest=digest(each.body))
@@ -300,15 +303,14 @@ def _unused(desk: Desk, kind: str, name: str) -> None:
                     where=f"{kind} {name}",
                     hint="Set, link or delete the secret first.",
                 )
-    for brief in desk.scope.definitions().list("flow"):
-        stored = desk.scope.definitions().get("flow", brief.name)
+    for stored in desk.scope.definitions().current("flow", naming=name):
         flow = document.parse_definition(stored.body)
         if not isinstance(flow, Flow):
             continue
         used = document.names_used([document.Document(flow, stored.body, "", "")])
         if any((kind, name) == (each, called) for each, called, _ in used):
             raise Invalid(
-                f"the flow {brief.name!r} uses it", where=f"{kind} {name}", hint="Change or delete the flow first."
+                f"the flow {stored.name!r} uses it", where=f"{kind} {name}", hint="Change or delete the flow first."
             )
 
 

@@ -17,20 +17,18 @@ from sluicegate.operations.places import same_server
 if TYPE_CHECKING:
     from sluicegate.guard.desk import Desk
     from sluicegate.kit.document import Document
+    from sluicegate.store.definitions import Definition as Stored
 
 
-def require_kept(desk: Desk, documents: list[Document]) -> None:
+def require_kept(desk: Desk, documents: list[Document], history: list[Stored]) -> None:
     """Raise ``Denied`` when a connection lets more through than before, and the caller may not take masks off.
 
-    What was there before counts when it has been deleted, too.
+    What was there before counts when it has been deleted, too: ``history`` is ``places.read_history``.
     """
     if allowed(desk.who, Permission.DATA_REVEAL):
         return
-    connections = [each for each in documents if isinstance(each.definition, Connection)]
-    if not connections:
-        return
-    before = {each.name: each.body for each in desk.scope.definitions().history("connection")}  # the newest stays
-    for each in connections:
+    before = {each.name: each.body for each in history}  # the newest stays
+    for each in (each for each in documents if isinstance(each.definition, Connection)):
         for what in _loosened(each.definition.name, each.body, before):
             raise Denied(
                 f"{what}: that lets more through than before, and needs {Permission.DATA_REVEAL}.",

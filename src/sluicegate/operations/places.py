@@ -25,15 +25,19 @@ _WITHIN = frozenset({"database"})
 """Fields of a destination that choose within one server: connections to the same server may share a secret."""
 
 
-def find_moved(desk: Desk, documents: list[Document]) -> list[frozenset[str]]:
+def read_history(desk: Desk, documents: list[Document]) -> list[Stored]:
+    """Return all versions of the tenant's connections, deleted ones too; none when no document is a connection."""
+    return list(desk.scope.definitions().history("connection")) if any(map(_leads, documents)) else []
+
+
+def find_moved(desk: Desk, documents: list[Document], history: list[Stored]) -> list[frozenset[str]]:
     """Return, for each document, the secrets that must be cleared because their connection leads elsewhere now.
 
     Raises ``Invalid`` for a connection that names a secret of another, which leads elsewhere: another that is there, is
     made in the same call, or was there since the secret was last set, even when either has been deleted.
     """
-    if not any(isinstance(each.definition, Connection) for each in documents):
+    if not any(map(_leads, documents)):
         return [frozenset()] * len(documents)
-    history = list(desk.scope.definitions().history("connection"))
     set_at = desk.scope.secrets().moments()
     live = {each.name for each in desk.scope.secrets().list()}
     after = _current(desk) | {each.definition.name: each.body for each in documents if _leads(each)}
@@ -57,8 +61,7 @@ def _leads(document: Document) -> bool:
 
 
 def _current(desk: Desk) -> dict[str, dict[str, Any]]:
-    definitions = desk.scope.definitions()
-    return {each.name: definitions.get("connection", each.name).body for each in definitions.list("connection")}
+    return {each.name: each.body for each in desk.scope.definitions().current("connection")}
 
 
 def _check(

@@ -50,6 +50,8 @@ class SealStanding(Model):
     threshold: int
     pending: bool
     """Shares of another seal have been handed out, and nobody has brought them back yet."""
+    servers: tuple[str, ...]
+    """Machines of the other servers that share the store: they are handed a new root key."""
 
 
 class ChangeAsk(Model):
@@ -77,6 +79,13 @@ class SharesAsk(Model):
         min_length=1, max_length=32
     )
     """As many as open together."""
+
+
+class RenewAsk(Model):
+    """How."""
+
+    alone: bool = Field(default=False, strict=True)
+    """Hand the new key to no other server of the store: they all stop, until somebody brings them the seal."""
 
 
 class RootKey(Model):
@@ -115,6 +124,7 @@ def about(_ask: Nothing, desk: Desk) -> SealStanding:
         shares=found.shares,
         threshold=found.threshold,
         pending=found.pending,
+        servers=found.others,
     )
 
 
@@ -131,13 +141,13 @@ def confirm(ask: SharesAsk, desk: Desk) -> RootKey:
     return RootKey(root=desk.services.sealing.standing().root)
 
 
-def renew(_ask: Nothing, desk: Desk) -> RootKey:
+def renew(ask: RenewAsk, desk: Desk) -> RootKey:
     """Replace the root key under the same seal: the one before is destroyed, on record; nobody's share changes."""
-    return RootKey(root=desk.services.sealing.renew())
+    return RootKey(root=desk.services.sealing.renew(alone=ask.alone))
 
 
 def close(_ask: Nothing, desk: Desk) -> Closing:
-    """Seal the server: runs rest where they are, and all keys leave its memory until people open it again."""
+    """Seal all servers of the store: runs rest where they are, and no key stays in memory until people open them."""
     desk.services.sealing.close()
     return Closing(sealed=True)
 
@@ -200,7 +210,7 @@ OPERATIONS = (
         "seal.renew",
         Permission.TENANT_MANAGE,
         Http("POST", "/seal/renew"),
-        Nothing,
+        RenewAsk,
         RootKey,
         renew,
         audited=True,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from sluicegate.base import clock
 from sluicegate.base.model import Model
 from sluicegate.base.permission import Permission
@@ -21,6 +23,13 @@ class VaultStanding(Model):
     """Secrets that are still under an older key."""
     public: str
     """Checks the signatures of destruction certificates (Ed25519, PEM)."""
+
+
+class RekeyAsk(Model):
+    """How."""
+
+    shut_backups: bool = Field(default=False, strict=True)
+    """Replace the root key, too, once the old key is destroyed: no older copy of the store opens any more."""
 
 
 class Renewed(Model):
@@ -47,9 +56,12 @@ def rotate(_ask: Nothing, desk: Desk) -> Renewed:
     return Renewed(key=desk.services.rotation.renew_tenant(desk.scope))
 
 
-def rekey(_ask: Nothing, desk: Desk) -> Renewed:
+def rekey(ask: RekeyAsk, desk: Desk) -> Renewed:
     """Replace the key above the tenants' keys, while everybody works; the one before is destroyed, on record."""
-    return Renewed(key=desk.services.rotation.renew_installation())
+    services = desk.services
+    if not ask.shut_backups:
+        return Renewed(key=services.rotation.renew_installation())
+    return Renewed(key=services.rotation.renew_installation(lambda: services.sealing.owe(later=True)))
 
 
 OPERATIONS = (
@@ -68,7 +80,7 @@ OPERATIONS = (
         "system.rekey",
         Permission.TENANT_MANAGE,
         Http("POST", "/system/rekey"),
-        Nothing,
+        RekeyAsk,
         Renewed,
         rekey,
         audited=True,

@@ -78,6 +78,9 @@ _GET_LATEST = select(*_WHOLE).join(latest, _IS_LATEST).where(*_THIS)
 _GET_VERSION = select(*_WHOLE).where(*_THIS, d.c.version == bindparam("of_version"))
 _LIST = select(*_BRIEF).join(latest, _IS_LATEST).where(d.c.tenant_id == _TENANT).order_by(d.c.kind, d.c.name)
 _LIST_KIND = _LIST.where(d.c.kind == _KIND)
+_CURRENT = (
+    select(*_WHOLE).join(latest, _IS_LATEST).where(d.c.tenant_id == _TENANT, d.c.kind == _KIND).order_by(d.c.name)
+)
 _of_flow = runs.alias()
 _NEWEST_RUN = (  # one look into the index for each flow, however many runs there are; ids rise with time
     select(func.max(_of_flow.c.id))
@@ -136,6 +139,13 @@ class Definitions:
         if not found:
             raise _missing(kind, name)
         return found
+
+    def current(self, kind: str, naming: str = "") -> list[Definition]:
+        """Return the newest version of each definition of a kind; with ``naming`` those that have it as a text."""
+        asked = _CURRENT.where(d.c.body.contains(pack(naming), autoescape=True)) if naming else _CURRENT
+        with self._scope.reading() as connection:
+            rows = connection.execute(asked, {"tenant": self._scope.tenant, "of_kind": kind})
+            return [_definition(row) for row in rows]
 
     def history(self, kind: str) -> Iterator[Definition]:
         """Yield every version of every definition of a kind, by name and version, also of deleted ones."""

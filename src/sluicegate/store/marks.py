@@ -34,7 +34,7 @@ class Kind(StrEnum):
     SWITCH = "switch"
     """Every token of the family ``subject`` given out before: it has another tenant now. Matters until ``value``."""
     KEYS = "keys"
-    """The keys that sign tokens have changed: read them again."""
+    """The keys that sign tokens have changed: read them again; or, with a ``subject``, what ``seal_changed`` says."""
     RULES = "rules"
     """From where the tenant or user ``subject`` may come has changed: read it again. Makes nothing void."""
 
@@ -71,9 +71,13 @@ class Marks:
         """Have every node read the signing keys again; return the number of the mark."""
         return self._add(Kind.KEYS)
 
-    def _add(self, kind: Kind) -> int:
+    def seal_changed(self, what: str) -> int:
+        """Have every node hear of the seal: ``root``, there is another root key; ``close``, seal yourselves."""
+        return self._add(Kind.KEYS, what)
+
+    def _add(self, kind: Kind, subject: str = "") -> int:
         with self._system.writing() as connection:
-            return _mark(self._system.database, connection, kind, "", 0)
+            return _mark(self._system.database, connection, kind, subject, 0)
 
     def raise_tenant(self, tenant: str) -> int:
         """Make every token of a tenant void; return the new epoch. Raises ``Missing``."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.app import App, RootKey, build, sealed_gate
-from sluicegate.base.errors import Unavailable
+from sluicegate.base.errors import SluiceError, Unavailable
 from sluicegate.base.log import Log
 from sluicegate.base.settings import Settings
 from sluicegate.web import sealed
@@ -36,6 +36,8 @@ class Front:
         """Stops the listener; what starts it anew finds it sealed."""
         self.again = False
         """Whether it is to start anew."""
+        self.fault: SluiceError | None = None
+        """Why it cannot go on."""
 
     def open(self) -> None:
         """Open what opens by itself, and wait for people else. Raises what keeps an installation from starting."""
@@ -79,8 +81,12 @@ class Front:
         except BaseException:
             app.close()
             raise
-        app.services.sealing.on_close = self._again
+        app.services.sealing.on_close, app.services.sealing.on_lost = self._again, self._lost
         self.app, self._inner = app, build_asgi(app)
+
+    def _lost(self, fault: SluiceError) -> None:
+        self.fault = fault
+        self.on_close()
 
     def _again(self) -> None:
         self.again = True

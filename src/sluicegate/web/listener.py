@@ -42,6 +42,8 @@ def listen(settings: Settings, *, as_json: bool = False) -> int | None:
             asyncio.run(_serve(front, settings, port, cert, key, as_json=as_json))
         finally:
             front.close()
+        if front.fault is not None:
+            raise front.fault
         return port if front.again else None
 
 
