@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from sluicegate.kit.columns import Columns
 
-_LENGTH_MAX = 10_000
-_NODES_MAX = 2_000
-_DEPTH_MAX = 100
+LENGTH_MAX = 10_000
+NODES_MAX = 2_000
+DEPTH_MAX = 100
 
 NODES = frozenset(
     """
@@ -39,6 +39,18 @@ NODES = frozenset(
     """.split()  # noqa: SIM905 - a list of words reads best as words
 )
 """sqlglot node classes that may stand in an expression."""
+
+AGGREGATES = frozenset(
+    """
+    Count CountIf Sum Avg Min Max Median Mode Stddev StddevSamp StddevPop Variance VariancePop AnyValue First Last
+    GroupConcat ArrayAgg ArgMax ArgMin PercentileCont PercentileDisc LogicalAnd LogicalOr Corr CovarPop CovarSamp
+    BitwiseAndAgg BitwiseOrAgg BitwiseXorAgg
+    """.split()  # noqa: SIM905 - a list of words reads best as words
+)
+"""sqlglot node classes of the aggregate functions."""
+
+WITHIN = frozenset({"Filter", "Where", "Distinct", "Order", "Ordered", "IgnoreNulls"})
+"""What may stand in and behind an aggregate function: ``filter (where …)``, ``distinct``, ``order by``."""
 
 FUNCTIONS = frozenset(
     """
@@ -101,6 +113,14 @@ class Expression:
         return str(tree.name) if isinstance(tree, exp.Column) else ""
 
     @property
+    def ungrouped(self) -> tuple[str, ...]:
+        """Names of the columns it reads outside of aggregate functions and their filters."""
+        from sqlglot import exp
+
+        found = (each for each in self._tree.find_all(exp.Column) if not each.find_ancestor(exp.AggFunc, exp.Filter))
+        return tuple(dict.fromkeys(each.name for each in found))
+
+    @property
     def cast(self) -> str:
         """Name of the type that it is cast to, when it is a cast to one of the usual types."""
         from sqlglot import exp
@@ -148,15 +168,18 @@ class Expression:
 
 
 @lru_cache(maxsize=4096)
-def parse(text: str) -> Expression:
-    """Return the checked expression; ``Invalid`` says what is not allowed. Nothing of it has been run."""
+def parse(text: str, *, aggregates: bool = False) -> Expression:
+    """Return the checked expression; ``Invalid`` says what is not allowed. Nothing of it has been run.
+
+    ``aggregates``: whether aggregate functions may stand in it.
+    """
     import sqlglot
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
 
-    if len(text) > _LENGTH_MAX:
-        raise Invalid(f"an expression has at most {_LENGTH_MAX} characters")
-    if _nesting(text) > _DEPTH_MAX or text.count("[") > _DEPTH_MAX:  # a[1][1]… nests, too
+    if len(text) > LENGTH_MAX:
+        raise Invalid(f"an expression has at most {LENGTH_MAX} characters")
+    if nesting(text) > DEPTH_MAX or text.count("[") > DEPTH_MAX:  # a[1][1]… nests, too
         raise Invalid("the expression is nested too deeply")
     try:
         # In parentheses: nothing in the text can end the expression and begin something else.
@@ -180,13 +203,14 @@ def parse(text: str) -> Expression:
         raise Invalid("one expression is expected")
     root = outer.this
     try:
-        _check(root)
+        _check(root, AGGREGATES | WITHIN if aggregates else frozenset())
     except RecursionError:
         raise Invalid("the expression is nested too deeply") from None
     return Expression(root)
 
 
-def _nesting(text: str) -> int:
+def nesting(text: str) -> int:
+    """Return how deep the brackets of a text go."""
     depth = deepest = 0
     for letter in text:
         depth += (letter in "([{") - (letter in ")]}")
@@ -194,14 +218,16 @@ def _nesting(text: str) -> int:
     return deepest
 
 
-def _check(root: exp.Expression) -> None:  # noqa: C901, PLR0912 - one branch for each sort of node, in one place
+def _check(root: exp.Expression, more: frozenset[str]) -> None:  # noqa: C901, PLR0912 - one branch for each sort of node, in one place
     from sqlglot import exp
 
     for count, node in enumerate(root.walk()):
-        if count > _NODES_MAX:
+        if count > NODES_MAX:
             raise Invalid("the expression is too long")
         kind = type(node).__name__
-        _check_bare(node)
+        check_bare(node)
+        if kind in more or (more and isinstance(node, exp.Star) and is_counted(node)):
+            continue
         if isinstance(node, exp.Anonymous):
             if node.name.lower() not in FUNCTIONS:
                 raise Invalid(f"the function {node.name[:64]!r} {_REFUSED}")
@@ -229,7 +255,14 @@ def _check(root: exp.Expression) -> None:  # noqa: C901, PLR0912 - one branch fo
                 raise Invalid(f"{word!r} {_REFUSED}")
 
 
-def _check_bare(node: exp.Expr) -> None:
+def is_counted(star: exp.Star) -> bool:
+    """Tell whether this is the star of ``count(*)``."""
+    from sqlglot import exp
+
+    return isinstance(star.parent, exp.Count) and not any(star.args.values())
+
+
+def check_bare(node: exp.Expr) -> None:
     """Refuse what would be written out without quotes and is more than a word: it could be anything there."""
     from sqlglot import exp
 
