@@ -4,6 +4,8 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sluicegate.base.errors import DataError, Invalid, UnknownColumn
 from sluicegate.conformance.step import TransformSuite
@@ -56,6 +58,44 @@ def test_a_row_for_each_group_null_among_them():
     )
     assert found.schema.field("s").type == pa.decimal128(38, 0)
     assert found.schema.field("d").type == pa.decimal128(38, 2)
+
+
+KEYS = st.sampled_from([None, "a", "b"])
+NUMBERS = st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1))
+
+
+@settings(max_examples=25)
+@given(st.lists(st.tuples(KEYS, KEYS, NUMBERS), max_size=12))
+def test_groups_are_what_a_loop_finds(rows):
+    groups = {}
+    for k, j, v in rows:
+        groups.setdefault((k, j), []).append(v)
+    wanted = {}
+    for key, values in groups.items():
+        there = [value for value in values if value is not None]
+        wanted[key] = {
+            "n": len(values),
+            "v": len(there),
+            "s": sum(there) if there else None,
+            "most": max(there, default=None),
+            "kinds": len(set(there)),
+            "up": sum(value > 0 for value in there),
+            "every": values,
+            "first": values[0],
+        }
+    table = pa.table(
+        {
+            "k": pa.array([k for k, _, _ in rows], pa.string()),
+            "j": pa.array([j for _, j, _ in rows], pa.string()),
+            "v": pa.array([v for _, _, v in rows], pa.int64()),
+        }
+    )
+    columns = {
+        "n": "count(*)", "v": "count(v)", "s": "sum(v)", "most": "max(v)", "kinds": "count(distinct v)",
+        "up": "count(*) filter (where v > 0)", "every": "list(v)", "first": "first(v)",
+    }  # fmt: skip
+    found = run(aggregate(by=["k", "j"], columns=columns), rows=table).to_pylist()
+    assert {(row.pop("k"), row.pop("j")): row for row in found} == wanted
 
 
 def test_without_groups_there_is_one_row_even_of_none():
