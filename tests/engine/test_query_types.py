@@ -130,6 +130,7 @@ def test_a_preview_does_not_count_or_look_up_what_it_has_not_read(folder):
         {"distinct": {"keys": ["s"], "keep": "last", "order_by": ["a"]}},
         {"aggregate": {"by": ["s"], "columns": {"a": "max(a)"}}},
         {"check": {"rules": [{"column": "s", "unique": True}]}},
+        {"lookup": {"in": "big", "from": "few", "on": ["a"], "take": {"word": "s"}}},
     ],
     ids=lambda step: next(iter(step)),
 )
@@ -139,11 +140,15 @@ def test_more_rows_than_memory_holds_spill(folder, step):
     with (folder / "big.csv").open("w") as file:
         file.write("a,s\n")
         file.writelines(f"{number},{number:0128d}\n" for number in range(700_000))
+    few = {"map": {"name": "few", "from": "some", "columns": {"a": "cast(k as bigint)"}}}
     made = {type_: {"name": "last", "from": "big", **fields}}
+    (folder / "some.csv").write_text("k\n1\n2\n")
+    some = [few, read("some", {"k": "text"})] if type_ == "lookup" else []
     body = [
         read("big", {"a": "int64", "s": "text"}),
+        *some,
         made,
-        {"write": {"from": "last", "connection": "here", "item": "out.parquet"}},
+        {"write": {"name": "out", "from": "last", "connection": "here", "item": "out.parquet"}},
     ]
     found = carry(folder, *body, jail={"memory": 64})
-    assert found["receipts"]["write-3"]["rows"] == 700_000
+    assert found["receipts"]["out"]["rows"] == (2 if some else 700_000)

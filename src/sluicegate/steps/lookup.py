@@ -90,19 +90,26 @@ class Lookup(Transform):
         places = {column: quote(f"v{place}") for place, column in enumerate(taken)}
         joined = [quote(f"k{place}") for place in range(len(keys))]
         within = [f"{key} AS {name}" for key, name in zip(keys, joined, strict=True)]
-        within += [f"first({table.sql(column)}) AS {place}" for column, place in places.items()]
-        found = quote("found")
+        within += [f"{table.sql(column)} AS {place}" for column, place in places.items()]
+        # Windows spill; aggregates over long texts do not (DuckDB 1.5.5).
+        group = f"OVER (PARTITION BY {', '.join(keys)})"
+        there = " AND ".join(f"{key} IS NOT NULL" for key in keys)
+        found, many = quote("found"), quote("many")
         shown = [rows.sql(name) for name in rows]
         shown += [self._value(name, places[column], found) for name, column in self.take.items()]
         equal = " AND ".join(f"{rows.sql(each.left)} = {name}" for each, name in zip(self.on, joined, strict=True))
         key = rows.told(each.left for each in self.on)
         several = f"error('more than one row of what is looked up has the key: ' || {key})"
-        bounds = f"WHEN {found} > 1 THEN {several}"
+        bounds = f"WHEN {many} > 1 THEN {several}"
         if self.missing == "error":
             bounds += f" WHEN {found} IS NULL THEN error('no row of what is looked up has the key: ' || {key})"
+        one = (
+            f"SELECT {', '.join(within)}, true AS {found}, count(*) {group} AS {many} FROM {table.table} WHERE {there} "  # noqa: S608 - quoted names
+            f"QUALIFY row_number() {group} = 1"
+        )
         return (
-            f"SELECT {', '.join(shown)} FROM {rows.table} LEFT JOIN (SELECT {', '.join(within)}, count(*) AS {found} "  # noqa: S608 - quoted names
-            f"FROM {table.table} GROUP BY {', '.join(keys)}) ON {equal} WHERE CASE {bounds} ELSE true END"
+            f"SELECT {', '.join(shown)} FROM {rows.table} LEFT JOIN ({one}) ON {equal} "  # noqa: S608 - the same
+            f"WHERE CASE {bounds} ELSE true END"
         )
 
     def _check(self, rows: Columns, table: Columns) -> None:
