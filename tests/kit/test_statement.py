@@ -126,6 +126,8 @@ def test_what_it_needs_is_told():
         ("select k frm a", "not an SQL query|no input|no column"),
         ("select nope from a", "there is no column 'nope'"),
         ("select k from c", "there is no input 'c'"),
+        ("select k from range(5)", "a function in place of a table"),
+        ("select k from (with t as (select k from a) select k from t) u", "'with' inside of a query"),
     ],
 )
 def test_misuse_is_told(text, says):

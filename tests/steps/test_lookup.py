@@ -105,4 +105,4 @@ def test_a_key_in_an_error_is_bounded_and_cannot_end_its_quotes():
     with pytest.raises(DataError) as caught:
         run(lookup(), rows=pa.table({"k": [evil]}), table=table)
     assert len(caught.value.message) < 300
-    assert "''" in caught.value.message
+    assert "= ''' the column c0 = ''xxx" in caught.value.message
