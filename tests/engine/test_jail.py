@@ -197,8 +197,8 @@ def test_a_complete_stream_without_the_word_that_it_is_complete_is_an_error(alte
     if "os._exit" in new:
         altered(
             "jailed.py",
-            old + 'job, connection, asked["inputs"], asked["output"])}',
-            new + 'job, connection, asked["inputs"], asked["output"]))',
+            old + "job, connection, asked, control)}",
+            new + "job, connection, asked, control))",
         )
     else:
         altered("jailed.py", old, new)
