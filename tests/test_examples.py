@@ -69,6 +69,7 @@ PROMISED = {
     "orders-with-names": (0, 12, 8, 0),
     "patients-masked": (0, 5, 5, 0),
     "readings-checked": (3, 6, 4, 2),
+    "sales-by-region": (3, 18, 6, 2),
     "shop-to-ndjson": (0, 5, 5, 0),
     "stock-to-sqlite": (0, 4, 4, 0),
 }
@@ -114,6 +115,16 @@ def test_a_row_without_a_partner_stays(folder):
     lines = (folder.path / "out" / "orders-with-names.csv").read_text().splitlines()
     assert "1007,C-040,(unknown),,64.80" in lines
     assert len(lines) == 9
+
+
+def test_steps_and_a_query_come_to_the_same_sums(folder):
+    folder.run("sales-by-region")
+    out = folder.path / "out"
+    assert (out / "sales-by-region.csv").read_text().splitlines() == [
+        "region,q1,q2,q3,q4", "north,20.50,11.00,,", "online,24.00,,,37.50", "south,50.00,,,",
+    ]  # fmt: skip
+    best = (out / "best-sellers.csv").read_text().splitlines()
+    assert best == ["region,sku,sold", "north,CUP,24.00", "online,TEA,37.50", "south,TEA,50.00"]
 
 
 def test_the_quarantined_row_is_kept_aside(folder):

@@ -55,9 +55,10 @@ A flow is a list of steps; a step is a map with one key, its type.
 EXPRESSIONS = """\
 ## Expressions
 
-`where` and the values of `columns` are SQL expressions in DuckDB's dialect. They see the input's columns; `:name` is a
-parameter of the flow, bound as a value and never pasted into the text. An expression is checked against an allowlist
-before it is saved, and it runs in the [jail](../security/model.md#the-jail). Queries, aggregates, windows, `*`, and
+`where`, the values of `columns` (`map`, `aggregate`), `set` and `fields`, and `check: expression` are SQL expressions in
+DuckDB's dialect. They see the input's columns; `:name` is a parameter of the flow, bound as a value and never pasted
+into the text. An expression is checked against an allowlist before it is saved, and it runs in the
+[jail](../security/model.md#the-jail). Queries (but in `sql`), aggregates (but in `aggregate` and `sql`), windows, `*`, and
 functions that read files, settings or the network are refused.
 
 Operators: `+ - * / % ||`, `= <> < <= > >=`, `and or not`, `is null`, `in`, `between`, `like`, `case`, `cast(x as T)`,

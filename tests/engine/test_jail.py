@@ -189,16 +189,16 @@ def test_a_child_that_dies_is_never_the_end_of_the_rows():
     [
         ("            count += batch.num_rows\n", "            count += batch.num_rows + 1\n", r"gave 9 of 10 rows"),
         ('return {"ok": _run(', "os._exit(0 * _run(", "ended unexpectedly"),
-        ('return {"ok": _run(job, connection, asked["inputs"], asked["output"])}',
-         '_run(job, connection, asked["inputs"], asked["output"]); return {"error": {"kind": "data", "message": "late"}}', "late"),
+        ('return {"ok": _run(job, connection, asked, control)}',
+         '_run(job, connection, asked, control); return {"error": {"kind": "data", "message": "late"}}', "late"),
     ],
 )  # fmt: skip
 def test_a_complete_stream_without_the_word_that_it_is_complete_is_an_error(altered, old, new, said):
     if "os._exit" in new:
         altered(
             "jailed.py",
-            old + 'job, connection, asked["inputs"], asked["output"])}',
-            new + 'job, connection, asked["inputs"], asked["output"]))',
+            old + "job, connection, asked, control)}",
+            new + "job, connection, asked, control))",
         )
     else:
         altered("jailed.py", old, new)

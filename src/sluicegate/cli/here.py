@@ -18,7 +18,7 @@ from sluicegate.kit import bundle, document, seals
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.document import Recipient
 from sluicegate.kit.flow import Flow
-from sluicegate.kit.step import Masking, Transform
+from sluicegate.kit.step import Masking
 
 
 def run_here(
@@ -185,7 +185,7 @@ def _job(
 
 def _jail(flow: Flow) -> dict[str, Any]:
     """Return the settings of the jail for a flow that needs one: reading all settings takes time."""
-    if not any(isinstance(each, Transform) for each in flow.steps):
+    if not any(each.jails for each in flow.steps):
         return {}
     from sluicegate.base.settings import load
 

@@ -19,7 +19,7 @@ from sluicegate.guard.vault import MASKING, RESERVED
 from sluicegate.kit import document, seals
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow, digest
-from sluicegate.kit.step import Masking, Step, Transform, Writing
+from sluicegate.kit.step import Masking, Step, Writing
 from sluicegate.steps.read import Read
 from sluicegate.steps.write import Write
 
@@ -149,7 +149,7 @@ class Builder:
         named = steps(flow)
         for source in sources:
             for each in above(named, source):
-                if isinstance(each, Transform):
+                if each.jails:
                     self._jail.require(f"step {flow.step_name(each)}")
 
     def _flow_job(

@@ -121,7 +121,7 @@ class Inlet:
             if isinstance(step, Reading):
                 return self._counted(name, self._read(name, step))
             if isinstance(step, Transform):
-                return self._counted(name, self._transform(name))
+                return self._counted(name, self._transform(name, step))
             if isinstance(step, Check):
                 return self._check(name, step)
             if isinstance(step, Masking):
@@ -180,20 +180,19 @@ class Inlet:
 
     # -- transforming --------------------------------------------------------------------------------------------------
 
-    def _transform(self, name: str) -> pa.RecordBatchReader:
-        """Put the whole tree of transforms that ends in ``name`` into one query, and run it in the jail."""
+    def _transform(self, name: str, step: Transform) -> pa.RecordBatchReader:
+        """Put the whole tree of transforms that ends in ``step`` into one query, and run it in the jail."""
         from sluicegate.engine import jail
         from sluicegate.engine.program import Bounds, Program
 
-        leaves = {each: self.pull(each) for each in query.leaves(self._named, name)}
-        made = query.compose(
-            self._named, name, {each: rows.schema.names for each, rows in leaves.items()}, self._values
-        )
+        named = {**self._named, name: step}
+        leaves = {each: self.pull(each) for each in query.leaves(named, name)}
+        made = query.compose(named, name, {each: rows.schema.names for each, rows in leaves.items()}, self._values)
         foreign: list[SluiceError] = []
         inputs = {each.table: query.renamed(leaves[each.step], each.columns, foreign.append) for each in made.inputs}
         told = self._job.jail
         bounds = Bounds(memory_mb=int(told.get("memory", 128)), seconds=float(told.get("seconds", 86400)))
-        program = Program(sql=made.sql, params=made.params, inputs=inputs, where=f"step {name}")
+        program = Program(made.sql, made.params, inputs, f"step {name}", made.types, made.judge)
 
         def speak(fault: SluiceError) -> None:
             if not any(fault is each for each in foreign):  # what an input says is not the engine's
@@ -210,9 +209,24 @@ class Inlet:
     # -- checking and masking ------------------------------------------------------------------------------------------
 
     def _check(self, name: str, step: Check) -> pa.RecordBatchReader:
-        rows = self.pull(step.inputs[0])
-        step.check_columns(rows.schema.names)
-        return self._sifted(name, step, rows, rows.schema, step.split)
+        import pyarrow as pa
+
+        whole = self._limit is None
+        marking = step.marking(whole=whole)
+        rows = self.pull(step.inputs[0]) if marking is None else self._transform(name, marking)
+        last = len(rows.schema) - (marking is not None)
+        schema = pa.schema([rows.schema.field(place) for place in range(last)])
+        step.check_columns(schema.names)
+        watch = step.watch() if whole else None
+
+        def sift(batch: pa.RecordBatch, first_row: int) -> tuple[pa.RecordBatch, list[Reject]]:
+            marks = batch.column(last) if marking is not None else None
+            seen = pa.RecordBatch.from_arrays(batch.columns[:last], schema=schema)
+            if watch is not None:
+                watch.see(seen)
+            return step.split(seen, first_row, marks)
+
+        return self._sifted(name, step, rows, schema, sift, end=watch.end if watch is not None else lambda: None)
 
     def _mask(self, name: str, step: Masking) -> pa.RecordBatchReader:
         from sluicegate.kit.masks import Keys
@@ -228,6 +242,7 @@ class Inlet:
         rows: pa.RecordBatchReader,
         schema: pa.Schema,
         sift: Callable[[pa.RecordBatch, int], tuple[pa.RecordBatch, list[Reject]]],
+        end: Callable[[], None] = lambda: None,
     ) -> pa.RecordBatchReader:
         """Return what comes of each batch, of this ``schema``; the rejects go where the step says."""
         import pyarrow as pa
@@ -244,6 +259,7 @@ class Inlet:
                 seen += batch.num_rows
                 count.rows += good.num_rows
                 yield good
+            end()
 
         return pa.RecordBatchReader.from_batches(schema, passing())
 

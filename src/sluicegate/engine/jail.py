@@ -7,6 +7,7 @@ Fallback tier, only by explicit setting: the same without the namespaces. A laye
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import os
@@ -79,7 +80,11 @@ class Jail:
         for number, source in zip(inlets, program.inputs.values(), strict=True):
             self._feeders.append(threading.Thread(target=self._feed, args=(number, source), daemon=True))
             self._feeders[-1].start()
-        self.cell.send({"sql": program.sql, "params": params, "inputs": list(program.inputs)})
+        job = {"sql": program.sql, "types": program.types, "params": params, "inputs": list(program.inputs)}
+        self.cell.send(job)
+        if program.types:
+            told = base64.b64decode(self.cell.told("types", cancelled))
+            program.judge(pa.ipc.read_schema(pa.py_buffer(told)))
         try:
             return pa.ipc.open_stream(io.BufferedReader(self.cell.output(cancelled), 1 << 16))
         except (pa.ArrowInvalid, OSError):  # not even a schema: the child tells why

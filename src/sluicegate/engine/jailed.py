@@ -3,13 +3,16 @@
 It knows nothing of the product: the standard library, pyarrow's core, DuckDB's core, and ``confine.py`` beside it. No
 user text is read before every wall stands. The only ways in and out are pipes, whose numbers the command line tells:
 
-* ``control`` (out): JSON lines: ``{"ready": layers}``, then ``{"ok": rows}`` or ``{"error": {"kind", "message"}}``;
-* ``job`` (in): one JSON document to the end of the pipe: ``{"sql", "params", "inputs"}`` or ``{"probe": {…}}``;
+* ``control`` (out): JSON lines: ``{"ready": layers}``, ``{"types": schema}`` when asked for, then ``{"ok": rows}`` or
+  ``{"error": {"kind", "message"}}``;
+* ``job`` (in): one JSON document to the end of the pipe: ``{"sql", "types", "params", "inputs"}`` or
+  ``{"probe": {…}}``;
 * ``inputs`` (in) and ``output`` (out): Arrow IPC streams.
 """
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import decimal
 import errno
@@ -222,22 +225,42 @@ def _restored(rows: Any, kinds: list[Any], pa: Any) -> tuple[Any, Any]:
     return schema, restore
 
 
-def _run(job: dict[str, Any], connection: Any, inputs: list[int], output: int) -> int:
-    import pyarrow as pa
-
-    statements = connection.extract_statements(job["sql"])
+def _execute(sql: str, job: dict[str, Any], connection: Any) -> list[Any]:
+    """Execute one SELECT and return DuckDB's types of its columns, all of which can be carried."""
+    statements = connection.extract_statements(sql)
     if len(statements) != 1 or statements[0].type.name != "SELECT":
         raise Refused("only one SELECT runs here")
     statement = statements[0]
-    for name, number in zip(job["inputs"], inputs, strict=False):
-        rows = pa.ipc.open_stream(os.fdopen(number, "rb"))
-        connection.register(name, rows.__arrow_c_stream__())
     used = {name.lower() for name in statement.named_parameters}
     params = {name: decode(value) for name, value in job["params"].items() if name.lower() in used}
     connection.execute(statement, params or None)
     kinds = [column[1] for column in connection.description]
     for column, kind in zip(connection.description, kinds, strict=True):
         _check_kind(column[0], kind)
+    return kinds
+
+
+def _types(job: dict[str, Any], connection: Any, schemas: list[Any], pa: Any) -> str:
+    """Return the types that ``job["types"]`` gives, as an Arrow schema in base64; no row is read for it."""
+    for name, schema in zip(job["inputs"], schemas, strict=True):
+        connection.register(name, pa.RecordBatchReader.from_batches(schema, []).__arrow_c_stream__())
+    kinds = _execute(job["types"], job, connection)
+    schema, _ = _restored(connection.to_arrow_reader(1), kinds, pa)
+    return base64.b64encode(schema.serialize()).decode()
+
+
+def _run(job: dict[str, Any], connection: Any, asked: dict[str, Any], control: BinaryIO) -> int:
+    import pyarrow as pa
+
+    output = asked["output"]
+    sources = [
+        pa.ipc.open_stream(os.fdopen(number, "rb")) for _, number in zip(job["inputs"], asked["inputs"], strict=False)
+    ]
+    if job["types"]:
+        _say(control, types=_types(job, connection, [source.schema for source in sources], pa))
+    for name, source in zip(job["inputs"], sources, strict=True):
+        connection.register(name, source.__arrow_c_stream__())
+    kinds = _execute(job["sql"], job, connection)
     rows = connection.to_arrow_reader(_batch_rows(kinds))
     schema, restore = _restored(rows, kinds, pa)
     count = 0
@@ -310,7 +333,7 @@ def _work(asked: dict[str, Any], control: BinaryIO) -> dict[str, object]:
     try:
         if "probe" in job:
             return {"probe": _probe(asked, job["probe"])}
-        return {"ok": _run(job, connection, asked["inputs"], asked["output"])}
+        return {"ok": _run(job, connection, asked, control)}
     except BrokenPipeError:
         return {"error": {"kind": "failed", "message": "nobody reads the result"}}
     except MemoryError:

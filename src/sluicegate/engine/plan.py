@@ -10,7 +10,7 @@ from sluicegate.base.model import Model
 from sluicegate.kit import registry
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow
-from sluicegate.kit.step import Step, Transform, Writing
+from sluicegate.kit.step import Step, Writing
 
 
 class Segment(Model):
@@ -51,7 +51,7 @@ def plan(flow: Flow, one_writer: frozenset[str] = frozenset()) -> tuple[Segment,
             name=writes[0],
             source=source,
             writes=tuple(writes),
-            jails=any(isinstance(each, Transform) for each in above(named, source)),
+            jails=any(each.jails for each in above(named, source)),
         )
         for source, writes, _ in groups
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -51,6 +51,10 @@ class Program:
     """Table name → rows. Each can be read once: a query that takes one twice must materialise it first."""
     where: str = ""
     """Name of the step, for errors."""
+    types: str = ""
+    """One SELECT over the same inputs whose columns' types are told before any row is read; empty: nothing is."""
+    judge: Callable[[pa.Schema], None] = lambda _: None
+    """Takes those types; what it raises ends the program."""
 
 
 def encode(name: str, value: Param, where: str) -> list[Any]:

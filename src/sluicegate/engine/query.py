@@ -37,6 +37,10 @@ class Query(NamedTuple):
     """People's names of the columns that come out."""
     names: dict[str, str]
     """The query's names of all columns, and people's."""
+    types: str
+    """One SELECT of all columns whose types a step asks for; empty when none asks."""
+    judge: Callable[[pa.Schema], None]
+    """Hands those types to the steps that ask; ``Invalid`` is placed at the step."""
 
 
 def leaves(named: Mapping[str, Step], name: str) -> tuple[str, ...]:
@@ -91,10 +95,38 @@ def compose(
             held = "MATERIALIZED " if uses.count(each) > 1 else ""  # a stream is read once: two steps take it from here
         known[each] = Columns(f"s{len(known)}_{salt}", inner)
         parts.append(f"{known[each].table}({', '.join(map(quote, inner.values()))}) AS {held}({body})")
+    types, judge = _types(named, order, known, parts)
     last = known[name]
     shown = ", ".join(last.sql(column) for column in last)
     sql = f"WITH {', '.join(parts)} SELECT {shown} FROM {last.table}"  # noqa: S608 - built from checked, quoted parts
-    return Query(sql, params, tuple(inputs), tuple(last), names)
+    return Query(sql, params, tuple(inputs), tuple(last), names, types, judge)
+
+
+def _types(
+    named: Mapping[str, Step], order: Sequence[str], known: Mapping[str, Columns], parts: Sequence[str]
+) -> tuple[str, Callable[[pa.Schema], None]]:
+    """Return the SELECT that tells what steps want to know of types, and what hands the answer to them."""
+    asking = {each: step for each in order if isinstance(step := named[each], Transform) and step.typed}
+    wanted = [known[each] for each in dict.fromkeys(one for step in asking.values() for one in step.typed)]
+    shown = ", ".join(each.sql(column) for each in wanted for column in each)
+
+    def judge(schema: pa.Schema) -> None:
+        import pyarrow as pa
+
+        for name, step in asking.items():
+            told = {
+                each: pa.schema([schema.field(known[each].inner(column)).with_name(column) for column in known[each]])
+                for each in step.typed
+            }
+            try:
+                step.check_types(told)
+            except SluiceError as fault:
+                raise fault.at(f"step {name}") from None
+
+    if not shown:
+        return "", judge
+    tables = ", ".join(each.table for each in wanted)
+    return f"WITH {', '.join(parts)} SELECT {shown} FROM {tables} LIMIT 0", judge  # noqa: S608 - the same parts
 
 
 def _value(name: str, values: Mapping[str, Any], step: str) -> Any:

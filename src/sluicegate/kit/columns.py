@@ -7,12 +7,13 @@ every step has a name of its own, and people's names come back on the way out.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import overload
 
 from sluicegate.base.errors import Invalid, UnknownColumn
 
 _SHOWN = 40
+_VALUE_MAX = 100
 
 
 def quote(name: str) -> str:
@@ -20,6 +21,13 @@ def quote(name: str) -> str:
     if "\0" in name:
         raise Invalid("a name cannot hold a NUL")
     return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return ``text`` as an SQL string literal."""
+    if "\0" in text:
+        raise Invalid("a value cannot hold a NUL")
+    return "'" + text.replace("'", "''") + "'"
 
 
 class Columns(Sequence[str]):
@@ -55,6 +63,23 @@ class Columns(Sequence[str]):
     def sql(self, name: str) -> str:
         """Return the column of exactly this name as SQL."""
         return quote(self.inner(name))
+
+    def need(self, names: Iterable[str], where: str) -> None:
+        """Raise ``UnknownColumn``, placed at ``where``, when there is no column of exactly one of these names."""
+        for name in names:
+            try:
+                self.find(name, exact=True)
+            except UnknownColumn as fault:
+                raise fault.at(where) from None
+
+    def told(self, names: Iterable[str]) -> str:
+        """Return SQL that spells the values of these columns for an error: ``the column c0 = 'x'``, and so on."""
+        parts = (
+            f"'the column {self.inner(name)} = ' || coalesce('''' || "
+            f"left(replace(CAST({self.sql(name)} AS VARCHAR), '''', ''''''), {_VALUE_MAX}) || '''', 'NULL')"
+            for name in names
+        )
+        return " || ', ' || ".join(parts)
 
     def find(self, written: str, *, exact: bool = False) -> str:
         """Return the column that ``written`` means: exactly it, or the only one that differs in nothing but case.

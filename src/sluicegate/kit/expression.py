@@ -11,17 +11,16 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.base.errors import Invalid
+from sluicegate.kit import calls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sqlglot import exp
 
     from sluicegate.kit.columns import Columns
 
-_LENGTH_MAX = 10_000
-_NODES_MAX = 2_000
-_DEPTH_MAX = 100
+LENGTH_MAX = 10_000
+NODES_MAX = 2_000
+DEPTH_MAX = 100
 
 NODES = frozenset(
     """
@@ -41,6 +40,18 @@ NODES = frozenset(
     """.split()  # noqa: SIM905 - a list of words reads best as words
 )
 """sqlglot node classes that may stand in an expression."""
+
+AGGREGATES = frozenset(
+    """
+    Count CountIf Sum Avg Min Max Median Mode Stddev StddevSamp StddevPop Variance VariancePop AnyValue First Last
+    GroupConcat ArrayAgg ArgMax ArgMin PercentileCont PercentileDisc LogicalAnd LogicalOr Corr CovarPop CovarSamp
+    BitwiseAndAgg BitwiseOrAgg BitwiseXorAgg
+    """.split()  # noqa: SIM905 - a list of words reads best as words
+)
+"""sqlglot node classes of the aggregate functions."""
+
+WITHIN = frozenset({"Filter", "Where", "Distinct", "Order", "Ordered", "IgnoreNulls"})
+"""What may stand in and behind an aggregate function: ``filter (where …)``, ``distinct``, ``order by``."""
 
 FUNCTIONS = frozenset(
     """
@@ -76,8 +87,6 @@ _KINDS = {
     "TIMESTAMPTZ": "timestamptz", "UUID": "uuid", "VARBINARY": "bytes",
 }  # fmt: skip
 
-_WORDS = frozenset({"", "in"})
-"""What may stand before a parenthesis and is no function, though the library reads it like one when it stands alone."""
 _REFUSED = "is not allowed in an expression"
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
@@ -103,6 +112,14 @@ class Expression:
 
         tree = self._tree.unnest()
         return str(tree.name) if isinstance(tree, exp.Column) else ""
+
+    @property
+    def ungrouped(self) -> tuple[str, ...]:
+        """Names of the columns it reads outside of aggregate functions and their filters."""
+        from sqlglot import exp
+
+        found = (each for each in self._tree.find_all(exp.Column) if not each.find_ancestor(exp.AggFunc, exp.Filter))
+        return tuple(dict.fromkeys(each.name for each in found))
 
     @property
     def cast(self) -> str:
@@ -154,23 +171,21 @@ class Expression:
 
 
 @lru_cache(maxsize=4096)
-def parse(text: str) -> Expression:
-    """Return the checked expression; ``Invalid`` says what is not allowed. Nothing of it has been run."""
-    if len(text) > _LENGTH_MAX:
-        raise Invalid(f"an expression has at most {_LENGTH_MAX} characters")
-    if _nesting(text) > _DEPTH_MAX or text.count("[") > _DEPTH_MAX:  # a[1][1]… nests, too
+def parse(text: str, *, aggregates: bool = False) -> Expression:
+    """Return the checked expression; ``Invalid`` says what is not allowed. Nothing of it has been run.
+
+    ``aggregates``: whether aggregate functions may stand in it.
+    """
+    if len(text) > LENGTH_MAX:
+        raise Invalid(f"an expression has at most {LENGTH_MAX} characters")
+    if nesting(text) > DEPTH_MAX or text.count("[") > DEPTH_MAX:  # a[1][1]… nests, too
         raise Invalid("the expression is nested too deeply")
     try:
         root = _read(text)
-        _check(root)
+        _check(root, AGGREGATES | WITHIN if aggregates else frozenset())
     except RecursionError:
         raise Invalid("the expression is nested too deeply") from None
-    for name, count in set(_calls(text)):
-        if not _keeps(name, count):
-            raise Invalid(
-                f"the function {name[:64]!r} does not take {count} values",
-                hint="DuckDB's manual says which it takes.",
-            )
+    calls.check(text)
     return Expression(root)
 
 
@@ -204,70 +219,8 @@ def _read(text: str) -> exp.Expression:
     return root
 
 
-def _calls(text: str) -> Iterator[tuple[str, int]]:
-    """Yield what stands before a parenthesis, and how many values are in it, as the text has them."""
-    import sqlglot
-    from sqlglot import TokenType as T
-
-    opening, closing = {T.L_PAREN, T.L_BRACKET, T.L_BRACE}, {T.R_PAREN, T.R_BRACKET, T.R_BRACE}
-    tokens = sqlglot.tokenize(text, read="duckdb")
-    held: list[list[Any]] = []  # what is open: the name before it, and the values so far
-    for before, token in zip([None, *tokens], tokens, strict=False):
-        if token.token_type in closing:
-            if held:
-                name, count = held.pop()
-                yield name, count
-        elif token.token_type in opening:
-            _begin(held)
-            called = token.token_type is T.L_PAREN and before is not None and _WORD.fullmatch(before.text)
-            held.append([before.text.lower() if called and before else "", 0])
-        elif token.token_type is T.COMMA:
-            if held:
-                held[-1][1] += 1
-        else:
-            _begin(held)
-
-
-def _begin(held: list[list[Any]]) -> None:
-    if held and not held[-1][1]:
-        held[-1][1] = 1
-
-
-@lru_cache(maxsize=4096)
-def _keeps(name: str, count: int) -> bool:
-    """Tell whether a function is written out with as many values as it is given: the library loses the last of some.
-
-    It is tried with values of its own, columns and casts. What is no function (``in (1, 2)``), or cannot be written
-    with so many, is not lost in silence, and passes.
-    """
-    return name in _WORDS or all(_tried(name, count, spelling) for spelling in ("value_{}_", "cast(value_{}_ as date)"))
-
-
-def _tried(name: str, count: int, spelling: str) -> bool:
-    import sqlglot
-    from sqlglot import exp
-    from sqlglot.errors import ErrorLevel, SqlglotError
-
-    given = ", ".join(spelling.format(number) for number in range(count))
-    try:
-        (tree,) = sqlglot.parse(f"SELECT ({name}({given}))", dialect="duckdb")
-    except SqlglotError:
-        return True
-    if tree is None or not isinstance(tree.expressions[0], exp.Paren):
-        return True
-    if count == 0:
-        return tree.find(exp.Literal) is None  # log10() is no log(10)
-    names = [f"value_{number}_" for number in range(count)]
-    if {each.name.lower() for each in tree.find_all(exp.Column, exp.Var, exp.Literal)}.issuperset(names):
-        try:
-            written = str(tree.sql(dialect="duckdb", unsupported_level=ErrorLevel.RAISE)).lower()
-        except SqlglotError:
-            return True
-        return all(each in written for each in names)
-    return False
-
-
-def _nesting(text: str) -> int:
+def nesting(text: str) -> int:
+    """Return how deep the brackets of a text go."""
     depth = deepest = 0
     for letter in text:
         depth += (letter in "([{") - (letter in ")]}")
@@ -275,14 +228,16 @@ def _nesting(text: str) -> int:
     return deepest
 
 
-def _check(root: exp.Expression) -> None:  # noqa: C901, PLR0912 - one branch for each sort of node, in one place
+def _check(root: exp.Expression, more: frozenset[str]) -> None:  # noqa: C901, PLR0912 - one branch for each sort of node, in one place
     from sqlglot import exp
 
     for count, node in enumerate(root.walk()):
-        if count > _NODES_MAX:
+        if count > NODES_MAX:
             raise Invalid("the expression is too long")
         kind = type(node).__name__
-        _check_bare(node)
+        check_bare(node)
+        if kind in more or (more and isinstance(node, exp.Star) and is_counted(node)):
+            continue
         if isinstance(node, exp.Anonymous):
             if node.name.lower() not in FUNCTIONS:
                 raise Invalid(f"the function {node.name[:64]!r} {_REFUSED}")
@@ -310,7 +265,14 @@ def _check(root: exp.Expression) -> None:  # noqa: C901, PLR0912 - one branch fo
                 raise Invalid(f"{word!r} {_REFUSED}")
 
 
-def _check_bare(node: exp.Expr) -> None:
+def is_counted(star: exp.Star) -> bool:
+    """Tell whether this is the star of ``count(*)``."""
+    from sqlglot import exp
+
+    return isinstance(star.parent, exp.Count) and not any(star.args.values())
+
+
+def check_bare(node: exp.Expr) -> None:
     """Refuse what would be written out without quotes and is more than a word: it could be anything there."""
     from sqlglot import exp
 

@@ -143,7 +143,7 @@ class Flow(Model):
         return self
 
     def _params_of(self, step: Step) -> dict[str, tuple[str | int, ...]]:
-        if isinstance(step, Transform):
+        if isinstance(step, Transform | Check):
             return dict(step.params())
         if not isinstance(step, Reading | Writing):
             return {}
@@ -240,9 +240,11 @@ def _flaw(path: Path, name: str, flaw: Flaw) -> Flaw:
     return flaw._replace(path=path + flaw.path, place=place)
 
 
-def _input(step: Step, wanted: str = "") -> tuple[str, ...]:
-    """Return the field in which a step names an input."""
+def _input(step: Step, wanted: str = "") -> Path:
+    """Return the field in which a step names an input, and its place in a list."""
     for key, field in type(step).model_fields.items():
+        if isinstance(value := getattr(step, key), tuple) and wanted in value and wanted in step.inputs:
+            return (field.alias or key, value.index(wanted))
         if getattr(step, key) in step.inputs and (not wanted or getattr(step, key) == wanted) and key != "name":
             return (field.alias or key,)
     return ()

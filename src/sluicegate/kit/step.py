@@ -41,6 +41,15 @@ class Step(Model):
         """Names of the steps whose rows this one takes."""
         return ()
 
+    @property
+    def jails(self) -> bool:
+        """Whether a query is run for it, in the jail."""
+        return False
+
+    def params(self) -> Mapping[str, Path]:
+        """Return the names of the parameters that its expressions use, and where each is used first."""
+        return {}
+
     def check_text(self) -> None:
         """Check all that can be checked without knowing the columns; ``Invalid`` has the ``path`` of what is wrong."""
 
@@ -78,9 +87,18 @@ class Transform(Step):
         """Check every expression; see ``Step``."""
         raise NotImplementedError
 
-    def params(self) -> Mapping[str, Path]:
-        """Return the names of the parameters that its expressions use, and where each is used first."""
-        return {}
+    @property
+    def typed(self) -> tuple[str, ...]:
+        """Names of the inputs whose types ``check_types`` wants to know."""
+        return ()
+
+    def check_types(self, inputs: Mapping[str, pa.Schema]) -> None:
+        """Raise ``Invalid`` when the types of the inputs it asked for do not go together; no row has been read yet."""
+
+    @property
+    def jails(self) -> bool:
+        """Always."""
+        return True
 
     def outputs(self, inputs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
         """Return the names of the output columns, in order."""
@@ -90,9 +108,35 @@ class Transform(Step):
 class Check(Step):
     """Splits rows into those that pass and those that do not."""
 
-    def split(self, batch: pa.RecordBatch, first_row: int) -> tuple[pa.RecordBatch, list[Any]]:
-        """Return the rows that pass, and a ``Reject`` for each that does not; ``first_row`` is an ordinal."""
+    def split(
+        self, batch: pa.RecordBatch, first_row: int, marks: pa.Array[Any] | None = None
+    ) -> tuple[pa.RecordBatch, list[Any]]:
+        """Return the rows that pass, and a ``Reject`` for each that does not; ``first_row`` is an ordinal.
+
+        ``marks``: what the query of ``marking`` said of these rows, when there is one.
+        """
         raise NotImplementedError
+
+    def marking(self, *, whole: bool = True) -> Transform | None:  # noqa: ARG002 - for those that mark
+        """Return a transform that gives the rows in their order with one more column, the marks; ``None``: no need.
+
+        ``whole``: whether all rows of all inputs come; in previews they do not.
+        """
+        return None
+
+    def watch(self) -> Watching:
+        """Return what sees all rows of one run and says at their end whether they will do."""
+        raise NotImplementedError
+
+    @property
+    def jails(self) -> bool:
+        """Whether rows are marked by a query."""
+        return self.marking() is not None
+
+    def params(self) -> Mapping[str, Path]:
+        """Return those of the query."""
+        found = self.marking()
+        return {} if found is None else found.params()
 
     def check_columns(self, columns: Sequence[str]) -> None:
         """Raise ``UnknownColumn`` when a rule names a column that is not there."""
@@ -101,6 +145,16 @@ class Check(Step):
     def trace(self, inputs: Mapping[str, Facts]) -> Facts:
         """Return what is known of its one input: rows are left out, nothing is changed."""
         return inputs[self.inputs[0]]
+
+
+class Watching(Protocol):
+    """Sees all rows of a check."""
+
+    def see(self, batch: pa.RecordBatch) -> None:
+        """Take note of a batch, before its rows are split."""
+
+    def end(self) -> None:
+        """Raise ``DataError`` when all rows together break a rule."""
 
 
 class Masking(Step):

@@ -138,6 +138,43 @@ steps:
   - archive: { from: shown, connection: here, item: shown.csv.age, seal: { type: age, to: [age] } }
 ---
 kind: flow
+name: reshaped
+steps:
+  - read: { name: rows, connection: here, item: in.csv, on_reject: quarantine, format: WHOLE }
+  - read: { name: keys, connection: here, item: keys.csv, format: KEYS }
+  - select: { name: renamed, from: rows, drop: [n], rename: { key: word } }
+  - union: { name: every, from: [keys, renamed] }
+  - distinct: { name: once, from: every, keys: [id], keep: last }
+  - minus: { name: fewer, left: every, right: keys }
+  - intersect: { name: shared, left: every, right: once }
+  - lookup: { name: found, from: shared, in: once, on: [id], take: { word: key }, missing: error }
+  - unpivot: { name: tall, from: found, columns: [key, word], into: which, value: text }
+  - aggregate: { name: most, from: tall, by: [id, which], columns: { text: "max(text)" } }
+  - pivot: { name: wide, from: most, by: [id], column: which, values: [key, word], value: text }
+  - nest: { name: nested, from: wide, by: [id], into: words, fields: { key: key, word: word } }
+  - flatten: { name: flat, from: nested, column: words, fields: { key: "words['key']" } }
+  - sql:
+      name: asked
+      from: [flat, fewer]
+      query: "select f.id, f.key || g.key as both from flat f join fewer g using (id)"
+  - sort: { name: sorted, from: asked, by: [both] }
+  - check:
+      name: checked
+      from: sorted
+      rules: [ { column: both, unique: true }, { expression: "both <> ''" }, { row_count: { min: 1 } } ]
+  - archive: { from: checked, connection: here, item: reshaped.parquet.age, seal: { type: age, to: [age] } }
+---
+kind: flow
+name: stops-looking
+steps:
+  - read: { name: rows, connection: here, item: keys.csv, format: KEYS }
+  - read: { name: more, connection: here, item: keys.csv, format: KEYS }
+  - read: { name: same, connection: here, item: keys.csv, format: KEYS }
+  - union: { name: twice, from: [more, same] }
+  - lookup: { name: found, from: rows, in: twice, on: [key], take: { other: id } }
+  - write: { from: found, connection: here, item: never.csv }
+---
+kind: flow
 name: stops-masking
 steps:
   - read: { name: rows, connection: here, item: keys.csv, format: KEYS }
@@ -193,9 +230,15 @@ CREDENTIALS = {
 MANAGERS = ("bao", "approle", "aws")
 LINKS = {f"from-{name}": f"{name}:canary#password" for name in MANAGERS}
 """Secrets that are kept at these. Nobody answers there, so none comes: it is the credentials that are carried."""
-STATES = {"out": "finished_with_rejects", "back": "succeeded", "masked": "succeeded", "shown": "succeeded"} | {
+STATES = {
+    "out": "finished_with_rejects",
+    "back": "succeeded",
+    "masked": "succeeded",
+    "shown": "succeeded",
+    "reshaped": "finished_with_rejects",
+} | {
     f"stops-{how}": "failed"
-    for how in ("reading", "skipping", "casting", "checking", "landing", "connecting", "masking")
+    for how in ("reading", "skipping", "casting", "checking", "landing", "looking", "connecting", "masking")
 }
 """How the run of each flow must end: one that ends otherwise has carried nothing to where it should."""
 FLOWS = tuple(STATES)

@@ -7,8 +7,9 @@ import pytest
 from sqlglot.dialects.duckdb import DuckDB
 
 from sluicegate.base.errors import Invalid, SluiceError
+from sluicegate.kit.calls import _calls
 from sluicegate.kit.columns import Columns
-from sluicegate.kit.expression import FUNCTIONS, _calls, parse
+from sluicegate.kit.expression import FUNCTIONS, parse
 
 PARSER = DuckDB.Parser
 NAMES = sorted({*FUNCTIONS, *(each.lower() for each in (*PARSER.FUNCTIONS, *PARSER.FUNCTION_PARSERS))})
