@@ -23,6 +23,17 @@ def read_address(text: str) -> IPv4Address | IPv6Address | None:
     return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
 
 
+def site(address: str) -> str:
+    """Return what is counted as one place: an address; of IPv6 the /64 it lies in, all of which one customer has.
+
+    The last 64 bits of an IPv6 address are for its holder to choose (RFC 4291 §2.5.1), as often as they like.
+    """
+    if ":" not in address:
+        return address
+    found = read_address(address)
+    return str(IPv6Network((int(found) >> 64 << 64, 64))) if isinstance(found, IPv6Address) else str(found or address)
+
+
 def read_network(text: str) -> IPv4Network | IPv6Network:
     """Return the network that ``text`` is (``10.0.0.0/8``, ``2001:db8::1``). Raises ``ValueError``."""
     try:
