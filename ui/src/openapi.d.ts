@@ -98,7 +98,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sign out: end the refresh token and all its kin. */
+        /** Sign out: end this sign-in, and the refresh token with all its kin. */
         post: operations["session.logout"];
         delete?: never;
         options?: never;
