@@ -115,7 +115,7 @@ def _told(item: Any, *, lacking: bool) -> tuple[Flaw, ...]:
         return error.flaws
     if isinstance(error, ValidationError):
         return tuple(flaws_of(error))
-    text = _text(item["type"], context)
+    text = item["msg"] if item["type"] in _OURS else _text(item["type"], context)
     if item["type"] == "string_type" and isinstance(item["input"], bool | int | float | date):
         text += " in quotes"  # YAML reads no, 12 and 2024-03-01 as something else
     return (Flaw((), text, None, lacking),)
@@ -148,6 +148,8 @@ _PATTERNS = {
     ID_PATTERN: "is not an id: an id looks like 01890a5d-ac96-774b-bcce-b302099a8057",
 }
 _UNKNOWN = "unknown key"
+_OURS = frozenset({"one_line", "not_empty", "secret_url"})
+"""Errors of validators beneath this module, which cannot raise ``Misfit``: their words are ours, and without input."""
 _LACKING = frozenset({"missing", "union_tag_not_found", "missing_argument"})
 _EXACT: dict[str, str | Callable[[Mapping[str, Any]], str]] = {
     "missing": "is required",

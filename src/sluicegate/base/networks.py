@@ -9,6 +9,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
+from sluicegate.base.flaws import Misfit
+
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 _MAPPED = IPv6Network("::ffff:0:0/96")
@@ -48,7 +50,10 @@ def read_network(text: str) -> IPv4Network | IPv6Network:
 
 
 def _clean(text: str) -> str:
-    return str(read_network(text))
+    try:
+        return str(read_network(text))
+    except ValueError as fault:
+        raise Misfit(str(fault)) from None
 
 
 Network = Annotated[str, StringConstraints(max_length=64), AfterValidator(_clean)]
