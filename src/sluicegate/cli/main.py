@@ -6,12 +6,8 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from sluicegate import __version__
-
-if TYPE_CHECKING:
-    from sluicegate.base.errors import SluiceError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -83,7 +79,7 @@ _TOO_MANY = "Got unexpected extra argument"
 _ONE_LESS = "There is a word too many. Secrets are never words: they are asked for, or read from a file."
 
 
-def _of_the_system(fault: OSError) -> SluiceError:
+def _of_the_system(fault: OSError) -> object:
     """Return an error of the system as one of ours: what it is about, and what is wrong with it."""
     from sluicegate.base.errors import NoSpace, SluiceError
 
