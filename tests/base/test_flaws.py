@@ -14,7 +14,9 @@ from pydantic_core.core_schema import ErrorType
 
 from sluicegate.base.errors import from_validation
 from sluicegate.base.flaws import Flaw, Misfit, flaws_of, spell
-from sluicegate.base.model import Id, Model, Name
+from sluicegate.base.model import DisplayName, Email, Id, Model, Name
+from sluicegate.base.networks import Network
+from sluicegate.base.secret import SecretUrl
 from sluicegate.base.settings import Settings
 from sluicegate.kit import document, registry
 from sluicegate.kit.flow import Flow
@@ -157,3 +159,28 @@ def test_a_place_is_spelled_and_bounded():
     assert spell(("a", 0, "b")) == "a[0].b"
     assert spell(("x" * 900, "\x1b[2J")) == "x" * 64 + ".�[2J"
     assert str(Flaw((), "is odd")) == "is odd"
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"name": " "}, "name: must not be empty"),
+        ({"name": "a\u202eb"}, "name: must be one line of letters, digits, marks and plain blanks"),
+        ({"email": "nobody"}, "email: is not an e-mail address"),
+        (
+            {"networks": ["banana"]},
+            "networks[0]: this is no address and no network such as 10.0.0.0/8; the bits behind the prefix are 0",
+        ),
+        ({"secret": {"file": "here"}}, "secret: file must be an absolute path"),
+    ],
+)
+def test_what_our_own_validators_find_is_told_in_their_words(values, says):
+    class Person(Model):
+        name: DisplayName = "a"
+        email: Email = "a@b"
+        networks: tuple[Network, ...] = ()
+        secret: SecretUrl | None = None
+
+    with pytest.raises(ValidationError) as told:
+        Person.model_validate(values)
+    assert from_validation(told.value).message == says

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sluicegate.base.networks import networks, read_address, read_network, within
+from sluicegate.base.networks import networks, read_address, read_network, site, within
 
 
 @pytest.mark.security
@@ -33,6 +33,19 @@ def test_a_network_has_one_spelling():
 def test_what_is_no_network_is_refused(text):
     with pytest.raises(ValueError, match="no address and no network"):
         read_network(text)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A06")
+@pytest.mark.parametrize(
+    ("text", "counted"),
+    [
+        ("192.0.2.1", "192.0.2.1"), ("::ffff:192.0.2.1", "192.0.2.1"), ("2001:db8:0:1::5", "2001:db8:0:1::/64"),
+        ("2001:DB8:0:1:ffff:ffff:ffff:ffff", "2001:db8:0:1::/64"), ("fe80::1%eth0", "fe80::/64"), ("", ""), ("a:b", "a:b"),
+    ],
+)  # fmt: skip
+def test_what_one_customer_has_is_counted_as_one_place(text, counted):
+    assert site(text) == counted
 
 
 @pytest.mark.security

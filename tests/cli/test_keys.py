@@ -110,8 +110,10 @@ def test_the_rules_of_a_tenant_are_shown_and_set(place, made):
     assert (made["addresses"], made["key_days"], made["key_proof"]) == (["127.0.0.0/8", "::1/128"], 60, False)
     assert {name for name, origin in told.items() if origin == "tenant"} == {"addresses", "key_days", "key_proof"}
     assert sluice(home, "policy", "get")["key_days"] == 60
+    again = sluice(home, "policy", "set", "--key-days", "50")
+    assert (again["addresses"], again["key_days"]) == (["127.0.0.0/8", "::1/128"], 50), "what is not named stays"
     away = sluice(home, "policy", "set", "--addresses", "192.0.2.0/24", expect=None)
     assert away.returncode == 2
     assert "lock you out" in away.stdout
-    sluice(home, "policy", "set")
+    sluice(home, "policy", "set", "--reset", "all")
     assert os.environ.get("SLUICE_API_KEY") is None

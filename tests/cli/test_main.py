@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -127,6 +128,57 @@ def test_wrong_use_is_two(call, words):
     assert told.out + told.err
     if words[-1] != "secret":
         assert call(*words, "--json").json["error"]["code"] == "usage"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V02")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["secret", "set", "pw", "canary-hunter2"],
+        ["secret", "set", "pw", "--value-file", "canary-hunter2"],
+        ["secret", "set", "pw", "--value-file", "canary\0hunter2"],
+        ["login", "canary-hunter2"],
+        ["login", "--email", "a@example.org", "--password-file", "canary-hunter2"],
+        ["run", "--local", "flow.yaml", "f", "--secret", "canary-hunter2"],
+        ["run", "f", "-p", "canary-hunter2"],
+        ["version", "canary-hunter2"],
+    ],
+)
+@pytest.mark.parametrize("json_", [(), ("--json",)])
+def test_a_secret_in_the_wrong_place_is_not_repeated(call, words, json_):
+    told = call(*words, *json_)
+    assert told.code == 2
+    assert "canary" not in told.out + told.err
+    assert told.out + told.err
+
+
+@pytest.mark.parametrize("name", ["flow.yaml", "examples/flow", "./flow.json"])
+def test_who_forgets_local_is_told(call, name):
+    told = call("run", name)
+    assert (told.code, told.err.splitlines()[0]) == (2, "sluice: this is the name of a file, not of a flow")
+    assert "--local FILE" in told.err
+
+
+@pytest.mark.parametrize(
+    "words", [("init",), ("serve", "--port", "99999"), ("serve", "--port", "-1"), ("serve", "--host", "")]
+)
+def test_a_place_that_does_not_do_is_named(call, tmp_path, words):
+    (tmp_path / "home").write_text("a file")
+    told = call(*words)
+    assert told.code == (1 if words == ("init",) else 2)
+    assert "unexpected" not in told.err
+    if words == ("init",):
+        assert told.err == f"sluice: {tmp_path / 'home'}: File exists\n"
+
+
+def test_an_error_of_the_system_says_what_and_where(call, monkeypatch):
+    def fail(_given):
+        raise OSError(errno.ENOSPC, "No space left on device", "/data/x")
+
+    monkeypatch.setattr(module, "_dispatch", fail)
+    assert call("x").err == "sluice: /data/x: No space left on device\n"
+    assert call("x", "--json").json["error"]["code"] == "no_space"
 
 
 def test_what_nobody_expected_is_json_too(call, monkeypatch):

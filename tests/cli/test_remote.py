@@ -12,7 +12,7 @@ import time
 import pytest
 import trustme
 
-from sluicegate.base.errors import Denied, SluiceError, Unauthenticated, Unreachable
+from sluicegate.base.errors import Denied, SluiceError, Unauthenticated, Unreachable, Usage
 from sluicegate.cli import remote
 from sluicegate.operations import find
 from tests.fixtures.home import sluice
@@ -101,11 +101,13 @@ def test_a_hostile_server_cannot_drive_the_terminal(hostile, call, tmp_path, wor
 
 @pytest.mark.security
 def test_names_stay_one_segment_of_the_path(hostile):
-    with pytest.raises(SluiceError):
-        hostile.routes.clear()
-        answer(hostile, "/flows/..%2F..%2Fsecrets%3Fx%23y", 404, b"{}")
-        hostile.server.call(find("flow.get"), {"name": "../../secrets?x#y"})
-    assert hostile.seen[-1][1] == "/api/v1/flows/..%2F..%2Fsecrets%3Fx%23y"
+    hostile.server.call(find("flow.get"), {"name": "..%2Fsecrets?x#y"})
+    assert hostile.seen[-1][1] == "/api/v1/flows/..%252Fsecrets%3Fx%23y"
+    hostile.seen.clear()
+    for name in ("../../secrets", "/", ""):
+        with pytest.raises(Usage, match="holds no slash"):
+            hostile.server.call(find("flow.get"), {"name": name})
+    assert hostile.seen == []
 
 
 @pytest.mark.security
@@ -127,6 +129,20 @@ def test_an_old_token_is_traded_and_a_dead_sign_in_is_told(hostile):
     answer(hostile, "/session/refresh", 401, json.dumps({"code": "unauthenticated", "title": "x"}).encode())
     with pytest.raises(Unauthenticated, match="Your sign-in is over"):
         hostile.server.call(find("session.whoami"))
+
+
+@pytest.mark.parametrize(
+    ("standing", "says", "hint"),
+    [("enrol", "asks for a second factor", "sluice factor begin"), ("signed in", "x", "Run: sluice login")],
+)
+def test_who_is_refused_again_is_told_what_to_do(hostile, standing, says, hint):
+    hostile.server.keep(TOKENS)
+    more = {"access": "new", "refresh": "next", "standing": standing}
+    answer(hostile, "/session/refresh", 200, json.dumps({**TOKENS, **more}).encode())
+    answer(hostile, "/session/whoami", 401, json.dumps({"code": "unauthenticated", "title": "x"}).encode())
+    with pytest.raises(Unauthenticated, match=says) as told:
+        hostile.server.call(find("session.whoami"))
+    assert hint in told.value.hint
 
 
 @pytest.mark.security

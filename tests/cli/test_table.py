@@ -5,6 +5,7 @@ import io
 import click
 import pytest
 
+from sluicegate.base.errors import Usage
 from sluicegate.cli import table
 from sluicegate.operations import OPERATIONS
 
@@ -41,12 +42,35 @@ def test_a_secret_comes_from_a_file_standard_input_or_a_prompt_only(monkeypatch,
     for file in ("-", None):
         monkeypatch.setattr("sys.stdin", io.StringIO("typed\n\n"))
         assert table.read_secret("value", file) == "typed"
-    with pytest.raises(click.UsageError, match="cannot be read"):
+    with pytest.raises(Usage, match="the file of the value cannot be read: No such file or directory$"):
         table.read_secret("value", str(tmp_path / "none"))
+    (tmp_path / "b").write_bytes(b"\xff\xfe")
+    with pytest.raises(Usage, match="the file of the value holds no UTF-8 text"):
+        table.read_secret("value", str(tmp_path / "b"))
     command = table.command("secret").commands["set"]
     assert {opt for each in command.params for opt in each.opts} == {"name", "--value-file", "value_file", "--json"} - (
         {"value_file"} if "value_file" not in {opt for each in command.params for opt in each.opts} else set()
     )
+
+
+def test_a_secret_that_is_chosen_is_asked_for_twice(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    said = iter(["river stone", "river stone", "river stone", "river stome"])
+    monkeypatch.setattr(click, "prompt", lambda *_, **__: next(said))
+    monkeypatch.setattr(table.read_secret, "__defaults__", (click.prompt,))
+    assert table.read_new("password", None) == "river stone"
+    with pytest.raises(Usage, match="not the same"):
+        table.read_new("password", None)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../x"])
+def test_a_name_that_leads_to_another_place_is_told_before_anything_is_sent(call, name):
+    told = call("flow", "get", "--", name)
+    assert (told.code, told.err) == (2, "sluice: name: must not be empty, and holds no slash\n")
 
 
 @pytest.mark.slow

@@ -34,9 +34,9 @@ def begin(place, tenant="north", key=None, **more):
     return place.app.gate.call(BY_NAME["sso.begin"], {"tenant": tenant, **more}, told, Peer(address(), "t", "r")).url
 
 
-def finish(place, back, key=None):
+def finish(place, back, key=None, peer=None):
     told = place.credentials(None, "POST", key)
-    return place.app.gate.call(BY_NAME["sso.finish"], back, told, Peer(address(), "t", "r"))
+    return place.app.gate.call(BY_NAME["sso.finish"], back, told, peer or Peer(address(), "t", "r"))
 
 
 def enter(place, key=None, **person):

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Barrier
+
 import pyotp
 import pytest
 
 from sluicegate.base.errors import Denied, Invalid, Missing, SluiceError, StepUp, Throttled, Unauthenticated
-from sluicegate.base.principal import Role
+from sluicegate.base.principal import Peer, Principal, Role
+from sluicegate.base.secret import Secret
+from sluicegate.crypto import otp
 from tests.fixtures.server import PASSWORD
 
 
@@ -93,6 +100,32 @@ def test_five_wrong_codes_are_enough_and_time_mends_it(fresh, hand, editor):
         fresh.call("session.factor", {"code": phone.code()}, access)
     hand.now += 3600
     assert fresh.call("session.factor", {"code": phone.code()}, fresh.sign_in(editor)["access"]).access
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A09", "SEC-A06")
+def test_many_tries_at_once_are_looked_at_no_more_often(fresh, hand, editor, monkeypatch):
+    enrol(fresh, editor, hand)
+    services, start, looked = fresh.app.services, Barrier(12), []
+    who = Principal(editor.id, fresh.tenants["north"], editor.role)
+    monkeypatch.setattr(otp, "match", lambda *_: looked.append("code") or time.sleep(0.05))
+    monkeypatch.setattr(services.login.passwords, "verify", lambda *_: looked.append("password") or time.sleep(0.05))
+
+    def run(given):
+        start.wait()
+        with suppress(Invalid, Throttled, Denied):
+            if given == "code":
+                services.factors.check(who.id, who.tenant, Secret("000000"))
+            elif given == "password":
+                services.login.prove_again(who, Secret("wrong"), None, Peer("192.0.2.1"))
+            else:
+                services.login.change_password(who, Secret("wrong"), Secret(PASSWORD), Peer("192.0.2.1"))
+
+    for given, most in (("code", 5), ("password", 10), ("change", 10)):
+        looked.clear()
+        with ThreadPoolExecutor(12) as pool:
+            list(pool.map(run, [given] * 12))
+        assert len(looked) == most, given
 
 
 @pytest.mark.security

@@ -9,7 +9,7 @@ import pyotp
 import pytest
 
 from sluicegate.base.errors import Denied, Unauthenticated
-from sluicegate.base.principal import Peer, Role
+from sluicegate.base.principal import Peer, Principal, Role
 from sluicegate.base.secret import Secret
 from sluicegate.crypto import opaque
 from sluicegate.crypto.keys import derive
@@ -64,8 +64,9 @@ def test_a_refresh_token_of_another_client_or_of_nobody_gives_nothing(fresh):
 def test_signing_out_ends_the_family_and_nothing_else(fresh):
     grants, who = fresh.app.services.login.grants, fresh.people["north", Role.EDITOR]
     one, other = fresh.sign_in(who), fresh.sign_in(who)
-    grants.sign_out(Secret(one["refresh"]))
-    grants.sign_out(Secret("rt_never-given"))
+    nobody = Principal(who.id, None, Role.EDITOR)
+    grants.sign_out(Secret(one["refresh"]), nobody)
+    grants.sign_out(Secret("rt_never-given"), nobody)
     with pytest.raises(Unauthenticated):
         grants.refresh(Secret(one["refresh"]), Peer(address()), fresh.key.thumbprint)
     assert grants.refresh(Secret(other["refresh"]), Peer(address()), fresh.key.thumbprint).refresh.reveal()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluicegate.base.errors import Invalid, Throttled
+from sluicegate.base.errors import Denied, Invalid, Throttled
 from sluicegate.base.principal import Peer
 from sluicegate.guard.limits import FORGET, SENDING_MAX, Backoff, Limits, Meter, Rates
 
@@ -21,6 +21,11 @@ class Hand:
 
     def __call__(self):
         return self.now
+
+
+def fail(limits, account):
+    with pytest.raises(Denied), limits.trying(account):
+        raise Denied("wrong")
 
 
 FEW = Rates(address="3/minute", public="2/minute", failures="2/minute", account="2/minute")
@@ -66,12 +71,41 @@ def test_failed_proofs_shut_the_door_to_everything_from_there():
 def test_an_account_is_slowed_by_failures_alone():
     limits = Limits(FEW)
     for _ in range(5):
-        limits.account_admit("a")
-    limits.account_failed("a")
-    limits.account_failed("a")
+        with limits.trying("a"):
+            pass
+    fail(limits, "a")
+    fail(limits, "a")
+    with pytest.raises(Throttled), limits.trying("a"):
+        pass
+    with limits.trying("b"):
+        pass
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A06")
+def test_tries_that_are_under_way_count_already():
+    limits = Limits(FEW)
+    with limits.trying("a"), limits.trying("a"):
+        with pytest.raises(Throttled) as told, limits.trying("a"):
+            pass
+        assert told.value.after == pytest.approx(30, abs=1)
+    with limits.trying("a"):
+        pass
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A06", "SEC-D03")
+def test_who_has_a_network_of_ipv6_addresses_has_no_more_than_who_has_one():
+    limits = Limits(FEW)
+    for number in range(3):
+        limits.admit(Peer(f"2001:db8:0:1::{number}"), knocks=False)
     with pytest.raises(Throttled):
-        limits.account_admit("a")
-    limits.account_admit("b")
+        limits.admit(Peer("2001:db8:0:1:ffff::1"), knocks=False)
+    limits.admit(Peer("2001:db8:0:2::1"), knocks=False)
+    for number in range(2):
+        limits.failed(Peer(f"2001:db8:0:3::{number}"))
+    with pytest.raises(Throttled):
+        limits.admit(Peer("2001:db8:0:3:ffff::1"), knocks=False)
 
 
 @pytest.mark.security
@@ -79,10 +113,11 @@ def test_an_account_is_slowed_by_failures_alone():
 def test_nobody_is_locked_out_for_ever():
     clock = Hand(1000.0)
     limits = Limits(FEW, clock)
-    limits.account_failed("a")
-    limits.account_failed("a")
+    fail(limits, "a")
+    fail(limits, "a")
     clock.now += 31
-    limits.account_admit("a")
+    with limits.trying("a"):
+        pass
 
 
 @pytest.mark.security

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from io import StringIO
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sluicegate.base.errors import Unauthenticated, Unavailable
+from sluicegate.base.log import Log
 from sluicegate.base.principal import Role
 from sluicegate.crypto.token import Claims
-from sluicegate.guard.revocation import STALE, Revocation
+from sluicegate.guard.revocation import FEED, STALE, Revocation
 
 TENANTS, USERS, IDS = ("t1", "t2"), ("u1", "u2"), ("j1", "j2", "s1", "s2")
 
@@ -167,13 +170,16 @@ def test_silence_stops_changes_and_not_reads_and_ends_by_itself(fresh, monkeypat
     editor = fresh.people["north", Role.EDITOR]
     access = fresh.sign_in(editor)["access"]
     revocation, marks = fresh.app.services.revocation, type(fresh.app.services.system.marks())
-    later = time.time() + STALE + 1
+    later, told = time.time() + STALE + 1, StringIO()
+    monkeypatch.setattr(revocation, "_log", Log(told))
     with monkeypatch.context() as patch:
         patch.setattr(marks, "since", lambda *_: (_ for _ in ()).throw(Unavailable("The store does not answer.")))
         patch.setattr(revocation, "_now", lambda: later)
         with pytest.raises(Unavailable, match="nothing is changed"):
             fresh.call("secret.set", {"name": "a", "value": "b"}, access)
         assert fresh.call("flow.list", {}, access) is not None
+        wait_for(lambda: "nothing is changed" in told.getvalue())
+        time.sleep(2.2)
     began = time.monotonic()
     while time.monotonic() - began < 10:
         try:
@@ -182,6 +188,28 @@ def test_silence_stops_changes_and_not_reads_and_ends_by_itself(fresh, monkeypat
         except Unavailable:
             time.sleep(0.1)
     assert fresh.call("secret.list", {}, access).items[0].name == "a"
+    lines = [json.loads(line) for line in told.getvalue().splitlines()]
+    assert [(each["log.level"], each["event.action"]) for each in lines] == [("error", FEED), ("info", FEED)], "once"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T11")
+def test_nothing_that_goes_wrong_ends_the_feed(fresh, monkeypatch):
+    revocation, told = fresh.app.services.revocation, StringIO()
+    monkeypatch.setattr(revocation, "_log", Log(told))
+    with monkeypatch.context() as patch:
+        patch.setattr(revocation, "pull", lambda: {}["canary"])
+        wait_for(lambda: "KeyError" in told.getvalue())
+    assert "canary" not in told.getvalue()
+    before = revocation._fresh
+    wait_for(lambda: revocation._fresh > before)
+
+
+def wait_for(true):
+    until = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 @pytest.mark.security

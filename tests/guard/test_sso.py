@@ -175,6 +175,24 @@ def test_without_an_address_or_without_leave_to_make_users_nobody_is_made(home):
 
 
 @pytest.mark.security
+@pytest.mark.req("SEC-A13")
+def test_who_could_not_come_in_is_not_made_either(home):
+    set_up(home, default_role="viewer")
+    admin = home.token(Role.ADMINISTRATOR)
+    home.call("policy.set", {"addresses": ["10.0.0.0/8"]}, admin)
+    before = people(home)
+    with pytest.raises(Unauthenticated):
+        finish(home, home.idp.visit(begin(home)), peer=Peer("192.0.2.9"))
+    assert people(home) == before
+    assert "not on the list of the tenant" in why(home)
+    state = home.idp.visit(begin(home))
+    home.call("tenant.suspend", {"id": home.tenants["north"]}, home.token(Role.SUPERADMIN, None))
+    with pytest.raises(Unauthenticated):
+        finish(home, state)
+    assert people(home) == before
+
+
+@pytest.mark.security
 @pytest.mark.req("SEC-T09", "SEC-Z01")
 def test_a_new_role_holds_at_the_next_sign_in_and_ends_the_tokens_of_before(home):
     set_up(home, roles=gives(eng="editor", ops="viewer"))
@@ -270,6 +288,25 @@ def test_a_sign_in_that_was_on_its_way_when_the_provider_changed_is_over(home):
             finish(home, back)
         assert "changed" in why(home)
         assert other.asked == []
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A13")
+def test_what_a_provider_says_while_it_is_replaced_lets_nobody_in(home, monkeypatch):
+    set_up(home)
+    back, adapter, before = home.idp.visit(begin(home)), home.app.services.sso._adapter, people(home)
+    finish_there = adapter.finish
+
+    def slow(*words):
+        found = finish_there(*words)
+        home.call("sso.set", {**ask(home.idp), "roles": [], "default_role": None}, home.token(Role.ADMINISTRATOR))
+        return found
+
+    monkeypatch.setattr(adapter, "finish", slow)
+    with pytest.raises(Unauthenticated):
+        finish(home, back)
+    assert "changed meanwhile" in why(home)
+    assert people(home) == before, "by the roles of before, somebody would have come in"
 
 
 @pytest.mark.security

@@ -54,6 +54,14 @@ def test_a_hundred_wrong_ones_of_one_address_stop_that_address_and_nobody_else(h
 
 @pytest.mark.security
 @pytest.mark.req("SEC-A06")
+def test_the_addresses_of_one_ipv6_network_are_one_address(hand):
+    tries = Tries(WIDE, hand)
+    assert sum(fail(tries, 1, address=f"2001:db8:0:1::{n}") for n in range(100)) == NEAR
+    knock(tries, "2001:db8:0:2::1").worked()
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-A06")
 def test_many_addresses_stop_strangers_and_neither_a_known_device_nor_a_known_address(hand):
     tries = Tries(WIDE, hand)
     assert sum(fail(tries, 1, address=f"10.1.0.{n}") for n in range(100)) == FAR

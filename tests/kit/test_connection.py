@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 import pytest
 from pydantic import ValidationError
 
+from sluicegate.base.errors import from_validation
 from sluicegate.connectors.files import Files
 from sluicegate.connectors.postgres import Postgres
 from sluicegate.connectors.sqlite import Sqlite
@@ -45,6 +46,21 @@ def test_the_secrets_of_a_stored_body_are_found_without_parsing_it():
         "tags": {"secret": ["personal"]},
     }
     assert connection.secrets_in(body) == {"a", "b"}
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V01")
+@pytest.mark.parametrize(
+    "host",
+    [f"postgres://ada:{CANARY}@db.example.org/shop", f"ada:{CANARY}@db", "db.example.org:5432", "db/shop", "0x7f.1"],
+)
+def test_a_host_is_a_name_or_an_address_and_holds_no_password(host):
+    told = {"name": "c", "database": "d", "user": "u"}
+    with pytest.raises(ValidationError) as refused:
+        Postgres(host=host, **told)
+    assert CANARY not in str(from_validation(refused.value))
+    for good in ("db", "DB.example.org", "192.0.2.1", "2001:db8::1", "[2001:db8::1]"):
+        assert Postgres(host=good, **told).host == good
 
 
 @pytest.mark.security

@@ -48,6 +48,50 @@ def test_what_is_wrong_is_told_with_its_place(text, place, message):
     assert caught.value.where.startswith(place)
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("2013-02-30", "no date or moment that there is"),
+        ("2001-12-14 21:59:43 +99:99", "no date or moment that there is"),
+        ("!!timestamp soon", "no date or moment that there is"),
+        ("!!bool maybe", "no boolean that there is"),
+        ("!!int many", "no number that there is"),
+        ("!!float much", "no number that there is"),
+        ("9" * 5000, "no number that there is"),
+        ("0012", "another base"),
+        ("-07", "another base"),
+        ("12:30:45", "another base"),
+        ("1:30.5", "another base"),
+    ],
+)
+def test_what_yaml_would_read_as_something_else_is_told_with_its_line(value, message):
+    text = f"kind: connection\nname: c\ntype: postgres\nhost: h\ndatabase: {value}\nuser: u\n"
+    with pytest.raises(Invalid, match=message) as caught:
+        document.read(text, where="f.yaml")
+    assert caught.value.where == "f.yaml:5"
+    quoted = text.replace(value, f"'{value.rpartition(' ')[2][:60]}'")
+    assert document.read(quoted)[0].definition.database == value.rpartition(" ")[2][:60]
+
+
+@pytest.mark.parametrize("value", ["0", "10", "-3", "0.5", "1e3", "0x1F", "2013-02-28"])
+def test_plain_numbers_and_dates_are_what_they_look_like(value):
+    text = f"kind: flow\nname: f\nparams: {{ p: {{ default: '{value}' }} }}\nsteps: []\n"
+    assert document.read(text)[0].definition.params["p"].default == value
+    kind = "date" if value.count("-") == 2 else "float64"
+    found = document.read(text.replace(f"'{value}'", f"{value}, type: {kind}"))[0].definition.params["p"]
+    assert str(found.read(found.default)) == (
+        value if kind == "date" else str(float(int(value, 0) if "x" in value else value))
+    )
+
+
+@pytest.mark.parametrize("value", ["no", "12", "0.5", "2024-03-01"])
+def test_what_must_be_text_is_to_stand_in_quotes(value):
+    with pytest.raises(Invalid, match="name: must be text in quotes"):
+        document.read(f"kind: flow\nname: {value}\nsteps: []\n")
+    with pytest.raises(Invalid, match="name: must be text$"):
+        document.read(f"kind: flow\nname: [{value}]\nsteps: []\n")
+
+
 @pytest.mark.security
 @pytest.mark.req("SEC-P06")
 @pytest.mark.parametrize(

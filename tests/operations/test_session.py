@@ -87,6 +87,17 @@ def test_after_signing_out_both_tokens_are_dead(place, somebody):
 
 
 @pytest.mark.security
+@pytest.mark.req("SEC-T09")
+def test_who_signs_out_is_out_whatever_refresh_token_they_give(place, somebody):
+    got = place.sign_in(somebody)
+    place.call("session.logout", {"refresh": "rt_never-given"}, got["access"])
+    with pytest.raises(Unauthenticated, match="Sign in first"):
+        place.call("session.whoami", {}, got["access"])
+    with pytest.raises(Unauthenticated, match="Sign in again"):
+        place.call("session.refresh", {"refresh": got["refresh"]})
+
+
+@pytest.mark.security
 def test_signing_out_one_place_leaves_the_others(place, somebody):
     here, there = place.sign_in(somebody), place.sign_in(somebody)
     place.call("session.logout", {"refresh": here["refresh"]}, here["access"])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
 from sluicegate.base.errors import Denied, Missing, SluiceError
 from sluicegate.base.model import new_id
-from sluicegate.base.principal import Role
+from sluicegate.base.principal import Peer, Role
+from sluicegate.guard.operation import Nothing
+from tests.fixtures.server import BY_NAME, address
 
 SOURCE = """\
 kind: connection
@@ -93,6 +96,22 @@ def test_what_is_on_its_way_when_it_ends_is_not_handed_out(filled, monkeypatch):
     thread.join()
     assert told == ["denied"]
     assert filled.records()[-1]["result"] == "denied"
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-T09")
+def test_what_waits_while_it_ends_is_not_handed_out(filled):
+    made, admin, gate = give(filled), filled.token(Role.ADMINISTRATOR), filled.app.gate
+    credentials = filled.credentials(filled.token(Role.SUPERADMIN), "GET")
+
+    def look(_ask, _desk):
+        filled.call("support.revoke", {"id": made.id}, admin)
+        return Nothing()
+
+    slow = replace(BY_NAME["flow.list"], call=look)
+    entry = replace(gate.enter(slow, credentials, Peer(address(), "a test", "request-1")), told=True)
+    with pytest.raises(Denied, match="has ended"):
+        gate.proceed(entry, {})
 
 
 @pytest.mark.security

@@ -26,6 +26,31 @@ def test_every_module_with_operations_is_part_of_the_table():
     assert files == set(operations._NOUNS)
 
 
+@pytest.mark.security
+@pytest.mark.req("SEC-D02")
+def test_every_number_and_text_of_a_question_has_an_end():
+    for each in OPERATIONS:
+        schema = each.takes.model_json_schema()
+        assert list(_endless(schema, schema.get("$defs", {}))) == [], each.name
+
+
+def _endless(schema, defs, name=""):
+    """Yield the fields without an end: what the store cannot hold would be an error on our side."""
+    if "$ref" in schema:
+        schema = defs[schema["$ref"].rpartition("/")[2]]
+    bounds = {"string": ("maxLength", "pattern", "enum", "const"), "integer": ("maximum",), "array": ("maxItems",)}
+    kind = schema.get("type")
+    if kind in bounds and not any(each in schema for each in bounds[kind]):
+        yield name
+    if kind == "object" and "properties" not in schema and "maxProperties" not in schema and name:
+        yield name
+    inner = dict(schema.get("properties", {}))
+    inner |= {f"{name}[]": each for each in [schema.get("items")] if each}
+    inner |= {f"{name}|{place}": each for place, each in enumerate(schema.get("anyOf", ()))}
+    for part, each in inner.items():
+        yield from _endless(each, defs, part)
+
+
 def test_one_operation_loads_one_module():
     code = (
         "import sys; from sluicegate.operations import find; find('session.whoami');"

@@ -32,8 +32,8 @@ JSON = "application/json"
 ANY_TEXT_IS_GOOD = {("session.password", "new"), ("sso.set", "client_id")}  # the id is as the provider spells it
 """What takes any text, so that a trick in it is no bad input."""
 
-SILENT = {"key.leaked": set(), "session.logout": set(), "password.forgot": {"outbox"}}
-"""What gives the same empty answer whether or not there was anything, and which table it may write down that it was asked."""
+SILENT = {"key.leaked": set(), "session.logout": {"marks"}, "password.forgot": {"outbox"}}
+"""What gives the same empty answer whether or not there was anything, and which table it may write: whoever signs out is out."""
 
 Row = tuple[str, int]
 

@@ -33,6 +33,16 @@ def test_the_same_digest_is_no_new_version(definitions):
     assert definitions.get("flow", "f", 2).body == {"a": 2}
 
 
+def test_a_version_that_is_missing_is_told_apart_from_a_name_that_is(definitions):
+    for digest in ("d1", "d2"):
+        definitions.put("flow", "f", {}, "", digest)
+    with pytest.raises(Missing, match="The flow f has no version 9.") as told:
+        definitions.get("flow", "f", 9)
+    assert told.value.hint == "The newest is 2."
+    with pytest.raises(Missing, match="There is no flow named g."):
+        definitions.get("flow", "g", 9)
+
+
 def test_a_list_of_flows_holds_the_newest_run_of_each(ours, definitions, clock):
     for flow in "hgf":
         definitions.put("flow", flow, {}, "", flow)

@@ -7,8 +7,10 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from sluicegate.base.errors import Throttled
 from sluicegate.base.principal import Role
 from sluicegate.guard.limits import Meter
+from sluicegate.web import oauth
 from tests.fixtures.server import address
 
 FORM = "application/x-www-form-urlencoded"
@@ -129,7 +131,8 @@ def test_tries_are_throttled_in_oauths_words(place, key, monkeypatch):
     answers = [ask(place, GRANT, basic=(key.id, key.key)) for _ in range(2)]
     assert [each.status_code for each in answers] == [200, 429]
     assert answers[1].json()["error"] == "temporarily_unavailable"
-    assert int(answers[1].headers["retry-after"]) >= 1
+    assert int(answers[1].headers["retry-after"]) >= 86_399, "never too early"
+    assert oauth.problem(Throttled(after=1.4), proof=False)[2] == {"retry-after": "2"}
 
 
 def test_only_post_is_spoken(place):

@@ -98,7 +98,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sign out: end the refresh token and all its kin. */
+        /** Sign out: end this sign-in, and the refresh token with all its kin. */
         post: operations["session.logout"];
         delete?: never;
         options?: never;
@@ -835,7 +835,7 @@ export interface paths {
         };
         /** Show what your tenant asks of its people, and where each value comes from. */
         get: operations["policy.get"];
-        /** Set what your tenant asks of its people; everybody's access token ends, so that it holds at once. */
+        /** Set what your tenant asks of its people, all of it; everybody's access token ends, so that it holds at once. */
         put: operations["policy.set"];
         post?: never;
         delete?: never;

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from sluicegate.base.model import ID_PATTERN, NAME_PATTERN
+from sluicegate.base.model import EMAIL_PATTERN, ID_PATTERN, NAME_PATTERN
 
 Path = tuple[str | int, ...]
 """Keys and places in lists that lead to a value."""
@@ -114,7 +115,10 @@ def _told(item: Any, *, lacking: bool) -> tuple[Flaw, ...]:
         return error.flaws
     if isinstance(error, ValidationError):
         return tuple(flaws_of(error))
-    return (Flaw((), _text(item["type"], context), None, lacking),)
+    text = item["msg"] if item["type"] in _OURS else _text(item["type"], context)
+    if item["type"] == "string_type" and isinstance(item["input"], bool | int | float | date):
+        text += " in quotes"  # YAML reads no, 12 and 2024-03-01 as something else
+    return (Flaw((), text, None, lacking),)
 
 
 def _text(kind: str, context: Mapping[str, Any]) -> str:
@@ -140,9 +144,12 @@ def _at_least(context: Mapping[str, Any], thing: str) -> str:
 _PATTERNS = {
     NAME_PATTERN: "is not a name: use lower-case letters, digits, - and _ (1 to 64 characters, a letter or digit at "
     "both ends)",
+    EMAIL_PATTERN: "is not an e-mail address",
     ID_PATTERN: "is not an id: an id looks like 01890a5d-ac96-774b-bcce-b302099a8057",
 }
 _UNKNOWN = "unknown key"
+_OURS = frozenset({"one_line", "not_empty", "secret_url"})
+"""Errors of validators beneath this module, which cannot raise ``Misfit``: their words are ours, and without input."""
 _LACKING = frozenset({"missing", "union_tag_not_found", "missing_argument"})
 _EXACT: dict[str, str | Callable[[Mapping[str, Any]], str]] = {
     "missing": "is required",

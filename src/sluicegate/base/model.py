@@ -6,7 +6,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from sluicegate.base.docstrings import describe
@@ -50,6 +50,8 @@ class Model(BaseModel):
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$"
 ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 
+EMAIL_PATTERN = r"^[^@\s]+@[^@\s]+$"
+
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 """A name people choose: lower-case letters, digits, ``-`` and ``_``; 1 to 64 characters."""
 
@@ -85,9 +87,16 @@ DisplayName = Annotated[Line, AfterValidator(_not_empty)]
 """What a person is called: a ``Line`` that is not empty."""
 
 Email = Annotated[
-    str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$"), AfterValidator(_one_line)
+    str, StringConstraints(min_length=3, max_length=254, pattern=EMAIL_PATTERN), AfterValidator(_one_line)
 ]
 """An e-mail address. Letters of any script; the same characters as in a ``Line``."""
+
+
+NUMBER_MAX = (1 << 53) - 1
+"""The largest whole number that every reader of JSON holds exactly (RFC 8259 §6), and every store."""
+
+Number = Annotated[int, Field(ge=1, le=NUMBER_MAX)]
+"""A number that we count by: a version, a place in a sequence."""
 
 
 def new_id() -> str:

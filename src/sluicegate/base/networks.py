@@ -9,6 +9,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
+from sluicegate.base.flaws import Misfit
+
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 _MAPPED = IPv6Network("::ffff:0:0/96")
@@ -21,6 +23,17 @@ def read_address(text: str) -> IPv4Address | IPv6Address | None:
     except ValueError:
         return None
     return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+
+
+def site(address: str) -> str:
+    """Return what is counted as one place: an address; of IPv6 the /64 it lies in, all of which one customer has.
+
+    The last 64 bits of an IPv6 address are for its holder to choose (RFC 4291 §2.5.1), as often as they like.
+    """
+    if ":" not in address:
+        return address
+    found = read_address(address)
+    return str(IPv6Network((int(found) >> 64 << 64, 64))) if isinstance(found, IPv6Address) else str(found or address)
 
 
 def read_network(text: str) -> IPv4Network | IPv6Network:
@@ -37,7 +50,10 @@ def read_network(text: str) -> IPv4Network | IPv6Network:
 
 
 def _clean(text: str) -> str:
-    return str(read_network(text))
+    try:
+        return str(read_network(text))
+    except ValueError as fault:
+        raise Misfit(str(fault)) from None
 
 
 Network = Annotated[str, StringConstraints(max_length=64), AfterValidator(_clean)]

@@ -256,7 +256,7 @@ class Limits(Model):
     """What one request, file or run may use."""
 
     requests: str = "5000/second"
-    """Requests of one address."""
+    """Requests of one address; of IPv6, here and below, of one network of 64 bits."""
     public: str = "60/minute"
     """Tries to sign in of one address."""
     tenant: str = "8000/second"

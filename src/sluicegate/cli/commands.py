@@ -16,7 +16,7 @@ _PLACES = {
     "detect": "flows",
     "preview": "flows", "run": "runs", "runs": "runs", "logs": "runs", "cancel": "runs", "rejects": "runs",
     "tenant": "table", "user": "table", "secret": "table", "flow": "table", "connection": "table", "recipient": "table",
-    "factor": "table", "policy": "table", "audit": "table", "system": "table", "key": "table", "service": "table",
+    "factor": "table", "policy": "policy", "audit": "table", "system": "table", "key": "table", "service": "table",
     "sso": "table",
     "support": "table", "superadmin": "table",
     "invitation": "table", "password": "table", "profile": "table", "grant": "table", "notice": "table",

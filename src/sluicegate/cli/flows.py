@@ -52,6 +52,8 @@ def documents(paths: tuple[Path, ...]) -> Iterator[tuple[Path, str]]:
                 yield each, each.read_text(encoding="utf-8")
             except UnicodeDecodeError:
                 raise Usage("this is not UTF-8 text", where=str(each)) from None
+            except OSError as fault:
+                raise Usage(f"the file cannot be read: {fault.strerror}", where=str(each)) from None
 
 
 def read(paths: tuple[Path, ...]) -> list[Any]:
@@ -238,12 +240,12 @@ def detect(*, connection: str, item: str, format_: str | None, rows: int, as_jso
         )
 
 
-def values(params: tuple[str, ...]) -> dict[str, str]:
-    """Return ``NAME=VALUE`` words as a map."""
+def values(params: tuple[str, ...], option: str = "-p") -> dict[str, str]:
+    """Return ``NAME=VALUE`` words as a map; a word that is not one may be a secret, and is not repeated."""
     found = {}
     for each in params:
         name, equals, value = each.partition("=")
         if not equals:
-            raise Usage(f"{each!r} is not NAME=VALUE")
+            raise Usage(f"{option} takes NAME=VALUE", hint="Such as: -p day=2024-03-01, --secret NAME=FILE.")
         found[name] = value
     return found

@@ -14,6 +14,7 @@ from sluicegate.base.errors import Cancelled, Invalid, SluiceError, Usage
 from sluicegate.base.model import new_id
 from sluicegate.base.secret import Secret
 from sluicegate.cli import beside, show
+from sluicegate.cli.table import text_of
 from sluicegate.kit import bundle, document, seals
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.document import Recipient
@@ -194,12 +195,7 @@ def _jail(flow: Flow) -> dict[str, Any]:
 
 def _secret(name: str, files: dict[str, str], where: str) -> Secret:
     if name in files:
-        try:
-            return Secret(Path(files[name]).read_text(encoding="utf-8").rstrip("\n"))
-        except OSError as fault:
-            raise Usage(
-                f"the file of the secret {name!r} cannot be read: {fault.strerror}", where=files[name]
-            ) from None
+        return Secret(text_of(files[name], f"the file of the secret {name!r}"))
     variable = "SLUICE_SECRET_" + name.upper().replace("-", "_")
     if variable not in os.environ:
         raise Invalid(

@@ -72,6 +72,8 @@ def init(
         show.answer({"home": str(home()), "made": made, **({"shares": shares} if shares else {})}, as_json=True)
         return
     show.answer({"home": str(home()), "made": made}, as_json=False)
+    if names and certificate is None and "tls/" not in made:
+        click.echo("There is a certificate already, so --name changes nothing: remove tls/server.pem first.", err=True)
     show_shares(shares)
     print("\nNext: sluice serve" + ("      and: sluice run --local sluice-example/flow.yaml" if example else ""))
 
@@ -86,7 +88,7 @@ def _example(folder: Path) -> Path:
 
 @click.command()
 @click.option("--host", help="Address to listen on.")
-@click.option("--port", type=int, help="Port to listen on; 0 takes a free one.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.")
 @json_option
 def serve(*, host: str | None, port: int | None, as_json: bool) -> None:
     """Serve the API and the UI over TLS 1.3, with a worker in the same process. --json: where, in one line."""
@@ -94,6 +96,8 @@ def serve(*, host: str | None, port: int | None, as_json: bool) -> None:
     from sluicegate.base import settings as settings_
     from sluicegate.web.listener import listen
 
+    if host == "":
+        raise Usage("--host must not be empty", hint="Such as 127.0.0.1; 0.0.0.0 for all addresses.")
     memory.close()  # before it holds a key
     found = settings_.load()
     server = found.server.model_copy(

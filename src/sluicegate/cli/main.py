@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -34,6 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
+    except OSError as fault:
+        if debug:
+            _trace()
+        _tell(_of_the_system(fault), as_json=as_json)
+        code = 1
     except Exception as fault:  # noqa: BLE001 - the last door: one sentence and an exit code
         if debug:
             _trace()
@@ -60,11 +66,27 @@ def _dispatch(given: list[str]) -> int:
         print("sluice: interrupted", file=sys.stderr)
         return 130
     except click.ClickException as fault:
+        if fault.message.startswith(_TOO_MANY):  # what follows may be somebody's password
+            fault = click.UsageError(_ONE_LESS, getattr(fault, "ctx", None))
         if "--json" in given:
             raise Usage(fault.format_message()) from None
         fault.show()
         return 2
     return found if isinstance(found, int) else 0
+
+
+_TOO_MANY = "Got unexpected extra argument"
+_ONE_LESS = "There is a word too many. Secrets are never words: they are asked for, or read from a file."
+
+
+def _of_the_system(fault: OSError) -> object:
+    """Return an error of the system as one of ours: what it is about, and what is wrong with it."""
+    from sluicegate.base.errors import NoSpace, SluiceError
+
+    kind = NoSpace if fault.errno in (errno.ENOSPC, errno.EDQUOT) else SluiceError
+    place = fault.filename2 or fault.filename
+    told = fault.strerror or f"something unexpected happened ({type(fault).__name__})"
+    return kind(told, where=place if isinstance(place, str) else "", hint="" if place else "Add --debug for more.")
 
 
 def _trace() -> None:

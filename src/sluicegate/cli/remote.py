@@ -55,7 +55,10 @@ class Server:
         told = {key: value for key, value in (ask or {}).items() if value is not None}
         path = PREFIX + operation.http.path
         for place in operation.http.places:
-            path = path.replace(f"{{{place}}}", quote(str(told.pop(place)), safe=""))
+            word = str(told.pop(place))
+            if not word or "/" in word:
+                raise Usage("must not be empty, and holds no slash", where=place)
+            path = path.replace(f"{{{place}}}", quote(word, safe=""))
         body = None
         if operation.http.method in ("POST", "PUT"):
             body = json.dumps(told).encode()
@@ -68,7 +71,13 @@ class Server:
             return self._send(operation.http.method, path, body, used)
         except Unauthenticated:
             fresh = self._access(but=used)  # ended before its time: by a new role, a second factor, a rotation
-            return self._send(operation.http.method, path, body, fresh)
+            try:
+                return self._send(operation.http.method, path, body, fresh)
+            except Unauthenticated as fault:
+                if self._state.get("standing") == "enrol":
+                    raise owes_factor() from None
+                fault.hint = fault.hint or "Run: sluice login"
+                raise
         except StepUp:
             if not sys.stdin.isatty():
                 raise
@@ -134,6 +143,7 @@ class Server:
             "refresh": tokens["refresh"],
             "until": time.time() + tokens["expires_in"],
             "sso": tokens.get("sso", self._state.get("sso", False)),
+            "standing": tokens.get("standing", "signed in"),
         }
 
     def take(self, access: str, expires_in: int) -> None:
@@ -255,6 +265,14 @@ class Server:
             yield
 
 
+def owes_factor(before: str = "") -> Unauthenticated:
+    """Return what somebody is told who must set up a second factor before anything else."""
+    return Unauthenticated(
+        f"{before}Your tenant asks for a second factor, and you have none yet.",
+        hint="Run: sluice factor begin, tell your app its seed, then: sluice factor confirm ID",
+    )
+
+
 def _api_key() -> Secret | None:
     """Return the API key that the environment gives or names a file for; with one, nobody signs in."""
     text, file = os.environ.get("SLUICE_API_KEY", ""), os.environ.get("SLUICE_API_KEY_FILE", "")
@@ -264,9 +282,9 @@ def _api_key() -> Secret | None:
         try:
             text = Path(file).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
-            raise Usage("the file that SLUICE_API_KEY_FILE names cannot be read", where=file) from None
+            raise Usage("the file that SLUICE_API_KEY_FILE names cannot be read") from None
         if not text.strip():
-            raise Usage("the file that SLUICE_API_KEY_FILE names is empty", where=file)
+            raise Usage("the file that SLUICE_API_KEY_FILE names is empty")
     return Secret(text.strip()) if text.strip() else None
 
 

@@ -55,9 +55,15 @@ def run(
     if local:
         from sluicegate.cli.here import run_here
 
-        return run_here(Path(flow), local_flow, values(params), values(secrets), rejects_file, as_json=as_json)
+        return run_here(
+            Path(flow), local_flow, values(params), values(secrets, "--secret"), rejects_file, as_json=as_json
+        )
     if local_flow or secrets or rejects_file:
         raise Usage("a second name, --secret and --rejects go with --local")
+    if set(flow) & set("./"):
+        raise Usage(
+            "this is the name of a file, not of a flow", hint="Without a server: sluice run --local FILE [FLOW]"
+        )
     server = Server()
     started = server.call(find("run.start"), {"name": flow, "params": values(params)})
     if not wait:

@@ -9,14 +9,13 @@ from typing import Any
 import click
 
 from sluicegate.base import memory
-from sluicegate.base.errors import Usage
 from sluicegate.base.home import home
 from sluicegate.base.secret import Secret
 from sluicegate.cli import show
 from sluicegate.cli.commands import json_option
 from sluicegate.cli.remote import Server
 from sluicegate.cli.table import command as table_command
-from sluicegate.cli.table import read_secret
+from sluicegate.cli.table import read_new, read_secret
 from sluicegate.operations import find
 
 
@@ -40,11 +39,8 @@ def show_shares(shares: tuple[str, ...]) -> None:
 
 
 def new_passphrase(file: str | None) -> Secret:
-    """Return a passphrase that is to seal something: on a terminal it is asked for twice."""
-    text = read_secret("passphrase", file)
-    if file is None and sys.stdin.isatty() and click.prompt("Once more", hide_input=True) != text:
-        raise Usage("the two are not the same")
-    return Secret(text)
+    """Return a passphrase that is to seal something."""
+    return Secret(read_new("passphrase", file))
 
 
 @click.command()

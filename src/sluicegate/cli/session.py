@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from sluicegate.base.errors import Unauthenticated, Usage
+from sluicegate.base.errors import Usage
 from sluicegate.cli import show
 from sluicegate.cli.commands import json_option
-from sluicegate.cli.remote import Server, call
-from sluicegate.cli.table import read_secret, token_of
+from sluicegate.cli.remote import Server, call, owes_factor
+from sluicegate.cli.table import read_new, read_secret, token_of
 from sluicegate.operations import find
 
 
@@ -31,10 +32,10 @@ def command(name: str) -> click.Command:
     }[name]
 
 
-def _password(file: str | None, label: str = "password") -> str:
+def _password(file: str | None, read: Callable[[str, str | None], str] = read_secret) -> str:
     if file is None and os.environ.get("SLUICE_PASSWORD"):
         return os.environ["SLUICE_PASSWORD"]
-    return read_secret(label, file)
+    return read("password", file)
 
 
 @click.command()
@@ -84,7 +85,7 @@ def login(
     if tokens["must_change"]:  # nothing is kept until there is a new password: who was signed in before stays so
         if new_password_file is None and not sys.stdin.isatty():
             raise Usage("a new password must be chosen", hint="Add --new-password-file FILE, or sign in on a terminal.")
-        new = read_secret("new password", new_password_file)
+        new = read_new("new password", new_password_file)
         server.hold(tokens)
         server.call(find("session.password"), {"old": password, "new": new})
         tokens = server.call(find("session.login"), told | {"password": new}) | {"sso": False}
@@ -108,10 +109,7 @@ def _welcome(server: Server, tokens: dict[str, Any], *, as_json: bool) -> None:
     """Keep the tokens and say who has signed in."""
     server.keep(tokens)
     if tokens["standing"] == "enrol":
-        raise Unauthenticated(
-            "Your tenant asks for a second factor, and you have none yet.",
-            hint="Run: sluice factor begin, tell your app its seed, then: sluice factor confirm ID",
-        )
+        raise owes_factor()
     me = server.call(find("session.whoami"))
     if as_json:
         show.answer(me, as_json=True)
@@ -163,7 +161,7 @@ def switch(*, tenant: str | None, none: bool, as_json: bool) -> None:
 @json_option
 def passwd(*, old_file: str | None, new_file: str | None, as_json: bool) -> None:
     """Choose a new password."""
-    old, new = read_secret("old password", old_file), read_secret("new password", new_file)
+    old, new = read_secret("old password", old_file), read_new("new password", new_file)
     call("session.password", old=old, new=new)
     show.answer({"changed": True}, as_json=as_json)
 
@@ -226,7 +224,12 @@ def bootstrap(
 ) -> None:
     """Make the first SuperAdmin with the one-time code that the first start of the server prints."""
     server = Server(url, ca)
-    told = {"code": read_secret("code", code_file), "email": email, "name": name, "password": _password(password_file)}
+    told = {
+        "code": read_secret("code", code_file),
+        "email": email,
+        "name": name,
+        "password": _password(password_file, read_new),
+    }
     server.keep(server.call(find("session.bootstrap"), told))
     show.answer(server.call(find("session.whoami")), as_json=as_json)
 
@@ -247,12 +250,9 @@ def accept(
     link = read_secret("link", link_file)
     place, marked, _ = link.strip().partition("/#/")
     server = Server(url or (place if marked else None), ca)
-    told = {"token": token_of(link), "name": name, "password": _password(password_file)}
+    told = {"token": token_of(link), "name": name, "password": _password(password_file, read_new)}
     tokens = server.call(find("invitation.accept"), told)
     server.keep(tokens)
     if tokens["standing"] == "enrol":
-        raise Unauthenticated(
-            "You are in. Your tenant asks for a second factor, and you have none yet.",
-            hint="Run: sluice factor begin, tell your app its seed, then: sluice factor confirm ID",
-        )
+        raise owes_factor("You are in. ")
     show.answer(server.call(find("session.whoami")), as_json=as_json)

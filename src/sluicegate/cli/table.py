@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from sluicegate.base.docstrings import describe
+from sluicegate.base.errors import Usage
 from sluicegate.base.model import Model
 from sluicegate.cli import show
 from sluicegate.cli.commands import json_option
@@ -152,8 +153,23 @@ def read_secret(name: str, file: str | None, ask: Callable[..., str] = click.pro
     if file == "-" or (file is None and not sys.stdin.isatty()):
         return sys.stdin.read().rstrip("\n")
     if file is not None:
-        try:
-            return Path(file).read_text(encoding="utf-8").rstrip("\n")
-        except OSError as fault:
-            raise click.UsageError(f"The file {file!r} cannot be read: {fault.strerror}.") from None
+        return text_of(file, f"the file of the {name}")
     return str(ask(name.capitalize(), hide_input=True))
+
+
+def read_new(name: str, file: str | None) -> str:
+    """Return a secret that is chosen now: on a terminal it is asked for twice."""
+    text = read_secret(name, file)
+    if file is None and sys.stdin.isatty() and click.prompt("Once more", hide_input=True) != text:
+        raise Usage("the two are not the same")
+    return text
+
+
+def text_of(file: str, called: str) -> str:
+    """Return what a file holds. What was given for its name is not repeated: it may be the secret itself."""
+    try:
+        return Path(file).read_text(encoding="utf-8").rstrip("\n")
+    except UnicodeDecodeError:
+        raise Usage(f"{called} holds no UTF-8 text", hint="Write it down as text: base64, say.") from None
+    except (OSError, ValueError) as fault:  # the latter for a name with NUL
+        raise Usage(f"{called} cannot be read: {getattr(fault, 'strerror', None) or 'no file is called so'}") from None

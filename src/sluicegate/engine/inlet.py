@@ -116,7 +116,7 @@ class Inlet:
         """Return the rows of a step, lazily."""
         step = self._named.get(name)
         if step is None:
-            raise Invalid(f"the flow has no step {name[:64]!r}", hint=f"It has: {', '.join(self._named)}.")
+            raise Invalid(f"the flow has no step {name[:64]!r}", hint=f"It has: {', '.join(self._named) or 'none'}.")
         try:
             if isinstance(step, Reading):
                 return self._counted(name, self._read(name, step))

@@ -73,7 +73,7 @@ def above(named: dict[str, Step], source: str) -> tuple[Step, ...]:
 
     def visit(name: str) -> None:
         if name not in named:
-            raise Invalid(f"the flow has no step {name[:64]!r}", hint=f"It has: {', '.join(named)}.")
+            raise Invalid(f"the flow has no step {name[:64]!r}", hint=f"It has: {', '.join(named) or 'none'}.")
         for each in named[name].inputs:
             visit(each)
         found.setdefault(name, named[name])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sluicegate.base import clock
@@ -63,7 +65,8 @@ class Factors:
         if found is None or found.active:
             raise Missing("There is no such factor that waits for its first code.")
         first = not self.of(user)
-        self._check(user, (found,), code, activate=True)
+        with self._trying(user):
+            self._match(user, (found,), code, activate=True)
         return self.renew_codes(user, tenant) if first else ()
 
     def renew_codes(self, user: str, tenant: str | None) -> tuple[Secret, ...]:
@@ -79,24 +82,26 @@ class Factors:
         """
         factors = self.of(user)
         digest = opaque.digest(self._codes, otp.normal(code))
-        self._admit(user)
-        if factors and self._system.factors().use_code(user, digest):
-            left = self._system.factors().codes_left(user)
-            self._audit.event("factor.recover", None, None, "ok", {"id": user, "left": left}, tenant=tenant)
-            return True
-        self._check(user, factors, code)
+        with self._trying(user):
+            if factors and self._system.factors().use_code(user, digest):
+                left = self._system.factors().codes_left(user)
+                self._audit.event("factor.recover", None, None, "ok", {"id": user, "left": left}, tenant=tenant)
+                return True
+            self._match(user, factors, code)
         return False
 
-    def _check(self, user: str, factors: tuple[Factor, ...], code: Secret, *, activate: bool = False) -> None:
-        self._admit(user)
+    def _match(self, user: str, factors: tuple[Factor, ...], code: Secret, *, activate: bool = False) -> None:
         for each in factors:
             seed = Secret(envelope.decrypt(self._seeds, each.sealed, (user, each.id)).decode())
             step = otp.match(seed, code, self._now())
             if step is not None and self._system.factors().use(each.id, step, activate=activate):
                 return
-        self._tries.count(user)
         raise Invalid("the code is wrong or has been used", where="code", hint="Take the next one that your app shows.")
 
-    def _admit(self, user: str) -> None:
-        if not self._tries.room(user):
-            raise Throttled("Too many wrong codes.", after=self._tries.period / 5)
+    @contextmanager
+    def _trying(self, user: str) -> Iterator[None]:
+        """Count one try before the code is looked at: many at once gain nothing. Take it back when it was right."""
+        if not self._tries.count(user):
+            raise Throttled("Too many wrong codes.", after=self._tries.wait(user))
+        yield
+        self._tries.give_back(user)

@@ -124,11 +124,11 @@ class Grants:
     def _refused(self, result: str, user: str, tenant: str | None, peer: Peer) -> None:
         self._audit.event("session.refresh", None, peer, result, {"id": user}, tenant=tenant)
 
-    def sign_out(self, given: Secret) -> None:
-        """End the family of a refresh token."""
+    def sign_out(self, given: Secret, who: Principal) -> None:
+        """End the family that somebody came with, whatever they give, and that of a refresh token."""
         grant = self._system.grants().find(opaque.digest(self._refresh, given))
-        if grant is not None:
-            self._system.grants().kill(grant.family)
+        for family in dict.fromkeys((who.grant, *([grant.family] if grant else []))):
+            self._system.grants().kill(family)
 
     def _lifetimes(self, tenant: str | None) -> tuple[float, float]:
         """Return for how many seconds a sign-in lasts unused, and at the most."""

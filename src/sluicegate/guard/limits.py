@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from sluicegate.base import clock
 from sluicegate.base.errors import Invalid, Throttled
+from sluicegate.base.networks import site
 
 if TYPE_CHECKING:
     from sluicegate.base.principal import Peer
@@ -34,7 +35,7 @@ class Rates:
     """How many, and in how long: ``60/minute``."""
 
     address: str = "5000/second"
-    """All requests of one address."""
+    """All requests of one address; of IPv6, here and below, of one network of 64 bits."""
     public: str = "60/minute"
     """Requests of one address that need no token: sign-in and its like."""
     failures: str = "300/minute"
@@ -177,12 +178,13 @@ class Limits:
 
     def admit(self, peer: Peer, *, knocks: bool) -> None:
         """Count one request; ``knocks``: it tries a proof without a token. ``Throttled`` when there are too many."""
-        if not self._address.count(peer.address):
-            raise Throttled(after=self._address.wait(peer.address))
-        if not self._failures.room(peer.address):
-            raise Throttled(after=self._failures.wait(peer.address))
-        if knocks and not self._public.count(peer.address):
-            raise Throttled(after=self._public.wait(peer.address))
+        place = site(peer.address)
+        if not self._address.count(place):
+            raise Throttled(after=self._address.wait(place))
+        if not self._failures.room(place):
+            raise Throttled(after=self._failures.wait(place))
+        if knocks and not self._public.count(place):
+            raise Throttled(after=self._public.wait(place))
 
     @contextmanager
     def asking(self, tenant: str) -> Iterator[None]:
@@ -214,13 +216,15 @@ class Limits:
 
     def failed(self, peer: Peer) -> None:
         """Count one failed proof."""
-        self._failures.count(peer.address)
+        self._failures.count(site(peer.address))
 
-    def account_admit(self, account: str) -> None:
-        """Refuse when the account has seen too many wrong passwords lately."""
-        if not self._account.room(account):
+    @contextmanager
+    def trying(self, account: str) -> Iterator[None]:
+        """Count one try before what is given is looked at: many at once gain nothing. Take it back when it was right.
+
+        It was right when nothing is raised. Raises ``Throttled`` when the account has seen too many wrong ones lately.
+        """
+        if not self._account.count(account):
             raise Throttled(after=self._account.wait(account))
-
-    def account_failed(self, account: str) -> None:
-        """Count one wrong password."""
-        self._account.count(account)
+        yield
+        self._account.give_back(account)

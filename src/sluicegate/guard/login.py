@@ -137,13 +137,12 @@ class Login:
 
     def bootstrap(self, code: Secret, email: str, name: str, chosen: Secret, peer: Peer, key: str) -> Grant:
         """Make the first SuperAdmin. The code works once and only while there is no user."""
-        self._limits.account_admit(BOOTSTRAP)
         least = self._rules.bounds.base.password_length
         self.passwords.check(chosen, factor=False, names=(email, name), where="password", least=least)
-        if not self.bootstrapping or self._system.blobs().take(BOOTSTRAP, opaque.digest(self._codes, code)) is None:
-            self._limits.account_failed(BOOTSTRAP)
-            self._audit.event("session.bootstrap", None, peer, "denied", {})
-            raise Unauthenticated("The code is wrong or has been used.")
+        with self._limits.trying(BOOTSTRAP):
+            if not self.bootstrapping or self._system.blobs().take(BOOTSTRAP, opaque.digest(self._codes, code)) is None:
+                self._audit.event("session.bootstrap", None, peer, "denied", {})
+                raise Unauthenticated("The code is wrong or has been used.")
         epoch = self._revocation.newest()
         id_ = self._system.accounts().create(email, name, Role.SUPERADMIN, self.passwords.hash(chosen)).id
         self._audit.event("session.bootstrap", None, peer, "ok", {"id": id_, "email": email})
@@ -218,6 +217,13 @@ class Login:
         issuer = str(stored.body.get("issuer")) if stored is not None else ""
         return self._system.sso().has_identity(who.tenant or "", who.id, issuer)
 
+    def keeps_out(self, tenant: str, peer: Peer) -> str:
+        """Return why nobody can come into a tenant from there now; empty when they can."""
+        if self.grants.suspended(tenant):
+            return "the tenant is suspended"
+        refused = self._rules.refused_by(Principal("", tenant, Role.API_USER), peer.address)
+        return f"they come from an address that is not on the list of the {refused}" if refused else ""
+
     def admit(self, user: Account, peer: Peer, key: str, *, factor: bool, fresh: bool) -> Grant:
         """Let in somebody whom a provider of single sign-on has shown to be there; ``factor``: by a second one, too.
 
@@ -285,12 +291,10 @@ class Login:
     def prove_again(self, who: Principal, given: Secret, code: Secret | None, peer: Peer) -> None:
         """Take password and, from who has one, a second factor once more (step-up)."""
         user = self._person(who)
-        account = f"prove/{who.id}"
-        self._limits.account_admit(account)
-        if not self.passwords.verify(user.password, given):
-            self._limits.account_failed(account)
-            self._limits.failed(peer)
-            raise Denied("The password is wrong.")
+        with self._limits.trying(f"prove/{who.id}"):
+            if not self.passwords.verify(user.password, given):
+                self._limits.failed(peer)
+                raise Denied("The password is wrong.")
         owes = bool(self._factors.of(who.id))
         if owes:
             if code is None:
@@ -338,11 +342,10 @@ class Login:
     def change_password(self, who: Principal, old: Secret, new: Secret, peer: Peer) -> None:
         """Replace one's own password and end all other sign-ins."""
         user = self._person(who)
-        account = f"change/{who.id}"
-        self._limits.account_admit(account)
-        if not self.passwords.verify(user.password, old):
-            self._limits.account_failed(account)
-            raise Denied("The old password is wrong.")
+        with self._limits.trying(f"change/{who.id}"):
+            if not self.passwords.verify(user.password, old):
+                self._limits.failed(peer)
+                raise Denied("The old password is wrong.")
         self.judge(user, who.tenant, new, old=old, where="new")
         hashed = self.passwords.hash(new)
         with self._system.transaction():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from sluicegate.base import clock
 from sluicegate.base.errors import Conflict, Denied, Throttled
+from sluicegate.base.networks import site
 from sluicegate.base.principal import Peer, Principal
 from sluicegate.base.secret import Secret
 from sluicegate.guard import policy
@@ -69,7 +70,7 @@ class Recovery:
 
     def forgot(self, tenant: str | None, email: str, peer: Peer) -> None:
         """Put aside that somebody forgot their password. Nothing is looked up here. Raises ``Throttled``."""
-        for meter, key in ((self._address, peer.address), (self._everybody, "")):
+        for meter, key in ((self._address, site(peer.address)), (self._everybody, "")):
             if not meter.count(key):
                 raise Throttled("Too many password resets.", after=meter.wait(key))
         account = _key(tenant or "", email.strip().casefold())

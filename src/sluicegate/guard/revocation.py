@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from sluicegate.base import clock
 from sluicegate.base.errors import SluiceError, Unavailable
+from sluicegate.base.log import Log, trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,8 @@ BEAT: Final = 1.0
 """Seconds between two looks at the store when nothing is announced."""
 STALE: Final = 30.0
 """Seconds without news after which nothing may be changed (SEC-T11)."""
+FEED: Final = "revocation.feed"
+"""The feed's name in the log."""
 _PURGE: Final = 3600.0
 
 
@@ -40,6 +43,7 @@ class Revocation:
         self._switched: dict[str, tuple[int, float]] = {}  # families, by which mark, and until when it matters
         self._over: dict[str, float] = {}  # ids of tokens and families, and until when they matter
         self._lock = threading.Lock()
+        self._log, self._silent = Log(), False
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self.on_keys: Callable[[], None] = lambda: None
@@ -85,6 +89,9 @@ class Revocation:
                 for mark in found:
                     self._take(mark)
             self._fresh = self._now()
+            if self._silent:
+                self._silent = False
+                self._log("It is known again which sign-ins have been ended; changes are taken.", action=FEED)
             self._pulled = ours  # last: until then, whoever asks waits for what is being read
         if self._seq != before:
             self.on_marks()
@@ -146,8 +153,19 @@ class Revocation:
                     self._system.marks().purge()
                     self._forget()
                     self.on_hour()
-            except SluiceError:
-                self._stop.wait(BEAT)  # ``require_fresh`` tells when it has lasted too long
+            except Exception as fault:  # noqa: BLE001 - whatever it was: without this thread nothing would be changed again
+                self._complain(fault)
+                self._stop.wait(BEAT)
+
+    def _complain(self, fault: Exception) -> None:
+        """Write down what went wrong: a silence of the store once, when changes are refused for it (SEC-T11)."""
+        if not isinstance(fault, SluiceError):
+            self._log("Following ended sign-ins failed unexpectedly.", level="error", action=FEED, trace=trace(fault))
+        with self._lock:
+            if not self._silent and self._now() - self._fresh > STALE:
+                self._silent = True
+                told = "It is not known which sign-ins have been ended: nothing is changed until the store answers."
+                self._log(told, level="error", action=FEED)
 
     def _forget(self) -> None:
         with self._lock:

@@ -333,6 +333,8 @@ class Sso:
 
     def _meet(self, tenant: str, provider: Provider, found: Identity, role: Role, peer: Peer) -> str:
         """Return the id of the user whom the provider shows for the first time, linked from now on."""
+        if shut := self._login.keeps_out(tenant, peer):
+            raise Refused(shut)  # before anything is made of it
         if not found.verified:
             raise Refused("the provider does not say that it has verified their address")
         email, name = _spelled(found)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from sluicegate.base import clock
 from sluicegate.base.errors import Throttled
+from sluicegate.base.networks import site
 from sluicegate.guard.limits import Backoff, Meter, Rates
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Tries:
 
     def begin(self, account: str, tenant: str, address: str, device: str, known: Known) -> Try:
         """Count one try. Raises ``Throttled`` with the seconds to wait, and counts nothing then."""
-        account = account.strip().casefold()
+        account, address = account.strip().casefold(), site(address)
         near = (self._near, _key(account, "device", device) if known.device else _key(account, "address", address))
         shared: list[tuple[Backoff | Meter, str]] = []
         if not known.device:

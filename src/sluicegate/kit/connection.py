@@ -7,11 +7,11 @@ type. ``open`` gives a session; what the session can do is told by the protocols
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from sluicegate.base.errors import Invalid
+from sluicegate.base.errors import Egress, Invalid
 from sluicegate.base.flaws import Misfit
 from sluicegate.base.model import NAME_PATTERN, Model, Name
 from sluicegate.kit.lineage import Tags
@@ -48,6 +48,19 @@ def secrets_in(body: Mapping[str, Any]) -> frozenset[str]:
     found = (value["secret"] for value in body.values() if isinstance(value, dict) and set(value) == {"secret"})
     return frozenset(name for name in found if isinstance(name, str))  # a column can be called so, too: ``tags``
 
+
+def _host(value: str) -> str:
+    from sluicegate.kit.net import clean_host
+
+    try:
+        clean_host(value)
+    except Egress as fault:  # said without what was written: it may hold a password
+        raise Misfit(f"{fault.message} {fault.hint}") from None
+    return value
+
+
+Host = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_host)]
+"""A host name or an address, and nothing around it."""
 
 Tls = Literal["verify-full", "verify-ca", "require", "disable"]
 

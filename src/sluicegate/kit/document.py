@@ -205,7 +205,16 @@ def _plain(root: Any, where: str) -> Any:
             return [build(each) for each in node.value]
         if node.tag not in _TAGS:
             raise Invalid(f"the tag {str(node.tag)[:64]!r} is not taken", where=at(node))
-        return builder.construct_object(node)
+        if node.tag in _NUMBERS and _OLD_NUMBER.match(node.value):
+            raise Invalid(
+                "YAML counts this number in another base; write it plainly, or in quotes for text", where=at(node)
+            )
+        try:
+            return builder.construct_object(node)
+        except (ValueError, KeyError, AttributeError):  # 2013-02-30, !!bool maybe, 5,000 digits
+            raise Invalid(
+                f"this is no {_TAGS[node.tag]} that there is; text stands in quotes", where=at(node)
+            ) from None
 
     return build(root)
 
@@ -215,7 +224,14 @@ def _key(node: Any) -> str | None:
     return node.value if isinstance(getattr(node, "value", None), str) else None
 
 
-_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp"))
+_CORE = "tag:yaml.org,2002:"
+_TAGS = {
+    _CORE + "str": "text", _CORE + "int": "number", _CORE + "float": "number", _CORE + "bool": "boolean",
+    _CORE + "null": "null", _CORE + "timestamp": "date or moment",
+}  # fmt: skip
+_NUMBERS = frozenset({_CORE + "int", _CORE + "float"})
+_OLD_NUMBER = re.compile(r"[-+]?(?:0[0-9_]+$|[^:]*:)")
+"""YAML 1.1's octal numbers and those of base 60: ``010`` would be 8, and ``1:30`` 90."""
 
 
 def names_used(documents: list[Document]) -> Iterator[tuple[str, str, str]]:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from sluicegate.base import clock
 from sluicegate.base.errors import Invalid, Missing
-from sluicegate.base.model import Model, Name
+from sluicegate.base.model import Model, Name, Number
 from sluicegate.base.permission import Permission
 from sluicegate.guard import conduct, tls
 from sluicegate.guard.desk import Desk
@@ -68,7 +68,7 @@ class DefinitionOf(Model):
 
     name: Name
     """Its name."""
-    version: int | None = Field(default=None, ge=1)
+    version: Number | None = None
     """A version; the newest when absent."""
 
 

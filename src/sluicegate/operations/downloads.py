@@ -9,7 +9,7 @@ import orjson
 from pydantic import Field, ValidationError
 
 from sluicegate.base.errors import Denied, Invalid
-from sluicegate.base.model import Id, Model
+from sluicegate.base.model import NUMBER_MAX, Id, Model
 from sluicegate.base.permission import Permission
 from sluicegate.guard import policy
 from sluicegate.guard.desk import Desk
@@ -32,7 +32,7 @@ class WatchAsk(Model):
 
     id: Id
     """Id of the run."""
-    after: int = Field(default=0, ge=0)
+    after: int = Field(default=0, ge=0, le=NUMBER_MAX)
     """Only events after this number."""
 
 

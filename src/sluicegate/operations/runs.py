@@ -9,7 +9,7 @@ from pydantic import Field
 
 from sluicegate.base import clock
 from sluicegate.base.errors import Denied, Invalid, Missing, without_rows
-from sluicegate.base.model import Id, Model, Name, new_id
+from sluicegate.base.model import NUMBER_MAX, Id, Model, Name, new_id
 from sluicegate.base.permission import Permission
 from sluicegate.guard import conduct, policy
 from sluicegate.guard.desk import Desk
@@ -67,7 +67,7 @@ class EventsAsk(Model):
 
     id: Id
     """Id of the run."""
-    after: int = Field(default=0, ge=0)
+    after: int = Field(default=0, ge=0, le=NUMBER_MAX)
     """Only events after this number."""
     limit: int = Field(default=PAGE_MAX, ge=1, le=PAGE_MAX)
     """At most this many."""

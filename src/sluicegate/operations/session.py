@@ -167,8 +167,8 @@ def prove(ask: ProveAsk, desk: Desk) -> Nothing:
 
 
 def logout(ask: RefreshAsk, desk: Desk) -> Nothing:
-    """Sign out: end the refresh token and all its kin."""
-    desk.services.login.grants.sign_out(_secret(ask.refresh))
+    """Sign out: end this sign-in, and the refresh token with all its kin."""
+    desk.services.login.grants.sign_out(_secret(ask.refresh), desk.who)
     return Nothing()
 
 

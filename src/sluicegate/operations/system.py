@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from sluicegate import __version__
-from sluicegate.base.model import Model
+from sluicegate.base.model import Model, Number
 from sluicegate.base.permission import Permission, Public
 from sluicegate.base.principal import Role
 from sluicegate.guard.desk import Desk
@@ -54,7 +54,7 @@ class AuditAsk(Model):
 
     limit: int = Field(default=100, ge=1, le=500)
     """At most this many, the newest first."""
-    before: int | None = Field(default=None, ge=1)
+    before: Number | None = None
     """Only records before this number (paging)."""
     action: str | None = Field(default=None, max_length=100)
     """Only this action, such as ``run.start``."""

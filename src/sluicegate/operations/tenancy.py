@@ -24,7 +24,7 @@ def show(_ask: Nothing, desk: Desk) -> Told:
 
 
 def set_(ask: Policy, desk: Desk) -> Told:
-    """Set what your tenant asks of its people; everybody's access token ends, so that it holds at once."""
+    """Set what your tenant asks of its people, all of it; everybody's access token ends, so that it holds at once."""
     bounds, tenants = desk.services.rules.bounds, desk.services.system.tenants()
     bounds.check(ask)
     desk.services.rules.keep_in(desk.who, desk.peer, ask.addresses)

@@ -128,6 +128,9 @@ class Definitions:
                 row = connection.execute(_GET_LATEST, asked).first()
             else:
                 row = connection.execute(_GET_VERSION, {**asked, "of_version": version}).first()
+        if row is None and version is not None:
+            newest = max(each.version for each in self.versions(kind, name))
+            raise Missing(f"The {kind} {name} has no version {version}.", hint=f"The newest is {newest}.")
         if row is None:
             raise _missing(kind, name)
         return _definition(row)

@@ -20,6 +20,7 @@ from sluicegate.base.errors import (
     TooLarge,
     Unauthenticated,
     Unavailable,
+    wait_of,
 )
 from sluicegate.base.permission import Permission
 
@@ -79,7 +80,7 @@ def problem(fault: SluiceError | Refused, *, proof: bool) -> tuple[dict[str, str
     if isinstance(fault, Refused):
         return _told(fault.error, fault), 400, {}
     if isinstance(fault, Throttled):
-        return _told("temporarily_unavailable", fault), 429, {"retry-after": str(max(1, round(fault.after)))}
+        return _told("temporarily_unavailable", fault), 429, {"retry-after": str(wait_of(fault.after))}
     if isinstance(fault, Unauthenticated):
         # The gate's own words are those for a bad proof: the key is looked at only after it.
         word = "invalid_dpop_proof" if "proof" in fault.message or (proof and fault.message == _GATE) else ""

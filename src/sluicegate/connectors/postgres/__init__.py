@@ -15,7 +15,7 @@ from sluicegate.base.errors import DataError, Missing
 from sluicegate.connectors.postgres import catalogue, reading
 from sluicegate.connectors.postgres.link import connect, spell_item, told
 from sluicegate.connectors.postgres.stage import MARKERS, PostgresStage
-from sluicegate.kit.connection import Connection, Entry, Read, SecretName, Tls
+from sluicegate.kit.connection import Connection, Entry, Host, Read, SecretName, Tls
 from sluicegate.kit.text import shown
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Postgres(Connection):
     """Tables and views in a PostgreSQL database."""
 
     type: Literal["postgres"] = "postgres"
-    host: str = Field(min_length=1, max_length=253)
+    host: Host
     """Server name or address; must be allowed by the egress policy."""
     port: int = Field(default=5432, ge=1, le=65535)
     """TCP port."""
