@@ -16,6 +16,9 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 import pytest
 
+from tests.fixtures.mariadb import mariadb
+
+__all__ = ["mariadb"]
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,6 +68,7 @@ def folder(tmp_path):
 # name -> exit code, rows read, written, rejected
 PROMISED = {
     "orders-sealed": (0, 8, 8, 0),
+    "orders-to-duckdb": (0, 8, 8, 0),
     "orders-to-parquet": (0, 8, 6, 0),
     "orders-with-names": (0, 12, 8, 0),
     "patients-masked": (0, 5, 5, 0),
@@ -76,7 +80,7 @@ PROMISED = {
 
 
 def test_every_example_is_here():
-    assert sorted(each.stem for each in EXAMPLES.glob("*.yaml")) == sorted(PROMISED)
+    assert sorted(each.stem for each in EXAMPLES.glob("*.yaml")) == sorted([*PROMISED, "stock-to-mysql"])
 
 
 @pytest.mark.parametrize("name", PROMISED)
@@ -108,6 +112,22 @@ def test_merging_twice_changes_nothing(folder):
     assert first[0] == ("0012", "Tea, green", first[0][2], 120)
     assert Decimal(str(first[0][2])) == Decimal("4.25")
     assert first[3][3] is None
+
+
+def test_the_server_that_an_example_names_takes_its_rows(folder, mariadb):
+    shop = mariadb.fresh()
+    try:
+        document = folder.path / "stock-to-mysql.yaml"
+        authority = "".join(f"  {line}\n" for line in shop.ca.splitlines())
+        mine = f"host: {shop.host}\nport: {shop.port}\ndatabase: {shop.dbname}\nuser: {shop.user}\nca: |\n{authority}"
+        theirs = "host: shop.example.org\nport: 3306\ndatabase: shop\nuser: loader\n"
+        document.write_text(document.read_text().replace(theirs, mine))
+        (folder.path / "pw").write_text(shop.password)
+        for _ in range(2):
+            assert folder.run("stock-to-mysql", "--secret", "shop-password=pw").code == 0
+        assert shop.execute("select sku, price from stock order by sku")[0] == ("0012", Decimal("4.25"))
+    finally:
+        shop.drop()
 
 
 def test_a_row_without_a_partner_stays(folder):

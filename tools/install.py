@@ -34,6 +34,7 @@ RECIPE = "1"  # raise it when an environment is made in another way: it makes ev
 DEMO_PACKAGES = {"bubblewrap": "bwrap"}
 TEST_PACKAGES = {
     "postgresql": "/usr/lib/postgresql/*/bin/postgres",
+    "mariadb-server": "/usr/sbin/mariadbd",
     "chromium": "chromium",
     "age": "age",
     "gnupg": "gpg",

@@ -6,12 +6,12 @@ from typing import ClassVar
 import pyarrow as pa
 import pytest
 
-from sluicegate.base.errors import Constraint, DataError, Failed, SluiceError, Unreachable
+from sluicegate.base.errors import Constraint, DataError, Failed, Unreachable
 from sluicegate.conformance.connection import Given, NetworkSuite
 from sluicegate.conformance.rows import RowsSuite
 from sluicegate.conformance.samples import table
-from sluicegate.connectors.postgres.link import spell_item, split_item
 from sluicegate.kit.connection import Read
+from sluicegate.kit.items import spell_item
 from sluicegate.kit.mode import Append, Merge, Replace
 from sluicegate.kit.rows import Marker
 from sluicegate.kit.types import opened
@@ -159,27 +159,6 @@ def test_two_attempts_of_one_run_land_once(server, ctx):
         other.join(10)
     assert [receipt.repeated for receipt in found] == [True]
     assert query(server, "select count(*) from t") == [(2,)]
-
-
-@pytest.mark.parametrize(
-    ("item", "found"),
-    [
-        ("t", (None, "t")),
-        ("s.t", ("s", "t")),
-        ('"s.x"."t""y"', ("s.x", 't"y')),
-        ('s."t.u"', ("s", "t.u")),
-        ('a"b', (None, 'a"b')),
-    ],
-)
-def test_item_names(item, found):
-    assert split_item(item) == found
-    assert split_item(spell_item(*found)) == found
-
-
-@pytest.mark.parametrize("item", ["a.b.c", '"a', '"a"b', "", ".", "s.", '""', "x" * 64, "é" * 32])
-def test_item_names_that_are_none(item):
-    with pytest.raises(SluiceError):
-        split_item(item)
 
 
 @pytest.mark.parametrize("mode", [Append(), Replace(), Merge(keys=("id",))], ids=lambda mode: mode.type)

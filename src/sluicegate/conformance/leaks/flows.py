@@ -16,6 +16,7 @@ PLAIN = (
     "out.parquet",
     "back.ndjson",
     "shop.db",
+    "lake.duckdb",
 )
 """Files of the tenant's own in which rows lie in clear because a flow says so, or because a person put them there."""
 ROWS = 400
@@ -29,6 +30,20 @@ kind: connection
 name: shop
 type: sqlite
 path: shop.db
+---
+kind: connection
+name: lake
+type: duckdb
+path: lake.duckdb
+---
+kind: connection
+name: sea
+type: mysql
+host: 127.0.0.1
+port: 1
+database: none
+user: nobody
+password: { secret: mysql-password }
 ---
 kind: connection
 name: far
@@ -85,6 +100,7 @@ steps:
   - write: { from: good, connection: here, item: out.ndjson }
   - write: { from: good, connection: here, item: out.parquet }
   - write: { from: good, connection: shop, item: landed, mode: replace }
+  - write: { from: good, connection: lake, item: landed, mode: replace }
   - archive: { from: good, connection: here, item: sealed.parquet.age, seal: { type: age, to: [age] } }
   - archive:
       from: good
@@ -218,15 +234,28 @@ name: stops-connecting
 steps:
   - read: { name: rows, connection: far, item: t }
   - write: { from: rows, connection: here, item: never.csv }
+---
+kind: flow
+name: stops-signing-in
+steps:
+  - read: { name: rows, connection: sea, item: t }
+  - write: { from: rows, connection: here, item: never.csv }
+---
+kind: flow
+name: stops-merging
+steps:
+  - read: { name: rows, connection: here, item: bad.csv, format: WORDS }
+  - write: { from: rows, connection: lake, item: merged, mode: { type: merge, keys: [word] } }
 """
 
 CREDENTIALS = {
+    "mysql-password": "mysql password",
     "bao-token": "openbao token",
     "bao-secret-id": "openbao secret id",
     "aws-secret-key": "aws secret key",
     "aws-session-token": "aws session token",
 }
-"""Secrets that the connections to secret managers sign in with, and what each is."""
+"""Secrets that connections sign in with, beside the database password, and what each is."""
 MANAGERS = ("bao", "approle", "aws")
 LINKS = {f"from-{name}": f"{name}:canary#password" for name in MANAGERS}
 """Secrets that are kept at these. Nobody answers there, so none comes: it is the credentials that are carried."""
@@ -238,7 +267,18 @@ STATES = {
     "reshaped": "finished_with_rejects",
 } | {
     f"stops-{how}": "failed"
-    for how in ("reading", "skipping", "casting", "checking", "landing", "looking", "connecting", "masking")
+    for how in (
+        "reading",
+        "skipping",
+        "casting",
+        "checking",
+        "landing",
+        "merging",
+        "looking",
+        "connecting",
+        "signing-in",
+        "masking",
+    )
 }
 """How the run of each flow must end: one that ends otherwise has carried nothing to where it should."""
 FLOWS = tuple(STATES)

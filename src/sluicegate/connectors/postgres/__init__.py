@@ -13,9 +13,10 @@ from pydantic import Field
 
 from sluicegate.base.errors import DataError, Missing
 from sluicegate.connectors.postgres import catalogue, reading
-from sluicegate.connectors.postgres.link import connect, spell_item, told
+from sluicegate.connectors.postgres.link import connect, told
 from sluicegate.connectors.postgres.stage import MARKERS, PostgresStage
 from sluicegate.kit.connection import Connection, Entry, Host, Read, SecretName, Tls
+from sluicegate.kit.items import spell_item
 from sluicegate.kit.text import shown
 
 if TYPE_CHECKING:

@@ -161,41 +161,6 @@ def quoted(*parts: str) -> str:
     return ".".join('"' + check_name(part).replace('"', '""') + '"' for part in parts)
 
 
-def split_item(item: str) -> tuple[str | None, str]:
-    """Return schema and table of ``table`` or ``schema.table``, either in double quotes or not: ``"my.schema"."t"``."""
-    parts, rest = [], item
-    while True:
-        if rest.startswith('"'):
-            end, text = 1, ""
-            while end < len(rest):
-                if rest[end] != '"':
-                    text, end = text + rest[end], end + 1
-                elif rest[end : end + 2] == '""':
-                    text, end = text + '"', end + 2
-                else:
-                    break
-            if end >= len(rest) or rest[end + 1 : end + 2] not in ("", "."):
-                raise Invalid("The quotes of the table's name do not match.", where=item[:_MAX_NAME])
-            part, rest, more = text, rest[end + 2 :], rest[end + 1 : end + 2] == "."
-        else:
-            part, dot, rest = rest.partition(".")
-            more = bool(dot)
-        parts.append(check_name(part))
-        if not more:
-            break
-    if len(parts) > 2:  # noqa: PLR2004 - schema and table
-        raise Invalid("A table is named table or schema.table.", where=item[:_MAX_NAME], hint="Quote names with dots.")
-    return (parts[0], parts[1]) if len(parts) == 2 else (None, parts[0])  # noqa: PLR2004 - the same
-
-
-def spell_item(schema: str | None, table: str) -> str:
-    """Return the name that ``split_item`` takes apart again."""
-    parts = [part for part in (schema, table) if part is not None]
-    return ".".join(
-        '"' + part.replace('"', '""') + '"' if "." in part or part.startswith('"') else part for part in parts
-    )
-
-
 @contextmanager
 def told(where: str) -> Iterator[None]:
     """Turn the driver's errors into ours, without the values that its details hold."""

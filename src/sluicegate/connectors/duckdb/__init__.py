@@ -1,0 +1,219 @@
+"""``duckdb``: tables in a DuckDB database file.
+
+The file is not trusted: what its views and macros ask for runs in an engine that has no way to files, network or
+extensions, and whose settings are locked (``link.py``). Types come from the catalogue (``types.py``).
+"""
+
+from __future__ import annotations
+
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from sluicegate.base.errors import Cancelled, DataError, Failed, Missing, MissingFile
+from sluicegate.connectors.duckdb.link import COMPANIONS, check_name, connect, quoted, told
+from sluicegate.connectors.duckdb.stage import MARKERS, DuckdbStage, File, Vanished
+from sluicegate.connectors.duckdb.types import Column, columns, convert
+from sluicegate.kit.connection import Connection, Entry, Read
+from sluicegate.kit.items import spell_item, split_item
+from sluicegate.kit.rows import BATCH_BYTES
+from sluicegate.kit.text import Unfit, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+    from sluicegate.kit.context import Context
+    from sluicegate.kit.mode import Mode
+    from sluicegate.kit.rows import Marker, Stage
+
+_CHUNK_ROWS = 2048
+"""DuckDB computes so many rows at a time."""
+_MAX_ROWS = 1 << 16
+
+
+class Duckdb(Connection):
+    """Tables in a DuckDB database file."""
+
+    type: Literal["duckdb"] = "duckdb"
+    path: str = Field(min_length=1, max_length=4096)
+    """The database file. Locally: relative to the YAML file; on a server: beneath the tenant's own directory."""
+    read_only: bool = False
+    """Only read. Then several runs can have the file open at once; otherwise DuckDB lets one in at a time."""
+
+    single_writer: ClassVar[bool] = True
+    destination: ClassVar[frozenset[str]] = frozenset({"path"})
+    paths: ClassVar[frozenset[str]] = frozenset({"path"})
+
+    @contextmanager
+    def open(self, ctx: Context) -> Iterator[DuckdbSession]:
+        """Open a session; the file itself is opened by what is asked of it."""
+        session = DuckdbSession(self, ctx)
+        try:
+            yield session
+        finally:
+            session.close()
+
+
+class DuckdbSession:
+    """Tests, Lists, ReadsRows, WritesRows."""
+
+    def __init__(self, connection: Duckdb, ctx: Context) -> None:
+        """Hold what is needed to open the file."""
+        self._ctx, self._path, self._read_only = ctx, connection.path, connection.read_only
+        self._stages: list[DuckdbStage] = []
+        self._open: list[Any] = []
+
+    def close(self) -> None:
+        """Close all that was opened; a stage that was not committed is rolled back."""
+        for stage in self._stages:
+            stage.abort()
+        for each in reversed(self._open):  # streams before their connection: DuckDB waits for them for ever otherwise
+            each.close()
+
+    def _link(self, *, write: bool = False) -> Any:
+        for suffix in COMPANIONS:
+            if beside := self._ctx.files.companion(self._path, suffix):
+                beside.close()
+        if not write and not self._ctx.files.exists(self._path):
+            raise MissingFile(
+                "There is no such database file.", where=self._path, hint="Check the path of the connection."
+            )
+        path = self._ctx.files.resolve(self._path)
+        return connect(path, self._path, self._ctx.cancelled, read_only=self._read_only)
+
+    def test(self) -> str:
+        """Open the file and return the version of DuckDB and the number of tables."""
+        with closing(self._link()) as link, told(self._path):
+            version = link.execute("select system.main.version()").fetchone()[0]
+            count = len(self._found(link))
+            return f"DuckDB {version}, {count} tables and views"
+
+    @staticmethod
+    def _found(link: Any) -> list[tuple[str, str, str]]:
+        found = link.execute(
+            "select schema_name, table_name, 'table' from system.main.duckdb_tables() "
+            "where database_name = current_database() and not internal and not temporary "
+            "union all select schema_name, view_name, 'view' from system.main.duckdb_views() "
+            "where database_name = current_database() and not internal and not temporary"
+        ).fetchall()
+        return [each for each in found if each[1] != MARKERS]
+
+    def items(self, under: str = "") -> Iterator[Entry]:
+        """Yield tables and views, sorted by name, whose name begins with ``under``; those of ``main`` without it."""
+        with closing(self._link()) as link, told(self._path):
+            found = self._found(link)
+        entries = [Entry(spell_item(None if home == "main" else home, name), kind) for home, name, kind in found]  # type: ignore[arg-type]
+        yield from sorted(entry for entry in entries if entry.name.startswith(under))
+
+    def read(self, ask: Read) -> pa.RecordBatchReader:
+        """Return the rows lazily, all from one moment (one transaction)."""
+        import pyarrow as pa
+
+        link = self._link()
+        self._open.append(link)
+        where = f"{self._path}: {ask.item}"
+        schema, name = split_item(ask.item, check_name)
+        with told(where):
+            link.execute("begin transaction read only")
+            place = (link.execute("select current_database()").fetchone()[0], schema or "main", name)
+            found = columns(link, *place)
+            if not found:
+                raise Missing(f"There is no table or view {shown(ask.item)}.", where=self._path)
+            wanted = _choose(found, ask, where)
+            limit = f" limit {int(ask.limit)}" if ask.limit is not None else ""
+            query = f"select {', '.join(column.select() for column in wanted)} from {quoted(*place)}{limit}"  # noqa: S608 - names from the live catalogue, quoted
+            stream = link.execute(query).to_arrow_reader(_CHUNK_ROWS)
+        self._open.append(stream)
+        rows = pa.schema([column.field() for column in wanted])
+        return pa.RecordBatchReader.from_batches(rows, self._batches(stream, wanted, rows, where))
+
+    def _batches(
+        self, stream: pa.RecordBatchReader, wanted: list[Column], schema: pa.Schema, where: str
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield batches of about ``BATCH_BYTES``."""
+        before = 0
+        held: list[pa.RecordBatch] = []
+        while (chunk := self._next(stream, where)) is not None:
+            held.append(chunk)
+            rows = sum(each.num_rows for each in held)
+            if sum(each.nbytes for each in held) >= BATCH_BYTES or rows >= _MAX_ROWS:
+                yield _batch(held, wanted, schema, before, where)
+                before, held = before + rows, []
+        if held:
+            yield _batch(held, wanted, schema, before, where)
+
+    def _next(self, stream: pa.RecordBatchReader, where: str) -> pa.RecordBatch | None:
+        import pyarrow as pa
+
+        if self._ctx.cancelled():
+            raise Cancelled("Cancelled while reading.", where=where)
+        try:
+            with told(where):
+                return stream.read_next_batch()
+        except StopIteration:
+            return None
+        except (pa.ArrowException, OSError) as fault:  # DuckDB's errors come through Arrow, with values in their text
+            if "Permission Error" in str(fault):
+                raise Failed("The database's schema asks for something that is not allowed.", where=where) from None
+            raise Failed("DuckDB could not go on reading.", where=where, hint="Does the view fail in DuckDB?") from None
+
+    def stage(self, item: str, schema: pa.Schema, mode: Mode, marker: Marker) -> Stage:
+        """Begin a load in one transaction of its own: nobody sees anything of it before ``commit``."""
+        home, name = split_item(item, check_name)
+        if self._read_only:
+            raise Failed("The connection says read_only.", where=self._path, hint="Leave it out to write.")
+        while True:
+            file = File.look(self._ctx.files, self._path)
+            stage = DuckdbStage(
+                self._link(write=True), file, (home or "main", name), schema, mode, marker, self._ctx.log
+            )
+            self._stages.append(stage)
+            try:
+                stage.begin()
+            except Vanished:  # it was new, and another load that failed took it away again
+                stage.abort()
+            except BaseException:
+                stage.abort()
+                raise
+            else:
+                return stage
+
+
+def _choose(found: list[Column], ask: Read, where: str) -> list[Column]:
+    by_name = {column.name: column for column in found}
+    if unknown := [name for name in ask.columns or () if name not in by_name]:
+        raise DataError(f"There is no column {shown(unknown[0])}.", where=where)
+    wanted = [by_name[name] for name in ask.columns] if ask.columns else found
+    for column in wanted:
+        if column.kind is None:
+            raise DataError(
+                f"The column is {column.declared}, which has no counterpart.", where=f"{where}: column {column.name}",
+                hint="Read a view that casts it, or leave it out with columns.",
+            )  # fmt: skip
+    return wanted
+
+
+def _batch(
+    held: list[pa.RecordBatch], wanted: list[Column], schema: pa.Schema, before: int, where: str
+) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    whole = pa.concat_batches(held) if len(held) > 1 else held[0]
+    arrays = []
+    for column, array in zip(wanted, whole.columns, strict=True):
+        try:
+            arrays.append(convert(array, column.kind))
+        except Unfit as fault:
+            place = f"{where}: column {column.name}, row {before + fault.row + 1}"
+            raise DataError(
+                fault.reason, where=place, hint=f"The column is {column.declared}; cast it in a view."
+            ) from None
+    made = pa.RecordBatch.from_arrays(arrays, schema=schema)
+    try:
+        made.validate(full=True)  # the file is not trusted to hold UTF-8 where it says text
+    except pa.ArrowInvalid:
+        raise DataError("A text is not valid UTF-8.", where=where) from None
+    return made

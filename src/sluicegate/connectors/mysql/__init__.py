@@ -1,0 +1,155 @@
+"""``mysql``: tables and views in a MySQL or MariaDB database.
+
+Reading is one query in a read-only transaction that sees one moment. Writing: see ``stage.py``.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from sluicegate.base.errors import DataError, Failed, Missing
+from sluicegate.connectors.mysql import catalogue, reading
+from sluicegate.connectors.mysql.link import connect, told
+from sluicegate.connectors.mysql.stage import ASIDE, MysqlStage
+from sluicegate.kit.connection import Connection, Entry, Read, SecretName, Tls
+from sluicegate.kit.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+    from sluicegate.connectors.mysql.catalogue import Column
+    from sluicegate.connectors.mysql.protocol import Link
+    from sluicegate.kit.context import Context
+    from sluicegate.kit.mode import Mode
+    from sluicegate.kit.rows import Marker, Stage
+
+
+class Mysql(Connection):
+    """Tables and views in a MySQL or MariaDB database."""
+
+    type: Literal["mysql"] = "mysql"
+    host: str = Field(min_length=1, max_length=253)
+    """Server name or address; must be allowed by the egress policy."""
+    port: int = Field(default=3306, ge=1, le=65535)
+    """TCP port."""
+    database: str = Field(min_length=1, max_length=64)
+    """Name of the database (MySQL also says schema)."""
+    user: str = Field(min_length=1, max_length=128)
+    """User to sign in as."""
+    password: SecretName | None = None
+    """Name of the secret that holds the password."""
+    tls: Tls = "verify-full"
+    """How the database must prove who it is; on a server, the setting ``tls.weakest`` says how weak it may be."""
+    ca: str | None = Field(default=None, max_length=1 << 20)
+    """Certificate authority that signs the server's certificate, as PEM text; the system's when absent."""
+
+    destination: ClassVar[frozenset[str]] = frozenset({"host", "port", "database", "tls", "ca"})
+
+    @contextmanager
+    def open(self, ctx: Context) -> Iterator[MysqlSession]:
+        """Sign in. ``Egress``, ``Unreachable``, or ``SignInRefused``; never with the password."""
+        session = MysqlSession(self, ctx)
+        try:
+            yield session
+        finally:
+            session.close()
+
+
+class MysqlSession:
+    """Tests, Lists, ReadsRows, WritesRows."""
+
+    def __init__(self, connection: Mysql, ctx: Context) -> None:
+        """Sign in once; each read and each load then gets a connection of its own."""
+        self._connection, self._ctx = connection, ctx
+        self._where = f"{connection.host}:{connection.port}/{connection.database}"
+        self._links: list[Link] = []
+        self._stages: list[MysqlStage] = []
+        self._idle: Link | None = self._link()
+
+    def _link(self) -> Link:
+        link = connect(self._connection, self._ctx)
+        self._links.append(link)
+        return link
+
+    def _take(self) -> Link:
+        """Return a connection that nobody uses: the first one if it is free still."""
+        link, self._idle = self._idle, None
+        return link or self._link()
+
+    def close(self) -> None:
+        """Close all connections; the server rolls back what was not committed."""
+        for stage in self._stages:
+            stage.abort()
+        for link in self._links:
+            link.drop()
+
+    def test(self) -> str:
+        """Return product and version."""
+        link = self._take()
+        with told(self._where):
+            version, user = (catalogue.text(each) for each in link.rows("select version(), current_user()")[0])
+        self._idle = link
+        return f"{'MariaDB' if catalogue.is_mariadb(link) else 'MySQL'} {version[:64]}, signed in as {user[:200]}"
+
+    def items(self, under: str = "") -> Iterator[Entry]:
+        """Yield tables and views whose name begins with ``under``, sorted by name."""
+        link = self._take()
+        with told(self._where):
+            rows = link.rows(
+                "select table_name, table_type, data_length + index_length from information_schema.tables "
+                "where table_schema = database()"
+            )
+        self._idle = link
+        for found, kind, size in sorted(rows, key=lambda row: catalogue.text(row[0])):
+            name, view = catalogue.text(found), "VIEW" in catalogue.text(kind)
+            if name.startswith(under) and not name.startswith(ASIDE):
+                yield Entry(name, "view" if view else "table", None if view or size is None else int(size))
+
+    def read(self, ask: Read) -> pa.RecordBatchReader:
+        """Return the rows lazily, all from one moment (one snapshot, READ ONLY)."""
+        import pyarrow as pa
+
+        link, where = self._take(), f"{self._where}: {ask.item}"
+        with told(where):
+            link.run("set session transaction isolation level repeatable read")
+            link.run("start transaction with consistent snapshot, read only")
+            if catalogue.find(link, ask.item) is None:
+                raise Missing(f"There is no table or view {shown(ask.item)}.", where=self._where)
+            found = catalogue.columns(link, ask.item)
+        if not found:  # the catalogue cannot look into such a view
+            raise Failed("The view cannot be read: it refers to what is not there, or writes.", where=where)
+        wanted = _choose(found, ask, where)
+        schema = pa.schema([(column.name, column.kind) for column in wanted])
+        rows = reading.batches(link, ask.item, wanted, ask.limit, self._ctx, where)
+        return pa.RecordBatchReader.from_batches(schema, rows)
+
+    def stage(self, item: str, schema: pa.Schema, mode: Mode, marker: Marker) -> Stage:
+        """Begin a load: nobody sees anything of it before ``commit``."""
+        stage = MysqlStage(self._take(), self._where, item, schema, mode, marker, self._ctx.log)
+        self._stages.append(stage)
+        try:
+            stage.begin()
+        except BaseException:
+            stage.abort()
+            raise
+        return stage
+
+
+def _choose(found: list[Column], ask: Read, where: str) -> list[Column]:
+    by_name = {column.name: column for column in found}
+    if unknown := [name for name in ask.columns or () if name not in by_name]:
+        raise DataError(f"There is no column {shown(unknown[0])}.", where=where)
+    wanted = [by_name[name] for name in ask.columns] if ask.columns else found
+    for column in wanted:
+        if column.kind is None:
+            raise DataError(
+                f"The column is {column.declared:.80}, which has no counterpart.",
+                where=f"{where}: column {column.name}",
+                hint="Read a view that casts it, or leave it out with columns.",
+            )
+    return wanted
