@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from uuid import UUID
 
 import pytest
@@ -144,3 +147,19 @@ def test_no_token_or_key_is_kept_as_a_name(text):
     with pytest.raises(ValidationError, match="must not hold a token or a key"):
         TypeAdapter(model.DisplayName).validate_python(text)
     assert TypeAdapter(model.DisplayName).validate_python("rt_short tk_note eyJ") == "rt_short tk_note eyJ"
+
+
+@pytest.mark.security
+def test_no_package_that_lies_beside_sees_what_is_checked(tmp_path):
+    told = tmp_path / "spy-1.dist-info"
+    told.mkdir()
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: spy\nVersion: 1\n")
+    (told / "entry_points.txt").write_text("[pydantic]\nspy = spy:plugin\n")
+    (tmp_path / "spy.py").write_text(
+        "print('seen')\nclass Plugin:\n    def new_schema_validator(self, *_): return None, None, None\nplugin = Plugin()\n"
+    )
+    code = "from sluicegate.base.settings import Grant; Grant.model_validate({'host': 'a'}); print('checked')"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    del env["PYDANTIC_DISABLE_PLUGINS"]  # this process has set it
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert done.stdout.split() == ["checked"]

@@ -3,13 +3,23 @@
 import os
 import time
 import unicodedata
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from sluicegate.base.docstrings import describe
 from sluicegate.base.secret import hide_tokens
+
+if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
+
+# Whatever package lies beside could else look into each value that is checked, and looking for one takes time (read at
+# the first model that is built).
+os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
 
 
 class Model(BaseModel):
@@ -19,12 +29,22 @@ class Model(BaseModel):
         frozen=True,
         defer_build=True,  # a command builds only the models it uses
         extra="forbid",
-        use_attribute_docstrings=True,
         hide_input_in_errors=True,
         json_schema_serialization_defaults_required=True,  # an answer always has its fields
         val_json_bytes="base64",
         ser_json_bytes="base64",
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: "CoreSchema", handler: "GetJsonSchemaHandler") -> "JsonSchemaValue":
+        """Return the JSON Schema with the docstring of each field as its description."""
+        made = handler(schema)
+        fields = handler.resolve_ref_schema(made).get("properties", {})
+        texts = describe(cls)
+        for name in cls.model_fields.keys() & texts.keys():
+            for key in fields.keys() & {name, cls.model_fields[name].alias}:
+                fields[key].setdefault("description", texts[name])
+        return made
 
 
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$"

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_origin
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from sluicegate.base import docstrings
 from sluicegate.base.errors import Invalid, from_validation
 from sluicegate.base.flaws import Misfit
 from sluicegate.base.home import home
@@ -389,10 +390,10 @@ def _place(found: dict[str, Any], name: str, text: str) -> None:
 
 def describe(model: type[Model] = Settings, prefix: str = "") -> list[tuple[str, str, str]]:
     """Return ``(name, default, help)`` of every setting."""
-    rows = []
+    rows, texts = [], docstrings.describe(model)
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Model):
             rows += describe(field.annotation, f"{prefix}{name}.")
         elif name != "home":
-            rows.append((prefix + name, str(field.get_default(call_default_factory=True)), field.description or ""))
+            rows.append((prefix + name, str(field.get_default(call_default_factory=True)), texts.get(name, "")))
     return rows

@@ -18,7 +18,7 @@ from sluicegate.kit import bundle, document, seals
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.document import Recipient
 from sluicegate.kit.flow import Flow
-from sluicegate.kit.step import Masking
+from sluicegate.kit.step import Masking, Transform
 
 
 def run_here(
@@ -164,7 +164,6 @@ def _job(
     secrets: dict[str, str],
     rejects: Path | None,
 ) -> Any:
-    from sluicegate.base.settings import load
     from sluicegate.engine.job import Job
 
     known = {each.definition.name: each for each in reversed(found) if isinstance(each.definition, Connection)}
@@ -200,9 +199,18 @@ def _job(
         secrets=needed,
         keys=keys,
         local=True,
-        jail=load().jail.model_dump(),
+        jail=_jail(flow),
         quarantine_folder=rejects.absolute() if rejects else None,
     )
+
+
+def _jail(flow: Flow) -> dict[str, Any]:
+    """Return the settings of the jail for a flow that needs one: reading all settings takes time."""
+    if not any(isinstance(each, Transform) for each in flow.steps):
+        return {}
+    from sluicegate.base.settings import load
+
+    return load().jail.model_dump()
 
 
 def _secret(name: str, files: dict[str, str], where: str) -> Secret:

@@ -16,6 +16,7 @@ import click
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from sluicegate.base.docstrings import describe
 from sluicegate.base.model import Model
 from sluicegate.cli import show
 from sluicegate.cli.commands import json_option
@@ -48,10 +49,10 @@ def command(noun: str) -> click.Group:
 
 def _command(operation: Operation) -> click.Command:
     arguments = _ARGUMENTS.get(operation.name, operation.http.places)
-    fields = operation.takes.model_fields
+    fields, texts = operation.takes.model_fields, describe(operation.takes)
     secrets = [name for name, field in fields.items() if SecretStr in (field.annotation, *get_args(field.annotation))]
     parameters: list[click.Parameter] = [click.Argument([name]) for name in arguments]
-    for name, field in operation.takes.model_fields.items():
+    for name, field in fields.items():
         if name in arguments:
             continue
         if name in secrets:
@@ -59,11 +60,11 @@ def _command(operation: Operation) -> click.Command:
                 click.Option(
                     [f"--{name}-file", f"{name}_file"],
                     help="File that holds it; '-' reads standard input."
-                    + (" Asked for when left out." if fields[name].is_required() else ""),
+                    + (" Asked for when left out." if field.is_required() else ""),
                 )
             )
             continue
-        parameters.append(_option(name, field))
+        parameters.append(_option(name, field, texts.get(name, "")))
 
     def run(*, as_json: bool, **given: Any) -> None:
         for name in secrets:
@@ -95,11 +96,11 @@ def _download(operation: Operation) -> click.Command:
     return made
 
 
-def _option(name: str, field: FieldInfo) -> click.Option:
+def _option(name: str, field: FieldInfo, text: str) -> click.Option:
     words, many = name.replace("_", "-"), get_origin(field.annotation) is tuple
     if field.annotation is bool or get_args(field.annotation) == (bool, type(None)):
-        return click.Option([f"--{words}/--no-{words}", name], default=None, help=field.description)
-    shown = (field.description or "") + (" May stand several times." if many else "")
+        return click.Option([f"--{words}/--no-{words}", name], default=None, help=text)
+    shown = text + (" May stand several times." if many else "")
     kind = _kind(field.annotation)
     return click.Option([f"--{words}", name], type=kind, required=field.is_required(), multiple=many, help=shown)
 

@@ -32,7 +32,9 @@ def test_a_secret_key_given_as_a_certificate_is_refused_and_not_shown():
 
 
 @pytest.mark.security
-@pytest.mark.parametrize("text", ["", CERT, "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nCANARY\n"])
+@pytest.mark.parametrize(
+    "text", ["", CERT, "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nCANARY\n"], ids=["nothing", "certificate", "cut off"]
+)
 def test_what_is_no_key_is_refused_and_not_shown(text):
     with pytest.raises(Invalid) as told:
         check_key(Secret(text))
