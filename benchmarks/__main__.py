@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import api, demo, logins, seals, start, vault
+from benchmarks import api, demo, logins, movement, seals, start, vault
 from benchmarks.limits import LIMITS
 
 RESULTS = Path(__file__).parent / "results"
@@ -19,11 +19,11 @@ def main() -> int:
     """Measure, print and write; 1 when something falls short."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed has its bytecode beside it
     found: dict[str, float] = {}
-    for part in (start, demo, api, logins, seals, vault):
+    for part in (start, demo, api, logins, seals, vault, movement):
         found |= part.measure()
-    rows = []
+    rows, limits = [], LIMITS | movement.limits()
     for name, value in found.items():
-        limit = LIMITS.get(name)
+        limit = limits.get(name)
         held = limit is None or (value <= limit[1] if limit[0] == "<=" else value >= limit[1])
         rows.append(
             {"name": name, "value": round(value, 4), "limit": " ".join(map(str, limit)) if limit else "", "held": held}

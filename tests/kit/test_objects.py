@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sluicegate.conformance.samples import VALUES, column
 from sluicegate.kit import objects
-from sluicegate.kit.text import Unfit
+from sluicegate.kit.text import Unfit, wrap
 from sluicegate.kit.types import to_arrow
 
 _JSON = st.recursive(
@@ -145,3 +145,57 @@ def test_hostile_numbers_and_texts_cost_little(data):
         for kind in ("int64", "float64", "decimal(38,10)", "uint64"):
             objects.faults([found], to_arrow(kind))
     assert time.perf_counter() - start < 1
+
+
+_INNER = {
+    "int64": st.integers(-(1 << 63), (1 << 63) - 1), "text": st.text(max_size=4),
+    "decimal(9,2)": st.sampled_from([1, 2.5, 0.1, 1e5, 1.005, 99999999.0]), "bool": st.booleans(),
+    "json": st.recursive(st.none() | st.integers(0, 9) | st.text(max_size=2),
+                           lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2)),
+    "uuid": st.uuids().map(str),
+}  # fmt: skip
+
+
+@st.composite
+def _nested(draw):
+    """Draw a type and a few values for it, some of which do not fit."""
+    name = draw(st.sampled_from(sorted(_INNER)))
+    value = st.none() | _INNER[name]
+    form = draw(st.sampled_from(["{}", "list({})", "struct(a {}, b int64)", "list(struct(a {}, b int64))"]))
+    if "struct" in form:
+        keys = {"a": value, "b": st.none() | st.integers(0, 9)}
+        odd = {"c": st.just(1)} if draw(st.integers(0, 5)) == 0 else {}
+        value = st.none() | st.fixed_dictionaries({}, optional=keys | odd)
+    if "list" in form:
+        value = st.none() | st.lists(value, max_size=3)
+    return form.format(name), draw(st.lists(value, max_size=6))
+
+
+@settings(max_examples=100, deadline=None, database=None)
+@given(_nested())
+def test_a_column_built_at_once_is_the_one_built_value_by_value(drawn):
+    name, values = drawn
+    kind, wanted, fault = to_arrow(name), None, None
+    try:
+        wanted = wrap([objects.shape(value, kind) for value in values], kind)
+    except ValueError as found:
+        fault = found
+    if fault is None:
+        made = objects.column(values, kind)
+        made.validate(full=True)
+        assert made.type == kind
+        assert made.equals(wanted)
+    else:
+        with pytest.raises(Unfit):
+            objects.column(values, kind)
+
+
+@pytest.mark.security
+@pytest.mark.parametrize(
+    "text",
+    [b'{"a":{"b":1,"b":2}}', b'{"a":[{"b":1,"b":"\\":\\":"}]}', b'{"a":{"b":"\\u0022:","b":1}}', b'{"a":{"b" :1,"b":2}}'],
+)  # fmt: skip
+def test_no_repeated_key_of_a_nested_object_is_lost_among_many_texts(text):
+    fine = [b'{"x":{"y":"says \\":\\""}}'] * 3
+    assert objects.parse_all([*fine, text]) is None
+    assert objects.parse_all(fine) == [{"x": {"y": 'says ":"'}}] * 3

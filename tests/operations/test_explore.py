@@ -74,6 +74,18 @@ def test_a_preview_has_a_largest_size(place, operator, limit):
         place.call("flow.preview", {"name": "exp-flow", "step": "rows", "limit": limit}, operator)
 
 
+def test_a_flow_is_explained_and_nothing_of_it_happens(place, operator):
+    got = place.call("flow.explain", {"name": "exp-flow"}, operator)
+    assert [(each.name, each.type, each.columns) for each in got.steps] == [
+        ("rows", "read", {"id": "int64", "name": "text"})
+    ]
+    assert [each.way for segment in got.segments for each in segment.writes] == ["batches"]
+    assert not list((place.settings.data / place.tenants["north"]).glob("out*"))
+    assert place.call("run.list", {"flow": "exp-flow"}, operator).items == ()
+    with pytest.raises(Invalid, match="other"):
+        place.call("flow.explain", {"name": "exp-flow", "params": {"other": 1}}, operator)
+
+
 def test_a_preview_is_told_what_a_run_would_be(place, operator):
     with pytest.raises(Invalid, match="other"):
         place.call("flow.preview", {"name": "exp-flow", "step": "rows", "params": {"other": 1}}, operator)
@@ -87,6 +99,7 @@ def test_a_step_that_is_not_there_is_an_error_that_names_it(place, operator):
 @pytest.mark.parametrize(
     ("operation", "ask"),
     [("connection.test", {"name": "nowhere"}), ("connection.items", {"name": "nowhere"}), ("flow.preview", {"name": "nowhere", "step": "a"}),
+     ("flow.explain", {"name": "nowhere"}),
      ("run.rejects", {"id": new_id()})],
 )  # fmt: skip
 def test_what_is_not_there_is_missing(place, operator, operation, ask):

@@ -96,6 +96,7 @@ def ask_for(operation: str) -> dict[str, Any]:
         "archive.reseal": {"name": "no-such", "item": "x.age", "identity": "none", "to": ("nobody",)},
         "connection.detect": {"name": "no-such", "item": "t"},
         "flow.preview": {"name": "no-such", "step": "s"},
+        "flow.explain": {"name": "no-such"},
     }
     if operation in fixed:
         return fixed[operation]

@@ -61,6 +61,7 @@ ATTACKS = {
     "flow.versions": {"name": "north-flow"},
     "flow.delete": {"name": "north-flow"},
     "flow.preview": {"name": "north-flow", "step": "s"},
+    "flow.explain": {"name": "north-flow"},
     "connection.get": {"name": "north-db"},
     "connection.versions": {"name": "north-db"},
     "connection.delete": {"name": "north-db"},

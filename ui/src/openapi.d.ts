@@ -1224,6 +1224,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/flows/{name}/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tell how a flow will be carried out: types between steps, which way rows take and why. No row is read. */
+        post: operations["flow.explain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/connections/{name}/detect": {
         parameters: {
             query?: never;
@@ -2508,6 +2525,121 @@ export interface components {
              * @default null
              */
             client?: string | null;
+        };
+        /**
+         * ExplainAsk
+         * @description Which flow.
+         */
+        ExplainAsk: {
+            /**
+             * Name
+             * @description Name of the flow.
+             */
+            name: string;
+            /**
+             * Params
+             * @description Values of the flow's parameters.
+             * @default {}
+             */
+            params?: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * Explained
+         * @description How a flow will be carried out.
+         */
+        Explained: {
+            /** Steps */
+            steps: components["schemas"]["ExplainedStep"][];
+            /** Segments */
+            segments: components["schemas"]["ExplainedSegment"][];
+        };
+        /**
+         * ExplainedSegment
+         * @description What is carried out, and tried again, as one.
+         */
+        ExplainedSegment: {
+            /** Name */
+            name: string;
+            /**
+             * Source
+             * @description The step whose rows are written.
+             */
+            source: string;
+            /**
+             * Writes
+             * @description They run side by side and commit together.
+             */
+            writes: components["schemas"]["ExplainedWrite"][];
+        };
+        /**
+         * ExplainedStep
+         * @description One step, and what comes out of it.
+         */
+        ExplainedStep: {
+            /** Name */
+            name: string;
+            /**
+             * Type
+             * @description Sort of step (``read``, ``map`` …).
+             */
+            type: string;
+            /**
+             * Inputs
+             * @description Steps whose rows it takes.
+             */
+            inputs: string[];
+            /**
+             * Columns
+             * @description Types by column.
+             */
+            columns: {
+                [key: string]: string;
+            };
+            /**
+             * Runs In
+             * @description Where: what holds a person's text runs in the jail.
+             * @enum {string}
+             */
+            runs_in: "task" | "jail";
+        };
+        /**
+         * ExplainedWrite
+         * @description One step that lets rows out.
+         */
+        ExplainedWrite: {
+            /** Name */
+            name: string;
+            /** Connection */
+            connection: string;
+            /**
+             * Item
+             * @description Table or file, parameters filled in.
+             */
+            item: string;
+            /** Mode */
+            mode: string;
+            /** Sealed */
+            sealed: boolean;
+            /**
+             * Columns
+             * @description Types by column of the table as it is now; nothing when it is not there, or a file.
+             */
+            columns: {
+                [key: string]: string;
+            } | null;
+            /**
+             * Way
+             * @description How rows get there: as they are, unseen (``passage``), or as typed batches.
+             * @enum {string}
+             */
+            way: "passage" | "batches";
+            /**
+             * Why
+             * @description Why this way.
+             */
+            why: string;
         };
         /**
          * ExportAsk
@@ -7614,6 +7746,50 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Rows"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "flow.explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /**
+                     * Params
+                     * @description Values of the flow's parameters.
+                     * @default {}
+                     */
+                    params?: {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description How a flow will be carried out. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explained"];
                 };
             };
             /** @description What was wrong. */

@@ -34,11 +34,7 @@ def run_here(
     """Run a flow of ``file`` and return the exit code."""
     from sluicegate.cli.runs import ended
 
-    chosen, known = _flow(_documents(file), file, wanted)
-    flow = chosen.definition
-    if not isinstance(flow, Flow):
-        raise TypeError(flow.kind)
-    job = _job(known, flow, chosen.body, file.resolve().parent, params, secrets, rejects)
+    job, flow = _read(file, wanted, "run", params, secrets, rejects)
     stop = threading.Event()
     before = signal.signal(signal.SIGINT, lambda *_: stop.set())
     progress = show.Progress(quiet=as_json)
@@ -63,6 +59,30 @@ def run_here(
         progress.clear()
     record["counts"]["seconds"] = round(time.time() - created, 3)
     return ended(record, as_json=as_json)
+
+
+def explain_here(file: Path, wanted: str | None, params: dict[str, str], secrets: dict[str, str]) -> dict[str, Any]:
+    """Return how a flow of ``file`` would be carried out."""
+    from sluicegate.engine import explanation
+
+    job, _ = _read(file, wanted, "explain", params, secrets)
+    return explanation.explain(job, lambda _kind, _body: None, lambda: False)
+
+
+def _read(
+    file: Path,
+    wanted: str | None,
+    what: str,
+    params: dict[str, str],
+    secrets: dict[str, str],
+    rejects: Path | None = None,
+) -> tuple[Any, Flow]:
+    """Return the job for a flow of ``file``, and the flow."""
+    chosen, known = _flow(_documents(file), file, wanted)
+    flow = chosen.definition
+    if not isinstance(flow, Flow):
+        raise TypeError(flow.kind)
+    return _job(known, flow, chosen.body, file.resolve().parent, what, params, secrets, rejects), flow
 
 
 def _carry_out(job: Any, flow: Flow, record: dict[str, Any], progress: show.Progress, stop: threading.Event) -> None:
@@ -140,6 +160,7 @@ def _job(
     flow: Flow,
     body: dict[str, Any],
     folder: Path,
+    what: str,
     params: dict[str, str],
     secrets: dict[str, str],
     rejects: Path | None,
@@ -169,7 +190,7 @@ def _job(
     }
     flow.values(params)
     return Job(
-        what="run",
+        what=what,  # type: ignore[arg-type] # ours
         run=new_id(),
         root=folder,
         flow=body,

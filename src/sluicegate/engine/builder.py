@@ -99,6 +99,14 @@ class Builder:
         self._walled(flow, [str(ask["step"])])
         return self._flow_job(scope, "preview", "", body, ask["params"], ask, _Named.read(scope, flow))
 
+    def explain(self, scope: Scope, ask: Mapping[str, Any]) -> Job:
+        """Return the job that tells how a flow will be carried out."""
+        body = scope.definitions().get("flow", str(ask["flow"])).body
+        flow = read_flow(body)
+        flow.values(ask["params"])
+        self._walled(flow, [segment.source for segment in plan(flow)])
+        return self._flow_job(scope, "explain", "", body, ask["params"], ask, _Named.read(scope, flow))
+
     def explore(self, scope: Scope, what: What, ask: Mapping[str, Any]) -> Job:
         """Return the job that tests a connection or lists its items."""
         read = _read(scope, "connection", [str(ask["connection"])])

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pyarrow as pa
+
+    from sluicegate.kit.rows import Parcel
+
+    Load: TypeAlias = pa.RecordBatch | Parcel
 
 
 class Stopped(Exception):
@@ -23,12 +27,12 @@ class Conveyor:
         """Hold up to ``limit`` bytes."""
         self._limit = limit
         self._held = 0
-        self._batches: deque[pa.RecordBatch] = deque()
+        self._batches: deque[Load] = deque()
         self._closed = False
         self._stopped = False
         self._changed = threading.Condition()
 
-    def put(self, batch: pa.RecordBatch) -> None:
+    def put(self, batch: Load) -> None:
         """Add a batch; waits while the queue is full. Raises ``Stopped`` when nobody takes any more."""
         with self._changed:
             while self._batches and self._held + batch.nbytes > self._limit and not self._stopped:
@@ -52,7 +56,7 @@ class Conveyor:
             self._batches.clear()
             self._changed.notify_all()
 
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
+    def __iter__(self) -> Iterator[Load]:
         """Take batches until the queue is closed and empty. Raises ``Stopped`` when it was stopped."""
         while True:
             with self._changed:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar
 
 from sluicegate.base.errors import Cancelled, Egress, Failed, Invalid, SluiceError
 from sluicegate.crypto.manifest import Warrant
@@ -12,7 +12,7 @@ from sluicegate.engine import query, seals
 from sluicegate.engine.dialect import plain
 from sluicegate.engine.manifests import Origin
 from sluicegate.engine.meter import Counted, Meter, Report
-from sluicegate.engine.plan import steps
+from sluicegate.engine.plan import Segment, looks, steps
 from sluicegate.engine.rejects import Rejects
 from sluicegate.guard.archives import WARRANT
 from sluicegate.kit import connection as kinds
@@ -20,16 +20,18 @@ from sluicegate.kit.context import Context
 from sluicegate.kit.document import parse_definition
 from sluicegate.kit.flow import Flow, fill
 from sluicegate.kit.format import Decoding
+from sluicegate.kit.mode import Append
 from sluicegate.kit.registry import format_for
 from sluicegate.kit.seals import of as seals_of
-from sluicegate.kit.step import Check, Masking, Reading, Step, Transform
+from sluicegate.kit.step import Check, Masking, Reading, Step, Transform, Writing
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from sluicegate.engine.job import Job
-    from sluicegate.kit.rows import Reject
+    from sluicegate.kit.rows import Parcel, Reject, Stage
 
+_Rows = TypeVar("_Rows", "pa.RecordBatch", "Parcel")
 
 _LEFT = 1 << 18
 
@@ -132,6 +134,28 @@ class Inlet:
             raise
         raise Invalid(f"step {name} gives no rows", where=f"step {name}")
 
+    def passage(self, segment: Segment, stage: Stage) -> Iterator[Parcel] | None:
+        """Return the rows of a segment in the form that source and target both speak, when nobody looks into them."""
+        if looks(segment, self._named):
+            return None
+        name = segment.source
+        step: Any = self._named[name]
+        session = self.session(step.connection)
+        if not isinstance(session, kinds.PassesRows):
+            return None
+        found = session.passage(self._ask(name, step), stage)
+        return None if found is None else self._tallied(name, found)
+
+    def obstacle(self, segment: Segment, write: Writing, target: object, item: str) -> str:
+        """Return why there is no ``passage`` into ``item`` of the session ``target``; empty when there is one."""
+        if found := looks(segment, self._named):
+            return found
+        step: Any = self._named[segment.source]
+        session = self.session(step.connection)
+        if not isinstance(session, kinds.PassesRows):
+            return "the source has no form of its own that a target speaks"
+        return session.obstacle(self._ask(segment.source, step), target, item, getattr(write, "mode", None) or Append())
+
     def say(self, message: str, /, **fields: object) -> None:
         """Write one line into the run's log."""
         self._report("log", {"level": "info", "message": message, **{key: str(value) for key, value in fields.items()}})
@@ -142,13 +166,12 @@ class Inlet:
         import pyarrow as pa
 
         session = self.session(step.connection)
-        item = self.item(step.item, name)
         if isinstance(session, kinds.ReadsRows):
-            rows: pa.RecordBatchReader = session.read(kinds.Read(item=item, columns=step.columns, limit=self._limit))
+            rows: pa.RecordBatchReader = session.read(self._ask(name, step))
             return rows
         if not isinstance(session, kinds.ReadsFiles):
             raise Invalid(f"the connection {step.connection!r} cannot be read from")
-        seal = seals_of(step)
+        item, seal = self.item(step.item, name), seals_of(step)
         inner = seal.inner(item) if seal else item
         format_ = step.format or format_for(inner)
         count = self._meter.step(name)
@@ -172,6 +195,9 @@ class Inlet:
         if seal is not None and self._limit is None:
             rows = _whole(rows, raw)
         return _chosen(rows, step.columns, name)
+
+    def _ask(self, name: str, step: Any) -> kinds.Read:
+        return kinds.Read(item=self.item(step.item, name), columns=step.columns, limit=self._limit)
 
     def _tell_schema(self, name: str, schema: pa.Schema) -> None:
         from sluicegate.kit.types import to_name
@@ -266,18 +292,17 @@ class Inlet:
     def _counted(self, name: str, rows: pa.RecordBatchReader) -> pa.RecordBatchReader:
         import pyarrow as pa
 
+        return pa.RecordBatchReader.from_batches(rows.schema, self._tallied(name, rows))
+
+    def _tallied(self, name: str, rows: Iterable[_Rows]) -> Iterator[_Rows]:
         count = self._meter.step(name)
-
-        def counting() -> Iterator[pa.RecordBatch]:
-            for batch in rows:
-                if self._cancelled():
-                    raise Cancelled("The run was cancelled; nothing of it has landed.")
-                count.rows += batch.num_rows
-                if count.total_bytes is None:
-                    count.bytes += batch.nbytes
-                yield batch
-
-        return pa.RecordBatchReader.from_batches(rows.schema, counting())
+        for batch in rows:
+            if self._cancelled():
+                raise Cancelled("The run was cancelled; nothing of it has landed.")
+            count.rows += batch.num_rows
+            if count.total_bytes is None:
+                count.bytes += batch.nbytes
+            yield batch
 
 
 def _whole(rows: pa.RecordBatchReader, plain: BinaryIO) -> pa.RecordBatchReader:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sluicegate.base.secret import Secret
 
-What = Literal["run", "test", "items", "preview", "detect", "verify", "reseal"]
+What = Literal["run", "test", "items", "preview", "explain", "detect", "verify", "reseal"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Job:
     quarantine_folder: Path | None = None
     """Where they are kept."""
     ask: dict[str, Any] = field(default_factory=dict)
-    """What a short question is about (test, items, preview)."""
+    """What a short question is about (test, items, preview, explain)."""
 
     def pack(self) -> bytes:
         """Return the job as bytes for the pipe."""

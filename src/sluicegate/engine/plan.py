@@ -10,7 +10,7 @@ from sluicegate.base.model import Model
 from sluicegate.kit import registry
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow
-from sluicegate.kit.step import Step, Writing
+from sluicegate.kit.step import Reading, Step, Writing
 
 
 class Segment(Model):
@@ -55,6 +55,14 @@ def plan(flow: Flow, one_writer: frozenset[str] = frozenset()) -> tuple[Segment,
         )
         for source, writes, _ in groups
     )
+
+
+def looks(segment: Segment, named: Mapping[str, Step]) -> str:
+    """Return why rows of the segment must be looked at on their way; empty when they go as they are to one target."""
+    source = named[segment.source]
+    if not isinstance(source, Reading):
+        return f"step {segment.source} ({source.type}) works on the rows"
+    return "the rows go to several targets" if len(segment.writes) > 1 else ""
 
 
 def one_writer(connections: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from sluicegate.kit import lineage
 from sluicegate.kit.connection import Connection, WritesFiles, WritesRows
 from sluicegate.kit.document import parse_definition
 from sluicegate.kit.flow import Flow
-from sluicegate.kit.rows import Marker, Receipt, Stage
+from sluicegate.kit.rows import Marker, Parcel, Receipt, Stage
 from sluicegate.kit.seals import Zip
 from sluicegate.kit.seals import of as seals_of
 from sluicegate.kit.step import Writing
@@ -84,7 +84,9 @@ def _carry(
         sinks.append(Sink(name, stage, meter.step(name)))
     if all(sink.stage.done for sink in sinks):
         return {sink.name: sink.stage.done for sink in sinks if sink.stage.done}
-    _pump(rows, [sink for sink in sinks if not sink.stage.done], cancelled)
+    waiting = [sink for sink in sinks if not sink.stage.done]
+    passage = inlet.passage(segment, sinks[0].stage)
+    _pump(rows if passage is None else passage, waiting, cancelled)
     if cancelled():
         raise Cancelled("The run was cancelled; nothing of it has landed.")
     return {sink.name: _placed(sink.name, sink.commit) for sink in sinks}
@@ -132,7 +134,7 @@ def _open(job: Job, inlet: Inlet, step: Writing, name: str, schema: pa.Schema, s
     return stack.enter_context(stage)
 
 
-def _pump(rows: pa.RecordBatchReader, sinks: list[Sink], cancelled: Callable[[], bool]) -> None:
+def _pump(rows: Iterable[pa.RecordBatch | Parcel], sinks: list[Sink], cancelled: Callable[[], bool]) -> None:
     for sink in sinks:
         sink.start()
     try:
@@ -173,7 +175,7 @@ class Sink:
         """Begin to take batches."""
         self._thread.start()
 
-    def put(self, batch: pa.RecordBatch) -> None:
+    def put(self, batch: pa.RecordBatch | Parcel) -> None:
         """Hand over a batch; waits while the queue is full."""
         self._queue.put(batch)
 

@@ -249,6 +249,10 @@ def _answer(job: Job, order: str, report: Report, cancelled: Callable[[], bool])
         return stage.execute(job, order, report, cancelled)
     if job.what == "preview":
         return stage.preview(job, report, cancelled)
+    if job.what == "explain":
+        from sluicegate.engine import explanation
+
+        return explanation.explain(job, report, cancelled)
     if job.what == "detect":
         from sluicegate.engine import detection
 

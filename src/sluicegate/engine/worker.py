@@ -162,6 +162,8 @@ class Worker:
     def _job(self, scope: Scope, what: Asked, ask: Mapping[str, Any]) -> Job:
         if what == "preview":
             return self._builder.preview(scope, ask)
+        if what == "explain":
+            return self._builder.explain(scope, ask)
         if what == "detect":
             return self._builder.detect(scope, ask)
         if what in ("verify", "reseal"):

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from sluicegate.store.scope import Scope, System
 
 
-Asked = Literal["test", "items", "preview", "detect", "rejects", "verify", "reseal"]
+Asked = Literal["test", "items", "preview", "explain", "detect", "rejects", "verify", "reseal"]
 """What operations may ask of a task."""
 
 

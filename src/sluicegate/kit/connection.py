@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sluicegate.base.secret import Secret
     from sluicegate.kit.context import Context
     from sluicegate.kit.reference import Reference
-    from sluicegate.kit.rows import Marker, Receipt, Stage
+    from sluicegate.kit.rows import Marker, Parcel, Receipt, Stage
 
 
 class SecretName(Model):
@@ -155,6 +155,17 @@ class ReadsRows(Protocol):
 
     def read(self, ask: Read) -> pa.RecordBatchReader:
         """Return the rows lazily, in batches of about ``BATCH_BYTES``."""
+
+
+@runtime_checkable
+class PassesRows(Protocol):
+    """Gives rows to a system of its own kind in the form that both speak, so that nobody looks into them."""
+
+    def passage(self, ask: Read, stage: Stage) -> Iterator[Parcel] | None:
+        """Return the rows so, when ``stage``, into which nothing was written yet, takes each column unchanged."""
+
+    def obstacle(self, ask: Read, target: object, item: str, mode: Mode) -> str:
+        """Return why they would not pass into ``item`` of the session ``target``; empty when they would."""
 
 
 @runtime_checkable

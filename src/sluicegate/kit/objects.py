@@ -11,6 +11,7 @@ import math
 import re
 from datetime import date, datetime, time
 from decimal import Decimal
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -76,9 +77,17 @@ def parse_all(texts: list[bytes]) -> list[Any] | None:
         values = list(map(orjson.loads, texts))
     except orjson.JSONDecodeError:
         return None
-    # Each text has at least as many colons after quotes as keys, so equal sums mean equality in each.
+    # Each text has at least as many colons after quotes as keys, so equal sums mean equality in each. What is written
+    # again has one for each key that was kept, and one for each quote and colon within a string, as the texts have when
+    # they spell a quote as it does.
     flat = joined.count(b"{") == len(texts) and all(type(value) is dict for value in values)
-    return values if joined.count(b'":') == sum(map(len if flat else _keys, values)) else None
+    if flat:
+        kept = sum(map(len, values))
+    elif b"\\u0022" in joined:
+        return None
+    else:
+        kept = orjson.dumps(values).count(b'":')
+    return values if joined.count(b'":') == kept else None
 
 
 def _reason(fault: json.JSONDecodeError) -> str:
@@ -233,7 +242,9 @@ def column(values: list[Any], kind: pa.DataType) -> pa.Array:
             return pa.array(values, kind)
         if kinds == {str} and (test.is_timestamp(kind) or test.is_date(kind)):
             return pa.array(values, pa.string()).cast(kind)
-    except (pa.ArrowInvalid, OverflowError):
+        if (whole := _at_once(values, kind, kinds)) is not None:
+            return whole
+    except (pa.ArrowInvalid, OverflowError, Unfit):
         pass  # the loop below finds the row
     made: list[Any] = []
     for row, value in enumerate(values):
@@ -242,6 +253,30 @@ def column(values: list[Any], kind: pa.DataType) -> pa.Array:
         except (ValueError, OverflowError) as fault:
             raise Unfit(row, str(fault)) from None
     return wrap(made, kind)
+
+
+def _at_once(values: list[Any], kind: pa.DataType, kinds: set[type]) -> pa.Array | None:
+    """Return the column built child by child, without a call a value; ``None`` when values need to be looked at."""
+    import pyarrow as pa
+
+    if isinstance(kind, pa.JsonType):
+        return wrap([None if value is None else dump(value).decode() for value in values], kind)
+    if kinds == {dict} and pa.types.is_struct(kind):
+        known = {field.name for field in kind}
+        if len(known) < kind.num_fields or any(value is not None and not value.keys() <= known for value in values):
+            return None
+        absent: dict[str, Any] = {}
+        filled = [absent if value is None else value for value in values]
+        children = [column([value.get(field.name) for value in filled], field.type) for field in kind]
+        return pa.StructArray.from_arrays(children, fields=list(kind), mask=pa.array([each is None for each in values]))
+    if kinds == {list} and pa.types.is_list(kind):
+        ends = accumulate((0 if value is None else len(value) for value in values), initial=0)
+        starts = [None if value is None else end for value, end in zip([*values, ()], ends, strict=True)]
+        inner = column([each for value in values if value is not None for each in value], kind.value_type)
+        return pa.ListArray.from_arrays(pa.array(starts, pa.int32()), inner, type=kind)
+    if kinds <= {int, float} and pa.types.is_decimal(kind):
+        return pa.array([None if value is None else repr(value) for value in values], pa.string()).cast(kind)
+    return None
 
 
 def faults(values: list[Any], kind: pa.DataType) -> dict[int, str]:

@@ -10,8 +10,6 @@ from sluicegate.base.model import Model
 if TYPE_CHECKING:
     from types import TracebackType
 
-    import pyarrow as pa
-
 BATCH_BYTES = 1 << 20
 """The size a reader aims at for one batch: about 1 MiB of Arrow memory, whatever the number of rows."""
 
@@ -46,6 +44,18 @@ class Marker(NamedTuple):
     """Name of the writing step: unique within the run."""
 
 
+class Parcel(NamedTuple):
+    """Some rows in the form that two systems of one kind speak between them; nobody on the way looks into them."""
+
+    data: bytes
+    num_rows: int
+
+    @property
+    def nbytes(self) -> int:
+        """Return its size, as a batch does."""
+        return len(self.data)
+
+
 class Receipt(Model):
     """What a destination says has landed."""
 
@@ -70,8 +80,11 @@ class Stage(Protocol):
     done: Receipt | None
     """Set when this marker has landed before: the caller writes nothing and takes this receipt."""
 
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Stage one batch. Raises ``DataError`` or ``Constraint`` naming the column and value."""
+    def write(self, batch: Any) -> None:
+        """Stage one ``RecordBatch``, or one ``Parcel`` of a passage that it has agreed to.
+
+        Raises ``DataError`` or ``Constraint`` naming the column and value.
+        """
 
     def commit(self) -> Receipt:
         """Make all staged rows visible at once, together with the marker, and say what landed."""

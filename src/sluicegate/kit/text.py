@@ -32,12 +32,14 @@ _SECOND = 1_000_000_000
 _SIGNS = {**dict.fromkeys(b"0123456789.", ord("0")), **dict.fromkeys(b"eE", ord("e")), **dict.fromkeys(b"+-", ord("-"))}
 _TABLE = bytes(_SIGNS.get(byte, ord(" ")) for byte in range(256))
 _LONG = {64: (b"0" * 16, b"0e000", b"0e-000"), 32: (b"0" * 7, b"0e00", b"0e-00")}
+_POWER = b"0e"  # what the last two begin with, and few inputs have at all
 
 
 def may_lose(data: bytes, bits: int = 64) -> bool:
     """Tell whether ``data`` can hold a number that a float changes. Quick, and never wrong when it says no."""
     signs = data.translate(_TABLE)
-    return any(sign in signs for sign in _LONG[bits])
+    digits, *powers = _LONG[bits]
+    return digits in signs or (_POWER in signs and any(sign in signs for sign in powers))
 
 
 class Unfit(ValueError):

@@ -45,6 +45,15 @@ class PreviewAsk(Model):
     """At most this many rows."""
 
 
+class ExplainAsk(Model):
+    """Which flow."""
+
+    name: Name
+    """Name of the flow."""
+    params: dict[str, Any] = Field(default={}, max_length=100)
+    """Values of the flow's parameters."""
+
+
 class DetectAsk(Model):
     """What to look through."""
 
@@ -100,6 +109,54 @@ class Rows(Model):
     """What was left out because the answer would have been too large."""
 
 
+class ExplainedStep(Model):
+    """One step, and what comes out of it."""
+
+    name: str
+    type: str
+    """Sort of step (``read``, ``map`` …)."""
+    inputs: tuple[str, ...]
+    """Steps whose rows it takes."""
+    columns: dict[str, str]
+    """Types by column."""
+    runs_in: Literal["task", "jail"]
+    """Where: what holds a person's text runs in the jail."""
+
+
+class ExplainedWrite(Model):
+    """One step that lets rows out."""
+
+    name: str
+    connection: str
+    item: str
+    """Table or file, parameters filled in."""
+    mode: str
+    sealed: bool
+    columns: dict[str, str] | None
+    """Types by column of the table as it is now; nothing when it is not there, or a file."""
+    way: Literal["passage", "batches"]
+    """How rows get there: as they are, unseen (``passage``), or as typed batches."""
+    why: str
+    """Why this way."""
+
+
+class ExplainedSegment(Model):
+    """What is carried out, and tried again, as one."""
+
+    name: str
+    source: str
+    """The step whose rows are written."""
+    writes: tuple[ExplainedWrite, ...]
+    """They run side by side and commit together."""
+
+
+class Explained(Model):
+    """How a flow will be carried out."""
+
+    steps: tuple[ExplainedStep, ...]
+    segments: tuple[ExplainedSegment, ...]
+
+
 class Finding(Model):
     """A column that looks personal."""
 
@@ -153,6 +210,11 @@ def preview(ask: PreviewAsk, desk: Desk) -> Rows:
     return Rows(**desk.services.engine.ask(desk.scope, "preview", told))
 
 
+def explain(ask: ExplainAsk, desk: Desk) -> Explained:
+    """Tell how a flow will be carried out: types between steps, which way rows take and why. No row is read."""
+    return Explained(**desk.services.engine.ask(desk.scope, "explain", {"flow": ask.name, "params": ask.params}))
+
+
 def detect(ask: DetectAsk, desk: Desk) -> Detected:
     """Look for columns that hold personal data, and suggest how to mask them. No value is shown."""
     told = {"connection": ask.name, "item": ask.item, "format": ask.format or "", "rows": ask.rows}
@@ -194,6 +256,16 @@ OPERATIONS = (
         PreviewAsk,
         Rows,
         preview,
+        audited=True,
+        asks=True,
+    ),
+    Operation(
+        "flow.explain",
+        Permission.DATA_READ,
+        Http("POST", "/flows/{name}/explain"),
+        ExplainAsk,
+        Explained,
+        explain,
         audited=True,
         asks=True,
     ),

@@ -14,7 +14,7 @@ from sluicegate.base.errors import DataError, Failed, Missing
 from sluicegate.connectors.mysql import catalogue, reading
 from sluicegate.connectors.mysql.link import connect, told
 from sluicegate.connectors.mysql.stage import ASIDE, MysqlStage
-from sluicegate.kit.connection import Connection, Entry, Read, SecretName, Tls
+from sluicegate.kit.connection import Connection, Entry, Host, Read, SecretName, Tls
 from sluicegate.kit.text import shown
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Mysql(Connection):
     """Tables and views in a MySQL or MariaDB database."""
 
     type: Literal["mysql"] = "mysql"
-    host: str = Field(min_length=1, max_length=253)
+    host: Host
     """Server name or address; must be allowed by the egress policy."""
     port: int = Field(default=3306, ge=1, le=65535)
     """TCP port."""

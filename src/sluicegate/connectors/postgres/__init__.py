@@ -6,28 +6,31 @@ to the marker: see ``stage.py``.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from sluicegate.base.errors import DataError, Missing
 from sluicegate.connectors.postgres import catalogue, reading
-from sluicegate.connectors.postgres.link import connect, told
+from sluicegate.connectors.postgres.copying import copy_out
+from sluicegate.connectors.postgres.link import connect, quoted, told
+from sluicegate.connectors.postgres.passage import made, obstacle
 from sluicegate.connectors.postgres.stage import MARKERS, PostgresStage
 from sluicegate.kit.connection import Connection, Entry, Host, Read, SecretName, Tls
 from sluicegate.kit.items import spell_item
+from sluicegate.kit.mode import Merge
 from sluicegate.kit.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     import psycopg
     import pyarrow as pa
 
     from sluicegate.kit.context import Context
     from sluicegate.kit.mode import Mode
-    from sluicegate.kit.rows import Marker, Stage
+    from sluicegate.kit.rows import Marker, Parcel, Stage
 
 
 class Postgres(Connection):
@@ -62,7 +65,7 @@ class Postgres(Connection):
 
 
 class PostgresSession:
-    """Tests, Lists, ReadsRows, WritesRows."""
+    """Tests, Lists, ReadsRows, PassesRows, WritesRows."""
 
     def __init__(self, connection: Postgres, ctx: Context) -> None:
         """Sign in once; each read and each load then gets a connection of its own."""
@@ -117,8 +120,52 @@ class PostgresSession:
 
     def read(self, ask: Read) -> pa.RecordBatchReader:
         """Return the rows lazily, all from one moment (REPEATABLE READ, READ ONLY)."""
-        import psycopg
         import pyarrow as pa
+
+        link, table, wanted = self._look(ask)
+        query = reading.query_for(table, [column.select() for column in wanted], ask.limit)
+        rows = reading.batches(link, query, wanted, self._ctx, f"{self._where}: {ask.item}")
+        return pa.RecordBatchReader.from_batches(reading.schema_of(wanted), rows)
+
+    def passage(self, ask: Read, stage: Stage) -> Iterator[Parcel] | None:
+        """Return the rows in COPY's binary form when ``stage`` is PostgreSQL's and takes each column as it is."""
+        if not isinstance(stage, PostgresStage):
+            return None
+        link, table, wanted = self._look(ask)
+        if stage.obstacle(wanted):
+            return None
+        where = f"{self._where}: {ask.item}"
+        query = reading.query_for(table, [quoted(column.name) for column in wanted], ask.limit)
+        return _told(copy_out(link, query, self._ctx, where, binary=True), where)
+
+    def obstacle(self, ask: Read, target: object, item: str, mode: Mode) -> str:
+        """Return why ``passage`` would give nothing for a load into ``item``; empty when it would. Nothing changes."""
+        if not isinstance(target, PostgresSession):
+            return "the target is no PostgreSQL"
+        if isinstance(mode, Merge):
+            return "a merge looks at each key"
+        _, _, wanted = self._look(ask)
+        schema = reading.schema_of(wanted)
+        there = target.columns(item)
+        if there is None:
+            return obstacle(wanted, made(wanted, schema))
+        by_name = {column.name: column for column in there}
+        if any(column.name not in by_name for column in wanted):
+            return "the target has other columns"
+        return obstacle(wanted, [by_name[column.name] for column in wanted])
+
+    def columns(self, item: str) -> list[catalogue.Column] | None:
+        """Return the columns of a table; ``None`` when there is none."""
+        link = self._take()
+        with told(self._where):
+            table = catalogue.find(link, item)
+            found = catalogue.columns(link, table) if table else None
+        self._idle = link
+        return found
+
+    def _look(self, ask: Read) -> tuple[psycopg.Connection[Any], catalogue.Table, list[catalogue.Column]]:
+        """Begin a transaction that sees one moment; return it, the table and the columns asked for."""
+        import psycopg
 
         link, where = self._take(), f"{self._where}: {ask.item}"
         with told(where):
@@ -134,8 +181,7 @@ class PostgresSession:
         wanted = [by_name[name] for name in ask.columns] if ask.columns else found
         if not wanted:
             raise DataError("The table has no columns.", where=where)
-        rows = reading.batches(link, table, wanted, ask.limit, self._ctx, where)
-        return pa.RecordBatchReader.from_batches(reading.schema_of(wanted), rows)
+        return link, table, wanted
 
     def stage(self, item: str, schema: pa.Schema, mode: Mode, marker: Marker) -> Stage:
         """Begin a load in one transaction of its own: nobody sees anything of it before ``commit``."""
@@ -147,3 +193,8 @@ class PostgresSession:
             stage.abort()
             raise
         return stage
+
+
+def _told(parcels: Generator[Parcel], where: str) -> Iterator[Parcel]:
+    with told(where), closing(parcels):
+        yield from parcels

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.base.errors import Cancelled, DataError
+from sluicegate.base.errors import DataError
 from sluicegate.connectors.postgres.catalogue import SOURCE, Column, Table
+from sluicegate.connectors.postgres.copying import copy_out
 from sluicegate.connectors.postgres.link import told
-from sluicegate.kit.rows import BATCH_BYTES
 from sluicegate.kit.text import Unfit, from_text, shown, special
 from sluicegate.kit.types import to_name
 
@@ -35,30 +36,23 @@ def schema_of(wanted: list[Column]) -> pa.Schema:
     )  # fmt: skip
 
 
+def query_for(table: Table, columns: list[str], limit: int | None) -> str:
+    """Return the SELECT for these columns, which are SQL."""
+    query = f"select {', '.join(columns)} from {table.sql()}"  # noqa: S608 - names from the catalogue, quoted
+    return query if limit is None else f"{query} limit {int(limit)}"
+
+
 def batches(
-    link: psycopg.Connection[Any], table: Table, wanted: list[Column], limit: int | None, ctx: Context, where: str
+    link: psycopg.Connection[Any], query: str, wanted: list[Column], ctx: Context, where: str
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows; the caller has begun the transaction. ``DataError`` names the column of a value without place."""
     rows = Rows(wanted, where)
-    query = f"select {', '.join(column.select() for column in wanted)} from {table.sql()}"  # noqa: S608 - names from the catalogue, quoted
-    if limit is not None:
-        query += f" limit {int(limit)}"
-    with told(where), link.cursor() as cursor:
-        with cursor.copy(f"copy ({query}) to stdout (format csv)".encode()) as copy:
-            held: list[Any] = []
-            size = 0
-            for line in copy:  # each is one whole row
-                held.append(line)
-                size += len(line)
-                if size >= BATCH_BYTES:
-                    if ctx.cancelled():
-                        raise Cancelled("Cancelled while reading.", where=where)
-                    yield rows.parse(b"".join(held))
-                    held, size = [], 0
-            if held:
-                yield rows.parse(b"".join(held))
-        if cursor.rowcount != rows.count:
-            raise DataError(f"The database sent {cursor.rowcount} rows and {rows.count} arrived.", where=where)
+    with told(where), closing(copy_out(link, query, ctx, where)) as parcels:
+        for parcel in parcels:
+            batch = rows.parse(parcel.data)
+            if batch.num_rows != parcel.num_rows:
+                raise DataError(f"The database sent {parcel.num_rows} rows, {batch.num_rows} were read.", where=where)
+            yield batch
 
 
 class Rows:

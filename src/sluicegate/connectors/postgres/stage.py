@@ -14,11 +14,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from sluicegate.base.errors import DataError, Failed, Invalid
-from sluicegate.connectors.postgres import catalogue
+from sluicegate.connectors.postgres import catalogue, passage
 from sluicegate.connectors.postgres.link import check_name, quoted, told
-from sluicegate.connectors.postgres.wire import Encoder, Plan, plan
+from sluicegate.connectors.postgres.wire import Encoder, Plan, passing, plan
 from sluicegate.kit.mode import Merge, Replace
-from sluicegate.kit.rows import Receipt
+from sluicegate.kit.rows import Parcel, Receipt
 from sluicegate.kit.text import shown
 from sluicegate.kit.types import is_open
 
@@ -66,8 +66,10 @@ class PostgresStage:
         self._names = [check_name(name) for name in schema.names]
         self._rows, self._bytes, self._open = 0, 0, True
         self._plans: list[Plan] = []
+        self._columns: list[catalogue.Column] = []
         self._target = self._into = self._swap = ""
-        self._staged = isinstance(mode, Merge)
+        self._apart = isinstance(mode, Merge)  # rows wait in a table of their own, whatever their types
+        self._passing = False
         self._late_key = False
         self._copying: AbstractContextManager[psycopg.Copy] | None = None
         self.done: Receipt | None = None
@@ -77,7 +79,7 @@ class PostgresStage:
         return self._mode.keys if isinstance(self._mode, Merge) else ()
 
     def begin(self) -> None:
-        """Look for the marker, make the table ready and open the COPY."""
+        """Look for the marker and make the table ready."""
         if not self._names or len(set(self._names)) != len(self._names):
             raise Invalid("Columns need names, each its own.", where=self._where)
         for name in (*self._keys, *(self._mode.order_by if isinstance(self._mode, Merge) else ())):
@@ -94,7 +96,6 @@ class PostgresStage:
             if self._landed():
                 return
             self._prepare(table, schema, name)
-            self._open_copy()
 
     def _make_markers(self) -> None:
         """Make the table of markers, in a transaction of its own, one maker at a time."""
@@ -135,7 +136,7 @@ class PostgresStage:
                 self._swap = quoted(name)
                 into = quoted(schema, f"_sluicegate_{os.urandom(8).hex()}")
             else:
-                self._staged = self._staged or isinstance(self._mode, Replace) or not _all_direct(self._plans)
+                self._apart = self._apart or isinstance(self._mode, Replace)
                 if self._keys and not self._is_unique(table):
                     raise Failed(
                         f"Merge needs a unique index on {', '.join(self._keys)}.", where=self._where,
@@ -147,7 +148,7 @@ class PostgresStage:
         self._make(into)
         oid = self._link.execute("select %s::pg_catalog.regclass::oid", (into,)).fetchone()
         self._plans = self._plan(catalogue.Table(oid[0] if oid else 0, schema, name))
-        self._staged = not _all_direct(self._plans) or (bool(self._keys) and not self._late_key)
+        self._apart = bool(self._keys) and not self._late_key
         self._into = into
 
     def _make(self, table: str) -> None:
@@ -173,11 +174,26 @@ class PostgresStage:
             field.with_type(by_name[field.name].kind) if is_open(field) else field  # no row, so no type to contradict
             for field in self._schema
         )
+        self._columns = [by_name[name] for name in self._names]
         return [plan(field, by_name[field.name], self._where) for field in known]
 
     def _is_unique(self, table: catalogue.Table) -> bool:
         row = self._link.execute(_UNIQUE, (table.oid, sorted(self._keys))).fetchone()
         return bool(row and row[0])
+
+    def obstacle(self, source: list[catalogue.Column]) -> str:
+        """Return why rows of these columns cannot be taken as COPY's binary form; empty when they will be."""
+        if isinstance(self._mode, Merge):
+            return "a merge looks at each key"
+        found = passage.obstacle(source, self._columns)
+        if not found:
+            self._passing = True
+            self._plans = [passing(column) for column in self._columns]
+        return found
+
+    @property
+    def _staged(self) -> bool:
+        return self._apart or not _all_direct(self._plans)
 
     def _open_copy(self) -> None:
         into = self._into
@@ -189,7 +205,7 @@ class PostgresStage:
                 f"create temp table {_STAGE.partition('.')[2]} ({', '.join(parts)}) on commit drop".encode()
             )
             into = _STAGE
-        self._encoder = Encoder(self._plans)
+        self._encoder = Encoder([] if self._passing else self._plans)
         self._cursor = self._link.cursor()
         self._copying = self._cursor.copy(f"copy {into} ({_list(self._names)}) from stdin (format binary)".encode())
         self._copy = self._copying.__enter__()
@@ -200,29 +216,35 @@ class PostgresStage:
             self._bytes += len(data)
             self._copy.write(data)
 
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Stage one batch. ``DataError`` names column, row and value that do not fit."""
+    def write(self, batch: pa.RecordBatch | Parcel) -> None:
+        """Stage one batch, or a parcel when no ``obstacle`` was found. ``DataError`` names what does not fit."""
         try:
-            for name in self._keys:
-                if batch.column(name).null_count:
-                    raise DataError("A key column holds NULL.", where=f"{self._where}: column {name}")
-            data = self._encoder.batch(batch, self._rows, self._where)
             with told(self._where):
-                self._send(data)
+                if self._copying is None:
+                    self._open_copy()
+                self._send(batch.data if isinstance(batch, Parcel) else self._encoded(batch))
         except BaseException:
             self.abort()
             raise
         self._rows += batch.num_rows
 
+    def _encoded(self, batch: pa.RecordBatch) -> bytes:
+        for name in self._keys:
+            if batch.column(name).null_count:
+                raise DataError("A key column holds NULL.", where=f"{self._where}: column {name}")
+        return self._encoder.batch(batch, self._rows, self._where)
+
     def commit(self) -> Receipt:
         """Finish the COPY, bring the rows into the target, complete the marker and commit."""
-        if not self._open or self._copying is None:
+        if not self._open:
             raise Failed("This load is over already.", where=self._where)
         try:
             with told(self._where):
+                if self._copying is None:
+                    self._open_copy()
                 self._send(self._encoder.finish())
-                self._copying.__exit__(None, None, None)
-                self._copying = None
+                copying, self._copying = self._copying, None
+                copying.__exit__(None, None, None)  # type: ignore[union-attr] # opened above
                 if self._cursor.rowcount != self._rows:
                     raise DataError(f"{self._rows} rows were sent, {self._cursor.rowcount} arrived.", where=self._where)
                 rows = self._land()

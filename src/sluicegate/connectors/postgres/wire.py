@@ -87,6 +87,14 @@ def plan(field: pa.Field, column: Column, where: str) -> Plan:  # noqa: PLR0911 
     return _refuse(field, column, where)
 
 
+def passing(column: Column) -> Plan:
+    """Return the plan of a column whose values come in COPY's binary form already: nobody encodes them."""
+    name = quoted(column.name)
+    return Plan(
+        column.name, lambda each: each, column.kind, jsonb=False, staged=column.type_sql, insert=name, direct=True
+    )
+
+
 def _refuse(field: pa.Field, column: Column, where: str) -> Plan:
     raise DataError(
         f"The column is {column.declared} and cannot hold {to_name(field.type)} unchanged.",

@@ -39,21 +39,30 @@ class Lexer:
     def __init__(self, form: Csv) -> None:
         mark, quote = re.escape(form.delimiter.encode()), re.escape(form.quote.encode())
         self._quote = form.quote.encode()
-        part = rb"[^\r\n]++"
+        part, closed = rb"[^\r\n]++", rb""
         if quote:
             begun = rb"(?:(?<=[%b\r\n])|\A)%b(?:[^%b]++|%b%b)*+%b" % (mark, quote, quote, quote, quote, quote)
             stray = rb"(?<=[^%b\r\n])%b" % (mark, quote)
             part = rb"[^%b\r\n]++|%b|%b" % (quote, begun, stray)
+            closed = rb"(?:[^%b]++|%b|%b)*+" % (quote, begun, stray)
         record = rb"(?:%b)*+(?:\r\n|\n|\r)" % part
         self._record, self._records = re.compile(record), re.compile(rb"(?:%b)*+" % record)
+        self._closed = re.compile(closed)
+        """Matches up to a quoted field that does not end, whatever the records."""
 
     def end(self, data: bytes, *, last: bool) -> int:
         """Return where the last whole record of ``data`` ends. Unless ``last``, a final CR may be half of a CRLF."""
         stop = len(data) - 1 if data.endswith(b"\r") and not last else len(data)
         if self.quoted(data):
+            closed = self._closed.match(data, 0, stop)
+            reached = closed.end() if closed else 0
+            after = data.rfind(self._quote, 0, reached) + 1  # no line end after the last quote is within a field
+            ended = max(data.rfind(b"\n", after, reached), data.rfind(b"\r", after, reached)) + 1
+            if ended:
+                return ended
             found = self._records.match(data, 0, stop)
             return found.end() if found else 0
-        return max(data.rfind(b"\n"), data.rfind(b"\r", 0, stop) if b"\n" not in data else -1) + 1
+        return max(data.rfind(b"\n", 0, stop), data.rfind(b"\r", 0, stop)) + 1
 
     def quoted(self, data: bytes) -> bool:
         """Tell whether there is any quote."""
