@@ -60,7 +60,8 @@ HOSTILE = [
     "select k from a group by cube (k)", "select k from a union all by name select k from b",
     "select distinct on (k) k from a", "select sum(k) over w as s from a window w as (order by k)",
     "select k from a where k = ?", "select k from a where k = $1", "select k from a limit 10%",
-    "select k from a at (version => 1)", "select x.k from a x(k, v) pivot (sum(v) for k in (1))",
+    "select x.k as k from a x join b", "select x.k as k from a x left join b y", "select x from a t(x)",
+    "select t.x as x, v from a as t(x)", "select k from a at (version => 1)", "select x.k from a x(k, v) pivot (sum(v) for k in (1))",
 ]  # fmt: skip
 
 
@@ -103,6 +104,15 @@ def test_inputs_come_first_with_the_columns_that_are_named():
         write("select v from a")
         == 'SELECT "o0" FROM (WITH "a"("v") AS (SELECT "c1" FROM "s0") SELECT "v" FROM "a") AS "q"("o0")'
     )
+
+
+def test_a_query_over_no_input_is_one():
+    assert write("select 1 as x") == 'SELECT "o0" FROM (SELECT 1 AS "x") AS "q"("o0")'
+
+
+@pytest.mark.security
+def test_no_comment_is_written_out():
+    assert "/*" not in write("select k /* one */ from a -- two")
 
 
 def test_an_input_that_is_read_twice_is_held():

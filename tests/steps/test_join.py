@@ -153,3 +153,16 @@ def test_a_join_column_has_the_tags_of_both_sides():
     }
     found = join(on=[{"left": "k", "right": "id"}], how="full").trace(known)
     assert found.get("K").tags == {"personal"}
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-B10")
+@pytest.mark.parametrize("how", ["semi", "anti"])
+def test_what_is_sifted_by_a_tagged_column_has_its_tags(how):
+    known = {
+        "l": Facts.listed([("k", Fact(kind="text", sure=True)), ("a", Fact(frozenset({"health"}), sure=True))]),
+        "r": Facts.listed([("id", Fact(frozenset({"personal"}), sure=True)), ("b", Fact(frozenset({"card"})))]),
+    }
+    found = join(on=[{"left": "k", "right": "id"}], how=how).trace(known)
+    assert (found.get("k").tags, found.get("a").tags) == ({"personal"}, {"health"})
+    assert (found.get("k").kind, found.get("b").tags) == ("text", frozenset())

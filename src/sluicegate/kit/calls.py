@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.base.errors import Invalid
+from sluicegate.kit.dialect import duckdb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,7 @@ def _calls(text: str) -> Iterator[tuple[str, int]]:
     from sqlglot import TokenType as T
 
     opening, closing = {T.L_PAREN, T.L_BRACKET, T.L_BRACE}, {T.R_PAREN, T.R_BRACKET, T.R_BRACE}
-    tokens = sqlglot.tokenize(text, read="duckdb")
+    tokens = sqlglot.tokenize(text, read=duckdb())
     held: list[list[Any]] = []  # what is open: the name before it, and the values so far
     for before, token in zip([None, *tokens], tokens, strict=False):
         if token.token_type in closing:
@@ -76,7 +77,7 @@ def _tried(name: str, count: int, spelling: str) -> bool:
 
     given = ", ".join(spelling.format(number) for number in range(count))
     try:
-        (tree,) = sqlglot.parse(f"SELECT ({name}({given}))", dialect="duckdb")
+        (tree,) = sqlglot.parse(f"SELECT ({name}({given}))", dialect=duckdb())
     except SqlglotError:
         return True
     if tree is None or not isinstance(tree.expressions[0], exp.Paren):
@@ -86,7 +87,7 @@ def _tried(name: str, count: int, spelling: str) -> bool:
     names = [f"value_{number}_" for number in range(count)]
     if {each.name.lower() for each in tree.find_all(exp.Column, exp.Var, exp.Literal)}.issuperset(names):
         try:
-            written = str(tree.sql(dialect="duckdb", unsupported_level=ErrorLevel.RAISE)).lower()
+            written = str(tree.sql(dialect=duckdb(), unsupported_level=ErrorLevel.RAISE)).lower()
         except SqlglotError:
             return True
         return all(each in written for each in names)

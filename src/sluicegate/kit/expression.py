@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sluicegate.base.errors import Invalid
 from sluicegate.kit import calls
+from sluicegate.kit.dialect import duckdb
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -157,7 +158,7 @@ class Expression:
         for place in list(tree.find_all(exp.Placeholder)):
             place.replace(exp.Parameter(this=exp.Var(this=place.name)))
         try:
-            written = str(tree.sql(dialect="duckdb", unsupported_level=ErrorLevel.RAISE))
+            written = str(tree.sql(dialect=duckdb(), unsupported_level=ErrorLevel.RAISE))
         except UnsupportedError as fault:
             raise Invalid(f"this cannot be written so: {fault}") from None
         except SqlglotError:  # such as for date(): the library finds out late that something is missing
@@ -197,7 +198,7 @@ def _read(text: str) -> exp.Expression:
 
     try:
         # In parentheses: nothing in the text can end the expression and begin something else.
-        found: list[Any] = sqlglot.parse(f"SELECT ({text}\n)", dialect="duckdb")
+        found: list[Any] = sqlglot.parse(f"SELECT ({text}\n)", dialect=duckdb())
     except SqlglotError as fault:
         said = (getattr(fault, "errors", None) or [{}])[0]
         place = f" near {said['highlight']!r}" if said.get("highlight") else ""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sluicegate.base.errors import Invalid, UnknownColumn
 from sluicegate.kit import calls, expression
 from sluicegate.kit.columns import quote
+from sluicegate.kit.dialect import duckdb
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -109,14 +110,15 @@ class Statement:
         parts = [*self._exposed(inputs)]
         try:
             parts += [
-                each.sql(dialect="duckdb", unsupported_level=ErrorLevel.RAISE)
+                each.sql(dialect=duckdb(), unsupported_level=ErrorLevel.RAISE, comments=False)
                 for each in (own or exp.With()).expressions
             ]
-            body = tree.sql(dialect="duckdb", unsupported_level=ErrorLevel.RAISE)
+            body = tree.sql(dialect=duckdb(), unsupported_level=ErrorLevel.RAISE, comments=False)
         except UnsupportedError as fault:
             raise Invalid(f"this cannot be written so: {fault}") from None
         names = ", ".join(quote(f"o{place}") for place in range(len(self.outputs)))
-        return f'SELECT {names} FROM (WITH {", ".join(parts)} {body}) AS "q"({names})'  # noqa: S608 - checked, and quoted
+        before = f"WITH {', '.join(parts)} " if parts else ""
+        return f'SELECT {names} FROM ({before}{body}) AS "q"({names})'  # noqa: S608 - checked, and quoted
 
     def _exposed(self, inputs: Mapping[str, Columns]) -> Iterator[str]:
         """Yield each input as a common table expression with the columns that the text names."""
@@ -166,7 +168,7 @@ def parse(text: str) -> Statement:
     if expression.nesting(text) > expression.DEPTH_MAX or text.count("[") > expression.DEPTH_MAX:
         raise Invalid("the query is nested too deeply")
     try:
-        found: list[Any] = [each for each in sqlglot.parse(text, dialect="duckdb") if each is not None]
+        found: list[Any] = [each for each in sqlglot.parse(text, dialect=duckdb()) if each is not None]
     except SqlglotError as fault:
         said = (getattr(fault, "errors", None) or [{}])[0]
         place = f" near {said['highlight']!r}" if said.get("highlight") else ""
@@ -184,8 +186,20 @@ def parse(text: str) -> Statement:
     except RecursionError:
         raise Invalid("the query is nested too deeply") from None
     calls.check(text)
+    _check_joins(tree, text)
     _check_outputs([each.alias_or_name for each in tree.selects])
     return Statement(tree)
+
+
+def _check_joins(tree: exp.Query, text: str) -> None:
+    """Refuse ``join`` without ``on``: DuckDB does, too, but the library makes ``cross join`` of it."""
+    import sqlglot
+    from sqlglot import TokenType, exp
+
+    words = sum(token.token_type is TokenType.JOIN for token in sqlglot.tokenize(text, read=duckdb()))
+    joins = [each for each in tree.find_all(exp.Join) if each.args.get("on") or each.args.get("using")]
+    if words != len(joins) + sum(each.kind == "CROSS" for each in tree.find_all(exp.Join)):
+        raise Invalid("a join needs 'on' or 'using'", hint="Say 'cross join' when all rows go with all.")
 
 
 def _check_outputs(names: Sequence[str]) -> None:
@@ -264,6 +278,9 @@ def _check_parts(node: exp.Expr, kind: str) -> None:
         raise Invalid(f"{kind.lower()} with {more[0].rstrip('_')!r} {_REFUSED}")
     if isinstance(node, exp.Table) and not isinstance(node.this, exp.Identifier):
         raise Invalid(f"a function in place of a table {_REFUSED}")
+    if isinstance(node, exp.TableAlias) and isinstance(node.parent, exp.Table) and node.args.get("columns"):
+        # they go by place, and of a table only what is named is there
+        raise Invalid(f"other names for the columns of a table {_REFUSED}", hint="Write: select k as x from …")
 
 
 def _check_name(node: exp.Identifier) -> None:

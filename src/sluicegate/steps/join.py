@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -69,8 +70,11 @@ class Join(Transform):
 
     def trace(self, inputs: Mapping[str, Facts]) -> Facts:
         """Return what is known of both sides; a join column has what it has on either."""
-        if self.how in {"semi", "anti"}:
-            return inputs[self.left]
+        if self.how in {"semi", "anti"}:  # which rows are left tells of the columns that are compared
+            known = inputs[self.left]
+            held = ((each.left, known.get(each.left), inputs[self.right].get(each.right)) for each in self.on)
+            told = Facts.listed((name, replace(ours.joined(theirs), kind=ours.kind)) for name, ours, theirs in held)
+            return Facts.merged([known, told])
         found = Facts.merged(inputs.values())
         pairs = ((each.left, inputs[self.right].get(each.right)) for each in self.on if each.left != each.right)
         return Facts.merged([found, Facts.listed(pairs)]) if self.on else found
