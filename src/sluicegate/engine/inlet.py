@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar
 
 from sluicegate.base.errors import Cancelled, Egress, Failed, Invalid, SluiceError
 from sluicegate.crypto.manifest import Warrant
-from sluicegate.engine import query, seals
+from sluicegate.engine import precision, query, seals
 from sluicegate.engine.dialect import plain
 from sluicegate.engine.manifests import Origin
 from sluicegate.engine.meter import Counted, Meter, Report
@@ -212,7 +212,7 @@ class Inlet:
         from sluicegate.engine.program import Bounds, Program
 
         named = {**self._named, name: step}
-        leaves = {each: self.pull(each) for each in query.leaves(named, name)}
+        leaves = {each: precision.kept(self.pull(each), each) for each in query.leaves(named, name)}
         made = query.compose(named, name, {each: rows.schema.names for each, rows in leaves.items()}, self._values)
         foreign: list[SluiceError] = []
         inputs = {each.table: query.renamed(leaves[each.step], each.columns, foreign.append) for each in made.inputs}

@@ -13,7 +13,7 @@ from sluicegate.base.model import Name
 from sluicegate.kit import comparison, meeting
 from sluicegate.kit.columns import quote
 from sluicegate.kit.lineage import Facts
-from sluicegate.kit.literal import Value, spell
+from sluicegate.kit.literal import Value, fit
 from sluicegate.kit.pair import Pair
 from sluicegate.kit.step import Transform
 
@@ -137,4 +137,4 @@ class Lookup(Transform):
     def _value(self, name: str, column: str, found: str) -> str:
         if name not in self.default:
             return column
-        return f"CASE WHEN {found} IS NULL THEN cast_to_type({spell(self.default[name])}, {column}) ELSE {column} END"
+        return f"CASE WHEN {found} IS NULL THEN {fit(self.default[name], column)} ELSE {column} END"

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from sluicegate.base.flaws import Misfit
 from sluicegate.base.model import Name
 from sluicegate.kit.lineage import Facts
-from sluicegate.kit.literal import Value, spell
+from sluicegate.kit.literal import Value, fit, spell
 from sluicegate.kit.step import Transform
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Pivot(Transform):
         known.need([self.value], f"{where}, value")
         column = known.sql(self.column)
         keys = [known.sql(name) for name in self.by]
-        listed = [f"cast_to_type({spell(value)}, {column})" for value in self.values.values()]
+        listed = [fit(value, column) for value in self.values.values()]
         function = "first" if self.function == "one" else self.function
         cells = (f"{function}({known.sql(self.value)}) FILTER (WHERE {column} = {value})" for value in listed)
         shown = [*keys, *cells]
