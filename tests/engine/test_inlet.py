@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from sluicegate.base.errors import Cancelled, DataError, Failed, Invalid, SluiceError
@@ -88,6 +89,16 @@ def test_a_tree_of_transforms_is_one_query(inlet):
     )
     assert held.pull("j").read_all().to_pydict() == {"id": [2, 3], "w": [40, 60], "v": [20, 30]}
     assert held.meter.step("j").rows == 2
+
+
+@pytest.mark.security
+def test_no_time_is_cut_on_the_way_into_a_query(inlet, tmp_path):
+    moments = pa.table({"at": pa.array([5_001], pa.timestamp("ns", "UTC"))})
+    pq.write_table(moments, tmp_path / "at.parquet")
+    read = {"read": {"name": "a", "connection": "here", "item": "at.parquet"}}
+    held = inlet(read, {"map": {"name": "m", "from": "a"}})
+    with pytest.raises(DataError, match="finer than a microsecond"):
+        held.pull("m").read_all()
 
 
 def test_a_check_splits(inlet):

@@ -106,6 +106,17 @@ def test_inputs_come_first_with_the_columns_that_are_named():
     )
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select sum(k) over (partition by v) as s from a", "select rank() over (partition by k, v order by k) as r from a",
+        "select sum(k) over (order by k rows (1) preceding) as s from a", "select k from a limit (1)",
+    ],
+)  # fmt: skip
+def test_a_word_before_a_bracket_is_no_function(text):
+    assert write(text)
+
+
 def test_a_query_over_no_input_is_one():
     assert write("select 1 as x") == 'SELECT "o0" FROM (SELECT 1 AS "x") AS "q"("o0")'
 

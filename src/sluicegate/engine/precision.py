@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def kept(rows: pa.RecordBatchReader, step: str) -> pa.RecordBatchReader:
-    """Return the rows of ``step`` with such columns in microseconds; ``DataError`` for a value that they do not hold."""
+    """Return the rows of ``step`` with such columns in microseconds; ``DataError`` for a value that does not fit."""
     import pyarrow as pa
 
     schema = pa.schema([field.with_type(_held(field.type)) for field in rows.schema])

@@ -16,7 +16,7 @@ from sluicegate.kit.dialect import duckdb
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_WORDS = frozenset({"", "in"})
+_WORDS = frozenset({"", "in", "over", "limit", "rows"})
 """What may stand before a parenthesis and is no function, though the library reads it like one when it stands alone."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 

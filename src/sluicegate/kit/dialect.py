@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sqlglot.dialects.dialect import Dialect
 
 VERSION = "1.5"
-"""DuckDB's. Without one sqlglot reads as a later one does: ``~`` matches a part of a text from 2.0 on, all of it here."""
+"""DuckDB's. Without one sqlglot reads as a later one does: ``~`` finds a part of a text from 2.0 on, all of it here."""
 WRITTEN_MAX = 500_000
 """Characters that may be written for one text: some functions are spelled out, with what stands in them several times
 (``a between symmetric b and c``, ``strpos(a, b, c)``), so that each one around them multiplies it."""
@@ -33,7 +33,7 @@ def duckdb() -> Dialect:
             """Stops where the text grows too long."""
 
             def sql(self, *given: Any, **more: Any) -> str:
-                text = super().sql(*given, **more)
+                text: str = super().sql(*given, **more)
                 if len(text) > WRITTEN_MAX:
                     raise Invalid("this gets too long when it is written out: functions stand in each other too deeply")
                 return text
