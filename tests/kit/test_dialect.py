@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from sluicegate.base.errors import Invalid
-from sluicegate.kit import dialect
+from sluicegate.kit import dialect, statement
 from sluicegate.kit.columns import Columns
 from sluicegate.kit.expression import parse
 
@@ -43,3 +43,13 @@ def test_what_grows_when_it_is_written_out_is_refused(around, times):
         text = around.format(text)
     with pytest.raises(Invalid, match="too long when it is written out"):
         parse(text).sql(KNOWN)
+
+
+@pytest.mark.security
+@pytest.mark.parametrize("tail", ["::int", "^2", " in (1)", " at time zone 'utc'"])
+def test_what_is_too_deep_to_be_written_out_is_refused(tail):
+    text = "s" + tail * 400
+    with pytest.raises(Invalid, match="nested too deeply"):
+        parse(text).sql(KNOWN)
+    with pytest.raises(Invalid, match="nested too deeply"):
+        statement.parse(f"select {text} as x from t").sql({"t": KNOWN})

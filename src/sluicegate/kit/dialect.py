@@ -22,6 +22,7 @@ WRITTEN_MAX = 500_000
 def duckdb() -> Dialect:
     """Return the dialect that people's SQL is read and written in."""
     from sqlglot.dialects.duckdb import DuckDB
+    from sqlglot.generators.duckdb import DuckDBGenerator
 
     class Exact(DuckDB):
         """Leaves what names a part of a JSON value as it is written: ``'a.b'`` is one key there, and no path."""
@@ -29,7 +30,7 @@ def duckdb() -> Dialect:
         def to_json_path(self, path: exp.Expr | None) -> exp.Expr | None:
             return path
 
-        class Generator(DuckDB.Generator):
+        class Generator(DuckDBGenerator):
             """Stops where the text grows too long."""
 
             def sql(self, *given: Any, **more: Any) -> str:

@@ -163,6 +163,8 @@ class Expression:
             raise Invalid(f"this cannot be written so: {fault}") from None
         except SqlglotError:  # such as for date(): the library finds out late that something is missing
             raise Invalid("a function is given too little or too much") from None
+        except RecursionError:  # writing takes a deeper stack than reading
+            raise Invalid("the expression is nested too deeply") from None
         for inner, name in names.items():
             if f'"{inner}"' not in written:  # the library leaves out what it has no place for
                 raise Invalid(

@@ -116,6 +116,8 @@ class Statement:
             body = tree.sql(dialect=duckdb(), unsupported_level=ErrorLevel.RAISE, comments=False)
         except UnsupportedError as fault:
             raise Invalid(f"this cannot be written so: {fault}") from None
+        except RecursionError:  # writing takes a deeper stack than reading
+            raise Invalid("the query is nested too deeply") from None
         names = ", ".join(quote(f"o{place}") for place in range(len(self.outputs)))
         before = f"WITH {', '.join(parts)} " if parts else ""
         return f'SELECT {names} FROM ({before}{body}) AS "q"({names})'  # noqa: S608 - checked, and quoted
