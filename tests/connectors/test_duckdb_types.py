@@ -105,6 +105,8 @@ def test_what_fits_a_column_goes_in(ctx, run, declared, sent, found):
     [
         ("smallint", pa.array([0, 40_000]), "'40000' does not fit int16"),
         ("uhugeint", pa.array([0, -1]), "'-1' does not fit UHUGEINT"),
+        ("bignum", pa.array([None, "1.9"]), "'1.9' does not fit BIGNUM"),
+        ("timetz", pa.array(["10:00:00.1+02", "10:00:00.1234567+02"]), "does not fit TIME WITH TIME ZONE"),
         ("decimal(4,2)", pa.array([Decimal("1.00"), Decimal("1.005")]), "'1.005' does not fit"),
         ("enum('x', 'y')", pa.array(["x", "X"]), "'X' is none of the column's values"),
         ("timestamp_s", pa.array([None, dt.datetime(2024, 1, 1, 0, 0, 0, 1)]), "does not fit"),
