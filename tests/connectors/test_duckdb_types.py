@@ -67,6 +67,19 @@ def test_what_cannot_be_carried_is_named(ctx, run, expression, told):
     assert told in str(caught.value)
 
 
+@pytest.mark.security
+@pytest.mark.parametrize("first", [0, 100_000])
+@pytest.mark.parametrize("expression", ["{}", "[{}]", "{{'a': {}}}", "map {{'a': {}}}"])
+@pytest.mark.parametrize("micros", [9_223_372_036_854_776, -(2**63) + 1])
+def test_an_interval_that_nanoseconds_would_turn_over_is_an_error(ctx, run, expression, micros, first):
+    fine, wrong = (expression.format(f"to_microseconds({each})") for each in (9_215_999_999_999_999, micros))
+    run(f"""create table t as select {fine} as "it's" from range({first}) union all select {wrong}""")
+    with pytest.raises(DataError, match="column it's: An interval is too long"):
+        read(ctx)
+    run(f"create or replace table t as select {fine} as v")
+    assert "9215999999999999000" in str(read(ctx)["v"][0])
+
+
 @pytest.mark.parametrize("declared", ["hugeint[]", "struct(a bit)", "union(a int)", "map(bignum, int)"])
 def test_types_without_counterpart_are_refused(ctx, run, declared):
     run(f"create table t (v {declared})")
