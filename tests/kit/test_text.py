@@ -91,7 +91,9 @@ def test_intervals_that_are_none(value):
         text.parse_interval(value)
 
 
-@pytest.mark.parametrize("value", ["P178956971Y", "P-2147483649M", "P2147483648D", "PT2562048H", "PT-9223372036.854775809S"])
+@pytest.mark.parametrize(
+    "value", ["P178956971Y", "P-2147483649M", "P2147483648D", "PT2562048H", "PT-9223372036.854775809S"]
+)
 def test_intervals_that_are_too_long(value):
     with pytest.raises(text.Unfit, match="too long"):
         text.from_text(pa.array([value]), pa.month_day_nano_interval())
