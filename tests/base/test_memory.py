@@ -75,6 +75,18 @@ def test_a_closed_process_leaves_no_core():
         assert list(Path(folder).iterdir()) == []
 
 
+@pytest.mark.security
+@pytest.mark.req("SEC-V07")
+def test_what_makes_the_root_key_is_closed():
+    said = "import ctypes; from sluicegate.cli.local import init; init.main(['--json'], standalone_mode=False); print(ctypes.CDLL(None).prctl(3))"
+    with tempfile.TemporaryDirectory(prefix="sluice-init-") as folder:
+        done = subprocess.run(
+            [sys.executable, "-c", said], capture_output=True, text=True, check=False, cwd=folder,
+            env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "SLUICE_HOME": f"{folder}/server"},
+        )  # fmt: skip
+        assert done.stdout.splitlines()[-1:] == ["0"], done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.security
 @pytest.mark.req("SEC-V07")

@@ -67,6 +67,19 @@ def test_what_cannot_be_carried_is_named(ctx, run, expression, told):
     assert told in str(caught.value)
 
 
+@pytest.mark.security
+@pytest.mark.parametrize("first", [0, 100_000])
+@pytest.mark.parametrize("expression", ["{}", "[{}]", "{{'a': {}}}", "map {{'a': {}}}"])
+@pytest.mark.parametrize("micros", [9_223_372_036_854_776, -(2**63) + 1])
+def test_an_interval_that_nanoseconds_would_turn_over_is_an_error(ctx, run, expression, micros, first):
+    fine, wrong = (expression.format(f"to_microseconds({each})") for each in (9_215_999_999_999_999, micros))
+    run(f"""create table t as select {fine} as "it's" from range({first}) union all select {wrong}""")
+    with pytest.raises(DataError, match="column it's: An interval is too long"):
+        read(ctx)
+    run(f"create or replace table t as select {fine} as v")
+    assert "9215999999999999000" in str(read(ctx)["v"][0])
+
+
 @pytest.mark.parametrize("declared", ["hugeint[]", "struct(a bit)", "union(a int)", "map(bignum, int)"])
 def test_types_without_counterpart_are_refused(ctx, run, declared):
     run(f"create table t (v {declared})")
@@ -105,6 +118,8 @@ def test_what_fits_a_column_goes_in(ctx, run, declared, sent, found):
     [
         ("smallint", pa.array([0, 40_000]), "'40000' does not fit int16"),
         ("uhugeint", pa.array([0, -1]), "'-1' does not fit UHUGEINT"),
+        ("bignum", pa.array([None, "1.9"]), "'1.9' does not fit BIGNUM"),
+        ("timetz", pa.array(["10:00:00.1+02", "10:00:00.1234567+02"]), "does not fit TIME WITH TIME ZONE"),
         ("decimal(4,2)", pa.array([Decimal("1.00"), Decimal("1.005")]), "'1.005' does not fit"),
         ("enum('x', 'y')", pa.array(["x", "X"]), "'X' is none of the column's values"),
         ("timestamp_s", pa.array([None, dt.datetime(2024, 1, 1, 0, 0, 0, 1)]), "does not fit"),

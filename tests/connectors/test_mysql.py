@@ -133,6 +133,18 @@ def test_merge_looks_at_its_own_keys_alone(store, store_ctx):
     assert store.execute("select * from t") == [(1, "a", 10)]
 
 
+@pytest.mark.security
+@pytest.mark.parametrize("more", [{}, {"duplicates": "last", "order_by": ("v",)}], ids=["error", "last"])
+def test_merge_that_fails_half_way_changes_nothing(store, store_ctx, more):
+    """ALTER TABLE ends the transaction that it stands in, of a temporary table, too."""
+    store.execute("create table t (id bigint primary key, mail varchar(20) unique, v int)")
+    store.execute("insert into t values (1, 'a', 10), (2, 'b', 20)")
+    with pytest.raises(Constraint, match="unique key 'mail'"):
+        load(store, store_ctx, {"id": [1, 3], "mail": ["c", "b"], "v": [11, 30]}, Merge(keys=("id",), **more))
+    assert store.execute("select * from t") == [(1, "a", 10), (2, "b", 20)]
+    assert store.execute("select count(*) from _sluicegate_loads") == [(0,)]
+
+
 def test_merge_needs_a_whole_unique_index(store, store_ctx):
     store.execute("create table t (a int, b int, v varchar(20), unique key (v(3)))", "create index i on t (a)")
     with pytest.raises(Failed, match="unique index on v"):

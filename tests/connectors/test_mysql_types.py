@@ -90,6 +90,14 @@ def test_types_without_counterpart_are_named_and_can_be_left_out(store, store_ct
     assert read(store, store_ctx, columns=("a",)).to_pydict() == {"a": [1]}
 
 
+@pytest.mark.security
+def test_the_year_zero_stays_zero(store, store_ctx):
+    """The text '0' would be the year 2000."""
+    store.execute("create table t (v year)")
+    load(store, store_ctx, {"v": [0, None, 1999]})
+    assert read(store, store_ctx).to_pydict() == {"v": [0, None, 1999]}
+
+
 def moment(*parts):
     return pa.array([None, dt.datetime(2024, 1, 1, *parts)])
 

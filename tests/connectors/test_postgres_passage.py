@@ -144,6 +144,19 @@ def test_chosen_columns_pass_in_the_order_they_are_named(server, ctx):
 
 
 @pytest.mark.security
+@pytest.mark.parametrize("columns", ["b int, a int", "a int, b int, c int"])
+def test_a_source_that_has_changed_since_it_was_looked_at_does_not_pass(server, ctx, columns):
+    """Values go by their place: these would land in the wrong columns."""
+    server.execute("create table s (a int, b int)")
+    with connection(server).open(ctx) as session:
+        rows = session.read(Read(item="s"))
+        server.execute("drop table s")
+        server.execute(f"create table s ({columns})")
+        with session.stage("t", rows.schema, Append(), Marker("r", "w")) as stage:
+            assert session.passage(Read(item="s"), stage) is None
+
+
+@pytest.mark.security
 def test_a_stage_that_looks_at_keys_takes_no_parcels(server, ctx):
     server.execute("create table s (id int)")
     server.execute("create table t (id int primary key)")

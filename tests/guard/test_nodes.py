@@ -74,6 +74,39 @@ def test_a_server_that_missed_one_takes_the_next(server):
 
 @pytest.mark.security
 @pytest.mark.req("SEC-V05")
+def test_a_server_follows_when_the_root_key_moves_once_more_as_it_looks(server):
+    (here, one), (there, other) = server(), server()
+    other.announce()
+    renew(here, one)
+    take, last = there.on_moved, []
+
+    def late(name):
+        there.on_moved = take
+        last.append(renew(here, one))
+        return take(name)
+
+    there.on_moved = late
+    there.reload()
+    assert there.root == name_of(last[0])
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V05")
+def test_a_request_goes_on_when_another_takes_the_root_key_meanwhile(server):
+    (here, one), (there, other) = server(), server()
+    other.announce()
+    made = renew(here, one)
+
+    def elsewhere(_name):
+        there._take(made)
+
+    there.on_moved = elsewhere
+    there.reload()
+    assert there.root == name_of(made)
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V05")
 def test_what_was_handed_over_opens_for_nobody_who_copied_all_there_was(server, system, root):
     """Neither the old root key, nor main key and store together: only the memory of a server that was there."""
     (here, one), (_, other), (late, copied) = server(), server(), server()

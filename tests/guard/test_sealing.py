@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import threading
 
@@ -208,6 +209,10 @@ def test_what_fails_in_the_store_leaves_a_server_that_works(fresh, sealing, monk
     assert again(fresh) == "kept"
 
 
+def full(*_):
+    raise OSError(errno.ENOSPC, "full")
+
+
 class Other:
     """Another server of the same store, with a home of its own."""
 
@@ -252,6 +257,20 @@ def test_another_server_takes_the_seal_into_its_own_home(fresh, sealing, other, 
     assert [len(each["handed_to"]) for each in told] == [1, 1, 1]
     roots = [each["root"] for each in told] + [told[-1]["replaced_by"]]
     assert roots[1:] == [each["replaced_by"] for each in told]
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-V05")
+def test_a_server_whose_disk_is_full_takes_the_seal_into_its_home_later(fresh, sealing, other, monkeypatch):
+    there = other.app.services.sealing
+    root = sealing.renew()
+    with monkeypatch.context() as patch:
+        patch.setattr(SealFile, "begin", full)
+        with pytest.raises(OSError, match="full"):
+            there.follow()
+    there.follow()
+    assert SealFile(other.home).read()["root"] == root
+    assert other.app.services.nodes.taken is None, "the key is kept no longer than it must"
 
 
 @pytest.mark.security

@@ -91,6 +91,14 @@ def test_intervals_that_are_none(value):
         text.parse_interval(value)
 
 
+@pytest.mark.parametrize(
+    "value", ["P178956971Y", "P-2147483649M", "P2147483648D", "PT2562048H", "PT-9223372036.854775809S"]
+)
+def test_intervals_that_are_too_long(value):
+    with pytest.raises(text.Unfit, match="too long"):
+        text.from_text(pa.array([value]), pa.month_day_nano_interval())
+
+
 @settings(max_examples=100, deadline=None, database=None)
 @given(st.integers(-9999, 9999), st.integers(-9999, 9999), st.integers(-(10**15), 10**15))
 def test_intervals_there_and_back(months, days, nanos):

@@ -20,6 +20,10 @@ KINDS = {
         {"host": "db.example", "database": "shop", "user": "u", "password": HELD},
         {"host": "new.example", "port": 5433, "database": "other", "tls": "verify-ca", "ca": CA},
     ),
+    "mysql": (
+        {"host": "db.example", "database": "shop", "user": "u", "password": HELD},
+        {"host": "new.example", "port": 3307, "database": "other", "tls": "verify-ca", "ca": CA},
+    ),
     "openbao": (
         {"url": "https://bao.example:8200", "token": HELD},
         {"url": "https://new.example:8200", "ca": CA, "namespace": "n", "mount": "m", "engine": "kv-v1"},

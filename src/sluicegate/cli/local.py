@@ -56,9 +56,11 @@ def init(
 ) -> None:
     """Make a home: root key, certificate, settings. What is there already stays as it is. Shares are shown once."""
     from sluicegate.app import make_home, make_seal
+    from sluicegate.base import memory
 
     if bool(certificate) != bool(key):
         raise Usage("--certificate and --key go together")
+    memory.close()  # before it makes a key
     passphrase = new_passphrase(passphrase_file) if seal == "passphrase" else None
     made = make_home(home(), names, certificate, key, keyed=seal is None)
     shares: tuple[str, ...] = ()

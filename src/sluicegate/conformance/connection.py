@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 CANARY = "canary-7f3a9c-do-not-show"
 """A password that must never be seen anywhere."""
-WHO = frozenset({"user", "access_key", "role_id", "auth_mount"})
-"""Fields that say who signs in, not where: another one does not lead a secret elsewhere."""
+WHO = frozenset({"user", "access_key", "role_id", "auth_mount", "read_only"})
+"""Fields that say who signs in, or what for, not where: another one does not lead a secret elsewhere."""
 
 
 @dataclass

@@ -205,7 +205,7 @@ class Keyring:
         try:
             plain = envelope.decrypt(seal, self.blob(), (_BLOB,))
         except Corrupt:
-            if self._seal is seal and not self._follow():  # else another thread has taken the new key meanwhile
+            if self._seal is seal and not self._follow() and self._seal is seal:  # else another thread has taken it
                 raise self._misfit() from None
             return self._read()
         try:
@@ -220,7 +220,7 @@ class Keyring:
             return False
         coming = self._coming  # of this node itself, a moment before it is taken
         root = coming if coming is not None and name_of(coming) == named else self.on_moved(named)
-        if root is None or name_of(root) != named:
+        if root is None or name_of(root) not in (named, self._named()):  # it may have moved once more meanwhile
             return False
         self._take(root)
         return True

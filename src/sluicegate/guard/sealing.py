@@ -206,11 +206,14 @@ class Sealing:
                 self.on_lost(fault)
             raise
         self._vault.forget()
-        taken, self._nodes.taken = self._nodes.taken, None
-        if taken is not None and self._file.read()["root"] != taken.state["root"] == self._ring.root:
+        taken = self._nodes.taken
+        if taken is None or self._ring.moved:  # another thread is about to take it up: ``Nodes`` comes back to it
+            return
+        if self._file.read()["root"] != taken.state["root"] == self._ring.root:
             self._file.begin(dict(taken.state))
             self._file.settle(self._ring.root)
             self._file.keep_ring(self._ring.blob())
+        self._nodes.taken = None  # not before it is in its place: it is had nowhere else
 
     def _finish(self, root: Key, *, alone: bool = False) -> None:
         state, handed = self._file.pending() or {}, list[str]()

@@ -27,6 +27,7 @@ _DURATION = re.compile(
 )
 _TIME = re.compile(r"\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?")
 _SECOND = 1_000_000_000
+_WORD, _LONG_WORD = 1 << 31, 1 << 63
 
 
 _SIGNS = {**dict.fromkeys(b"0123456789.", ord("0")), **dict.fromkeys(b"eE", ord("e")), **dict.fromkeys(b"+-", ord("-"))}
@@ -103,7 +104,10 @@ def parse_interval(text: str) -> tuple[int, int, int]:
     nanos = int((found["f"] or "0").ljust(9, "0"))
     seconds = part["h"] * 3600 + part["min"] * 60 + part["s"]
     nanos = -nanos if (found["s"] or "").startswith("-") else nanos
-    return part["y"] * 12 + part["m"], part["w"] * 7 + part["d"], seconds * _SECOND + nanos
+    months, days, nanos = part["y"] * 12 + part["m"], part["w"] * 7 + part["d"], seconds * _SECOND + nanos
+    if not (-_WORD <= months < _WORD and -_WORD <= days < _WORD and -_LONG_WORD <= nanos < _LONG_WORD):
+        raise ValueError(f"{shown(text)} is too long for an interval")
+    return months, days, nanos
 
 
 def write_interval(months: int, days: int, nanos: int) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from sluicegate.base.errors import Cancelled, DataError, Failed, Missing, MissingFile
-from sluicegate.connectors.duckdb.link import COMPANIONS, check_name, connect, quoted, told
+from sluicegate.connectors.duckdb.link import COMPANIONS, check_name, connect, quoted, told, too_long
 from sluicegate.connectors.duckdb.stage import MARKERS, DuckdbStage, File, Vanished
 from sluicegate.connectors.duckdb.types import Column, columns, convert
 from sluicegate.kit.connection import Connection, Entry, Read
@@ -156,6 +156,8 @@ class DuckdbSession:
         except StopIteration:
             return None
         except (pa.ArrowException, OSError) as fault:  # DuckDB's errors come through Arrow, with values in their text
+            if (unfit := too_long(str(fault), where)) is not None:
+                raise unfit from None
             if "Permission Error" in str(fault):
                 raise Failed("The database's schema asks for something that is not allowed.", where=where) from None
             raise Failed("DuckDB could not go on reading.", where=where, hint="Does the view fail in DuckDB?") from None

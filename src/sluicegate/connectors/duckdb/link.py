@@ -36,6 +36,8 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "preserve_insertion_order": True,
     "default_null_order": "nulls_last",
 }
+TOO_LONG = "sluicegate: too long an interval in "
+"""What DuckDB is told to say of one that it cannot hand over as it is, before the column's name."""
 COMPANIONS = (".wal", ".wal.checkpoint", ".wal.recovery")
 """What DuckDB keeps beside a database."""
 
@@ -114,6 +116,8 @@ _PLAIN: dict[str, tuple[type[SluiceError], str]] = {
 
 def _translate(fault: Exception, where: str) -> SluiceError:  # noqa: PLR0911 - one a kind of error
     kind, text = type(fault).__name__, str(fault)
+    if (unfit := too_long(text, where)) is not None:
+        return unfit
     if kind == "ConstraintException":
         return Constraint(f"The target refuses a row: {_constraint(text)}.", where=where)
     if kind in _PLAIN:
@@ -138,6 +142,13 @@ def _translate(fault: Exception, where: str) -> SluiceError:  # noqa: PLR0911 - 
     if kind in ("CatalogException", "BinderException", "NotImplementedException"):
         return Failed(f"DuckDB: {text.splitlines()[0].partition(': ')[2][:200]}", where=where)  # names, no values
     return Failed(f"DuckDB reports an error ({kind.removesuffix('Exception')}).", where=where)
+
+
+def too_long(text: str, where: str) -> DataError | None:
+    """Return the error of an interval that cannot be read, when ``text`` is of one."""
+    name = text.partition(TOO_LONG)[2].partition("\n")[0][:_MAX_NAME]
+    place = f"{where}: column {name}"
+    return DataError("An interval is too long.", where=place, hint="Cast it in a view.") if name else None
 
 
 def _constraint(text: str) -> str:

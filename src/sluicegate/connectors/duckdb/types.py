@@ -11,14 +11,15 @@
 | UNION, VARIANT, GEOMETRY, and what holds a type that travels as text | an error: cast it in a view |
 
 The other way round, decimals of more than 38 digits become VARCHAR, and what holds such a one JSON. Dates and times
-beyond the years 1 to 9999, infinite ones and 24:00 are errors that name column and row.
+beyond the years 1 to 9999, infinite ones and 24:00 are errors that name column and row; so are intervals of more than
+2,560,000 hours, by their column.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sluicegate.connectors.duckdb.link import quoted
+from sluicegate.connectors.duckdb.link import TOO_LONG, quoted
 from sluicegate.kit.text import Unfit, exact, from_text
 from sluicegate.kit.types import to_arrow, to_name
 
@@ -40,6 +41,8 @@ _DAYS = (-719_162, 2_932_896)
 _DAY_MICROS = 86_400_000_000
 _EPOCH = (_DAYS[0] * _DAY_MICROS, (_DAYS[1] + 1) * _DAY_MICROS - 1)
 """The years 1 to 9999, in days and microseconds since 1970."""
+_HOURS = r"([0-9]{8,}|[3-9][0-9]{6}|2[6-9][0-9]{5}|25[6-9][0-9]{4}):[0-9]{2}:[0-9]{2}"
+"""2,560,000 hours and more, as DuckDB spells them: it counts microseconds, Arrow nanoseconds, which would turn over."""
 
 
 class Column(NamedTuple):
@@ -61,7 +64,14 @@ class Column(NamedTuple):
 
     def select(self) -> str:
         """Return the expression that reads it."""
-        return f"{quoted(self.name)}::VARCHAR" if self.as_text else quoted(self.name)
+        name = quoted(self.name)
+        if _has_interval(self.wire):
+            fault = f"{TOO_LONG}{self.name}".replace("'", "''")
+            return (
+                f"case when system.main.regexp_matches({name}::VARCHAR, '{_HOURS}') then system.main.error('{fault}') "
+                f"else {name} end"
+            )
+        return f"{name}::VARCHAR" if self.as_text else name
 
     def field(self) -> pa.Field:
         """Return its Arrow field."""
@@ -69,6 +79,14 @@ class Column(NamedTuple):
 
         source = OPAQUE.get(opaque(self.wire))
         return pa.field(self.name, self.kind, metadata={SOURCE: source.encode()} if source else None)
+
+
+def _has_interval(wire: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_nested(wire):
+        return any(_has_interval(wire.field(place).type) for place in range(wire.num_fields))
+    return bool(pa.types.is_interval(wire))
 
 
 def opaque(wire: pa.DataType) -> str:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _SPELLED = frozenset({"date", "time", "timestamp", "timestamptz", "interval", "uuid", "json"})
+_CUT = {"bignum": r"\.", "time_tz": r"\.[0-9]{6}0*[1-9]"}
+"""What DuckDB cuts off a text without a word, when it makes such a value of it."""
 
 
 class Plan(NamedTuple):
@@ -73,7 +75,7 @@ def _odd(
     if not pa.types.is_string(own):
         return None
     if odd:
-        return lambda each: exact(each, own)
+        return lambda each: _uncut(exact(each, own), odd)
     known = labels(column)
     return lambda each: _label(exact(each, own), known)
 
@@ -107,6 +109,14 @@ def _huge(column: pa.Array, kind: str) -> pa.Array:
         if text is not None and not low <= int(text) <= high:
             raise Unfit(row, f"{text!r} does not fit {kind.upper()}")
     return texts
+
+
+def _uncut(column: pa.Array, odd: str) -> pa.Array:
+    import pyarrow.compute as pc
+
+    if odd in _CUT and (row := pc.index(pc.match_substring_regex(column, _CUT[odd]), True).as_py()) >= 0:
+        raise Unfit(row, f"{shown(column[row].as_py())} does not fit {OPAQUE[odd]}")
+    return column
 
 
 def _label(column: pa.Array, known: list[str]) -> pa.Array:

@@ -320,6 +320,7 @@ class MysqlStage:
         else:
             self._refuse_repeated(staged)
         self._link.run(f"alter table {staged} add primary key ({listed(mode.keys)})")
+        self._link.run("start transaction")  # ALTER TABLE has ended the one before, of a temporary table, too
         same = " and ".join(f"t.{quoted(key)} = s.{quoted(key)}" for key in mode.keys)
         rest = [name for name in self._names if name not in mode.keys]
         if rest:

@@ -80,6 +80,7 @@ def _integer(column: Column) -> Plan:
         made = exact(values, column.kind)
         if column.base == "year":
             _all(pc.or_(pc.equal(made, 0), pc.and_(pc.greater(made, 1900), pc.less(made, 2156))), made, column)
+            return pc.utf8_lpad(pc.cast(made, pa.string()), 4, "0")  # the text '0' is the year 2000
         if column.base == "bit":
             bits = int(column.declared.partition("(")[2].rstrip(")") or 1)
             _all(pc.less_equal(made, (1 << bits) - 1), made, column)

@@ -185,6 +185,8 @@ class PostgresStage:
         """Return why rows of these columns cannot be taken as COPY's binary form; empty when they will be."""
         if isinstance(self._mode, Merge):
             return "a merge looks at each key"
+        if [column.name for column in source] != self._names:  # somebody has changed the source since it was looked at
+            return "the source has other columns"
         found = passage.obstacle(source, self._columns)
         if not found:
             self._passing = True
