@@ -57,7 +57,7 @@ def test_a_secret_may_lie_where_the_operator_has_put_it_and_nowhere_else(tmp_pat
 def test_a_file_is_named_as_settings_name_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "token").write_text(WORD)
-    with pytest.raises(Invalid, match="transit.token: does not fit"):
+    with pytest.raises(Invalid, match="transit.token: file must be an absolute path"):
         hold(tmp_path, '[transit]\ntoken = { file = "token" }\n')
 
 

@@ -139,7 +139,7 @@ def test_what_connections_to_two_places_name_is_not_linked(place, editor):
         place.call("definition.apply", {"source": text}, editor)
     with pytest.MonkeyPatch.context() as patch:  # made before there was the rule
         patch.setattr(
-            "sluicegate.operations.places.find_moved", lambda _desk, documents: [frozenset()] * len(documents)
+            "sluicegate.operations.places.find_moved", lambda _desk, documents, _history: [frozenset()] * len(documents)
         )
         for name, host in zip(names, ("one.example", "two.example"), strict=True):
             text = CONNECTION.format(name=name, secret="ops-m").replace("db.example.org", host)

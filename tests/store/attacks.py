@@ -24,6 +24,7 @@ ATTACKS = {
         "get": [("flow", "f"), ("flow", "f", 1)],
         "versions": [("flow", "f")],
         "history": [("flow",)],
+        "current": [("flow",), ("flow", "f")],
         "delete": [("flow", "f")],
         "list": [(), ("flow",)],
         "list_flows": [()],
@@ -110,7 +111,7 @@ CASES = [
 NAMED = {(kind, name) for kind in (Definitions, Secrets) for name in ("get", "versions", "delete")}
 # What a call that names nothing of his own tells an attacker: nothing is there, his is the first.
 FIRST = {
-    (Definitions, "list"): [], (Definitions, "list_flows"): (), (Definitions, "history"): [], (Definitions, "put"): (1, True), (Definitions, "put_many"): [(2, True)],
+    (Definitions, "list"): [], (Definitions, "list_flows"): (), (Definitions, "history"): [], (Definitions, "current"): [], (Definitions, "put"): (1, True), (Definitions, "put_many"): [(2, True)],
     (Secrets, "list"): [], (Secrets, "moments"): {}, (Secrets, "tenant_keys"): (), (Secrets, "under"): {}, (Secrets, "elsewhere"): (), (Secrets, "hold"): None,
     (Secrets, "rewrap"): None, (Secrets, "rewrap_tenant_key"): None, (Secrets, "drop_tenant_key"): False, (Secrets, "next_version"): 1, (Secrets, "put"): 1,
     (Secrets, "put_tenant_key"): None,
