@@ -66,7 +66,7 @@ def test_a_closed_process_leaves_no_core():
     said = "import os, resource; from sluicegate.base import memory; memory.close(); print(resource.getrlimit(resource.RLIMIT_CORE), flush=True); os.abort()"
     with tempfile.TemporaryDirectory(prefix="sluice-core-") as folder:
         done = subprocess.run(
-            [sys.executable, "-c", f"import resource; resource.setrlimit(resource.RLIMIT_CORE, (1 << 30, 1 << 30)); {said}"],
+            [sys.executable, "-c", f"import resource as r; r.setrlimit(r.RLIMIT_CORE, (r.getrlimit(r.RLIMIT_CORE)[1],) * 2); {said}"],
             capture_output=True, text=True, check=False, cwd=folder,
             env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )  # fmt: skip

@@ -67,6 +67,7 @@ class Told(NamedTuple):
 @pytest.fixture
 def call(monkeypatch, tmp_path):
     """Call ``sluice`` in this process, for somebody whose home is given."""
+    from sluicegate.base import memory
     from sluicegate.cli import remote
     from sluicegate.cli.main import main
 
@@ -78,6 +79,7 @@ def call(monkeypatch, tmp_path):
         made.append(self)
 
     monkeypatch.setattr(remote.Server, "__init__", init)
+    monkeypatch.setattr(memory, "close", lambda: None)  # this process goes on, and could not be opened again
 
     def run(*words: str, home: Path | None = None, told: str = "") -> Told:
         monkeypatch.setenv("SLUICE_HOME", str(home or tmp_path / "home"))

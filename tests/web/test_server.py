@@ -281,6 +281,7 @@ def test_a_held_answer_goes_on_without_the_rows_when_support_access_ends(fresh):
         for _ in range(3):
             time.sleep(0.2)
             fresh.app.events.wake(run)  # it looks, and there is nothing new
+        time.sleep(0.5)  # a look that the end falls into is refused
         fresh.call("support.revoke", {"id": made.id}, admin)
         fresh.scope("north").runs().event(run, "reject", {"step": "a", "line": 2, "reason": "canary"})
         fresh.app.events.wake(run)
