@@ -17,11 +17,11 @@ from sluicegate.conformance.samples import table
 from sluicegate.connectors.duckdb import Duckdb, link
 from sluicegate.kit.connection import Read
 from sluicegate.kit.context import Context
-from sluicegate.kit.items import spell_item
 from sluicegate.kit.mode import Append, Merge, Replace
 from sluicegate.kit.net import Egress, Net
 from sluicegate.kit.paths import Root
 from sluicegate.kit.rows import Marker
+from sluicegate.kit.tables import spell_item
 from sluicegate.kit.types import opened
 
 DATABASE = Duckdb(name="shop", path="shop.duckdb")

@@ -11,9 +11,9 @@ from sluicegate.conformance.connection import Given, NetworkSuite
 from sluicegate.conformance.rows import RowsSuite
 from sluicegate.conformance.samples import table
 from sluicegate.kit.connection import Read
-from sluicegate.kit.items import spell_item
 from sluicegate.kit.mode import Append, Merge, Replace
 from sluicegate.kit.rows import Marker
+from sluicegate.kit.tables import spell_item
 from sluicegate.kit.types import opened
 from tests.connectors.warehouse import connection, context, load, query, read
 

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from sluicegate.base.errors import Invalid, SluiceError
-from sluicegate.base.flaws import Path, spell
+from sluicegate.base.errors import Invalid
+from sluicegate.base.flaws import Path
 from sluicegate.base.model import Name
-from sluicegate.kit import expression
+from sluicegate.kit.computing import Computing
 from sluicegate.kit.lineage import Facts
-from sluicegate.kit.step import Transform
 
 if TYPE_CHECKING:
     from sluicegate.kit.columns import Columns
 
 
-class Aggregate(Transform):
+class Aggregate(Computing):
     """Give one row for each group: its columns in ``by``, then what is computed over its rows.
 
     Sums of whole numbers are ``decimal(38,0)``, sums of decimals ``decimal(38,s)``: exact, an overflow is an error.
@@ -26,6 +25,7 @@ class Aggregate(Transform):
     """
 
     type: ClassVar[str] = "aggregate"
+    aggregates: ClassVar[bool] = True
     name: Name
     """Name of this step."""
     from_: Name = Field(alias="from")
@@ -45,20 +45,7 @@ class Aggregate(Transform):
         for place, name in enumerate(self.by):
             if name in self.by[:place] or name in self.columns:
                 raise self._fault(f"the column {name!r} is given twice", ("by", place))
-        for path, text in self._texts():
-            try:
-                expression.parse(text, aggregates=True)
-            except Invalid as fault:
-                fault.path = path
-                raise fault.at(self._place(path)) from None
-
-    def params(self) -> dict[str, Path]:
-        """All ``:name`` in the expressions."""
-        found: dict[str, Path] = {}
-        for path, text in self._texts():
-            for name in expression.parse(text, aggregates=True).params:
-                found.setdefault(name, path)
-        return found
+        super().check_text()
 
     def outputs(self, inputs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:  # noqa: ARG002 - it tells them itself
         """Return the columns of the group, then the computed ones."""
@@ -67,9 +54,7 @@ class Aggregate(Transform):
     def trace(self, inputs: Mapping[str, Facts]) -> Facts:
         """Return what is known: a result comes of the columns that its expression reads."""
         known = inputs[self.from_]
-        computed = (
-            (name, known.of(expression.parse(text, aggregates=True).columns)) for name, text in self.columns.items()
-        )
+        computed = ((name, known.of(self.parsed(text).columns)) for name, text in self.columns.items())
         return Facts.listed([*((name, known.get(name)) for name in self.by), *computed])
 
     def query(self, inputs: Mapping[str, Columns]) -> str:
@@ -77,30 +62,27 @@ class Aggregate(Transform):
         known = inputs[self.from_]
         known.need(self.by, f"step {self.name}, by")
         keys = [known.sql(name) for name in self.by]
-        shown = [*keys, *(self._sql(text, known, path) for path, text in self._texts())]
+        shown = [*keys, *(self.sql(text, known, path) for path, text in self.texts())]
         grouped = f" GROUP BY {', '.join(keys)}" if keys else " HAVING true"
         return f"SELECT {', '.join(shown)} FROM {known.table}{grouped}"  # noqa: S608 - every part is checked or quoted
 
-    def _sql(self, text: str, known: Columns, path: Path) -> str:
-        parsed = expression.parse(text, aggregates=True)
-        try:
-            for name in parsed.ungrouped:
-                if known.find(name) not in self.by:
-                    raise Invalid(
-                        f"the column {name!r} is neither in 'by' nor in an aggregate function",
-                        hint="Rows of a group can differ in it: write first(…), max(…) or list(…), or add it to 'by'.",
-                    )
-            return parsed.sql(known)
-        except SluiceError as fault:
-            raise fault.at(self._place(path)) from None
+    def sql(self, text: str, known: Columns, path: Path) -> str:
+        """Return an expression; each column outside of aggregate functions is one of the group's."""
+        made = super().sql(text, known, path)
+        for name in self.parsed(text).ungrouped:
+            if known.find(name) not in self.by:
+                raise Invalid(
+                    f"the column {name!r} is neither in 'by' nor in an aggregate function",
+                    where=self.place(path),
+                    hint="Rows of a group can differ in it: write first(…), max(…) or list(…), or add it to 'by'.",
+                )
+        return made
 
-    def _texts(self) -> Iterator[tuple[Path, str]]:
+    def texts(self) -> Iterator[tuple[Path, str]]:
+        """Yield each expression and where it stands."""
         return ((("columns", name), text) for name, text in self.columns.items())
 
-    def _place(self, path: Path) -> str:
-        return f"step {self.name}, {spell(path)}"
-
     def _fault(self, text: str, path: Path) -> Invalid:
-        fault = Invalid(text, where=self._place(path))
+        fault = Invalid(text, where=self.place(path))
         fault.path = path
         return fault

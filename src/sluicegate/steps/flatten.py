@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from sluicegate.base.errors import Invalid, SluiceError
-from sluicegate.base.flaws import Path, spell
+from sluicegate.base.errors import Invalid
+from sluicegate.base.flaws import Path
 from sluicegate.base.model import Name
-from sluicegate.kit import expression
 from sluicegate.kit.columns import Columns, quote
+from sluicegate.kit.computing import Computing
 from sluicegate.kit.lineage import Fact, Facts
-from sluicegate.kit.step import Transform
 from sluicegate.kit.types import to_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Flatten(Transform):
+class Flatten(Computing):
     """Give a row for each element of a list or JSON array, with the other columns beside it.
 
     ``fields`` takes an element apart: one of a list of structs is a struct, one of a JSON array is JSON. Without
@@ -59,23 +58,6 @@ class Flatten(Transform):
     def _element(self) -> str:
         return self.into or self.column
 
-    def check_text(self) -> None:
-        """Check every expression against the allowlist."""
-        for path, text in self._texts():
-            try:
-                expression.parse(text)
-            except Invalid as fault:
-                fault.path = path
-                raise fault.at(self._place(path)) from None
-
-    def params(self) -> dict[str, Path]:
-        """All ``:name`` in the expressions."""
-        found: dict[str, Path] = {}
-        for path, text in self._texts():
-            for name in expression.parse(text).params:
-                found.setdefault(name, path)
-        return found
-
     def outputs(self, inputs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
         """Return the other columns, the position, then the fields or the element."""
         others = [name for name in inputs[self.from_] if name != self.column]
@@ -87,7 +69,7 @@ class Flatten(Transform):
         held = known.get(self.column)
         element = Fact(held.tags, held.under, sure=True)
         inner = Facts({**known.named, self._element.lower(): element}, known.rest)
-        made = [(name, inner.of(expression.parse(text).columns)) for name, text in self.fields.items()]
+        made = [(name, inner.of(self.parsed(text).columns)) for name, text in self.fields.items()]
         made += [] if self.fields else [(self._element, element)]
         made += [(self.position, element)] if self.position else []
         return Facts.listed([*known.named.items(), *made], known.rest)
@@ -140,7 +122,7 @@ class Flatten(Transform):
             within.append(f"unnest({places}) AS {place}")
             shown.append(place)
         inner = Columns("", {**others, self._element: "element"})
-        shown += [self._sql(text, inner, ("fields", name)) for name, text in self.fields.items()] or [element]
+        shown += [self.sql(text, inner, ("fields", name)) for name, text in self.fields.items()] or [element]
         source = f"SELECT {', '.join([*through, f'{self._items(known)} AS {items}'])} FROM {known.table}"  # noqa: S608 - quoted names
         return f"SELECT {', '.join(shown)} FROM (SELECT {', '.join(within)} FROM ({source}))"  # noqa: S608 - every part is checked or quoted
 
@@ -156,14 +138,6 @@ class Flatten(Transform):
             f"WHEN {kind} <> 'ARRAY' THEN {says} ELSE CAST({source} AS JSON[]) END"
         )
 
-    def _texts(self) -> Iterator[tuple[Path, str]]:
+    def texts(self) -> Iterator[tuple[Path, str]]:
+        """Yield each expression and where it stands."""
         return ((("fields", name), text) for name, text in self.fields.items())
-
-    def _place(self, path: Path) -> str:
-        return f"step {self.name}, {spell(path)}"
-
-    def _sql(self, text: str, known: Columns, path: Path) -> str:
-        try:
-            return expression.parse(text).sql(known)
-        except SluiceError as fault:
-            raise fault.at(self._place(path)) from None

@@ -2,59 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from sluicegate.base.model import Name
 from sluicegate.kit import comparison
-from sluicegate.kit.lineage import Facts
-from sluicegate.kit.step import Transform
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from sluicegate.kit.columns import Columns
 
 
-class Intersect(Transform):
+class Intersect(comparison.Comparison):
     """Give the rows that are on the left and on the right. Columns go together by name; NULL equals NULL here."""
 
     type: ClassVar[str] = "intersect"
-    name: Name
-    """Name of this step."""
-    left: Name
-    """Name of the step on the left."""
-    right: Name
-    """Name of the step on the right; it has the same columns, in any order."""
     rows: Literal["distinct", "all"] = "distinct"
     """Whether a row comes out once, or as often as it is on both sides."""
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Both inputs."""
-        return (self.left, self.right)
-
-    @property
-    def typed(self) -> tuple[str, ...]:
-        """Both inputs."""
-        return self.inputs
-
-    def check_text(self) -> None:
-        """Check that the two inputs differ; names are only ever quoted."""
-        comparison.check_sides(self.name, self.left, self.right)
-
-    def outputs(self, inputs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-        """Return the columns on the left."""
-        return tuple(inputs[self.left])
-
-    def trace(self, inputs: Mapping[str, Facts]) -> Facts:
-        """Return what is known of both sides: which rows are left tells of the right, too."""
-        return Facts.merged(inputs.values())
-
-    def check_types(self, inputs: Mapping[str, pa.Schema]) -> None:
-        """Hold the columns of both sides against each other."""
-        comparison.check_types(inputs, self.left, self.right, f"step {self.name}")
-
-    def query(self, inputs: Mapping[str, Columns]) -> str:
-        """``SELECT left INTERSECT SELECT right``."""
-        return comparison.spell(inputs, self.left, self.right, "INTERSECT", self.rows, f"step {self.name}")
+    word: ClassVar[Literal["EXCEPT", "INTERSECT"]] = "INTERSECT"

@@ -63,7 +63,7 @@ class Lookup(Transform):
 
     def check_text(self) -> None:
         """Check that the two inputs differ; names and values are only ever quoted."""
-        comparison.check_sides(self.name, self.from_, self.in_)
+        comparison.check_sides(self.name, self.from_, self.in_, "in")
 
     def outputs(self, inputs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
         """Return the input's columns, then the added ones."""

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from sluicegate.base.errors import Invalid, SluiceError
-from sluicegate.base.flaws import Path, spell
+from sluicegate.base.flaws import Path
 from sluicegate.base.model import Name
-from sluicegate.kit import expression
-from sluicegate.kit.lineage import Fact, Facts
-from sluicegate.kit.step import Transform
+from sluicegate.kit.computing import Computing
+from sluicegate.kit.lineage import Facts
 
 if TYPE_CHECKING:
     from sluicegate.kit.columns import Columns
 
 
-class Map(Transform):
+class Map(Computing):
     """Give the complete list of output columns, each an SQL expression over the input's columns."""
 
     type: ClassVar[str] = "map"
@@ -37,23 +34,6 @@ class Map(Transform):
         """The one input."""
         return (self.from_,)
 
-    def check_text(self) -> None:
-        """Check every expression against the allowlist."""
-        for path, text in self._texts():
-            try:
-                expression.parse(text)
-            except Invalid as fault:
-                fault.path = path
-                raise fault.at(self._place(path)) from None
-
-    def params(self) -> dict[str, Path]:
-        """All ``:name`` in the expressions."""
-        found: dict[str, Path] = {}
-        for path, text in self._texts():
-            for name in expression.parse(text).params:
-                found.setdefault(name, path)
-        return found
-
     def outputs(self, inputs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
         """Return the keys of ``columns``, or the input's columns."""
         return tuple(self.columns) if self.columns is not None else tuple(inputs[self.from_])
@@ -63,7 +43,7 @@ class Map(Transform):
         known = inputs[self.from_]
         if self.columns is None:
             return known
-        return Facts.listed((name, _fact(expression.parse(text), known)) for name, text in self.columns.items())
+        return Facts.listed((name, self.fact(text, known)) for name, text in self.columns.items())
 
     def query(self, inputs: Mapping[str, Columns]) -> str:
         """``SELECT expressions FROM input WHERE condition``."""
@@ -71,27 +51,13 @@ class Map(Transform):
         if self.columns is None:
             chosen = [known.sql(name) for name in known]
         else:
-            chosen = [self._sql(text, known, ("columns", name)) for name, text in self.columns.items()]
-        kept = f" WHERE {self._sql(self.where, known, ('where',))}" if self.where is not None else ""
+            chosen = [self.sql(text, known, ("columns", name)) for name, text in self.columns.items()]
+        kept = f" WHERE {self.sql(self.where, known, ('where',))}" if self.where is not None else ""
         return f"SELECT {', '.join(chosen)} FROM {known.table}{kept}"  # noqa: S608 - every part is checked or quoted
 
-    def _texts(self) -> Iterator[tuple[Path, str]]:
+    def texts(self) -> Iterator[tuple[Path, str]]:
         """Yield each expression and where it stands."""
         for name, text in (self.columns or {}).items():
             yield ("columns", name), text
         if self.where is not None:
             yield ("where",), self.where
-
-    def _place(self, path: Path) -> str:
-        return f"step {self.name}, {spell(path)}"
-
-    def _sql(self, text: str, known: Columns, path: Path) -> str:
-        try:
-            return expression.parse(text).sql(known)
-        except SluiceError as fault:
-            raise fault.at(self._place(path)) from None
-
-
-def _fact(found: expression.Expression, known: Facts) -> Fact:
-    fact = known.of(found.columns)
-    return replace(fact, kind=known.get(found.plain).kind if found.plain else found.cast)

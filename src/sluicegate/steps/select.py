@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, model_validator
 
-from sluicegate.base.errors import Invalid, SluiceError
-from sluicegate.base.flaws import Misfit, Path, spell
+from sluicegate.base.errors import Invalid
+from sluicegate.base.flaws import Misfit, Path
 from sluicegate.base.model import Name
-from sluicegate.kit import expression
-from sluicegate.kit.lineage import Fact, Facts
-from sluicegate.kit.step import Transform
+from sluicegate.kit.computing import Computing
+from sluicegate.kit.lineage import Facts
 
 if TYPE_CHECKING:
     from sluicegate.kit.columns import Columns
 
 
-class Select(Transform):
+class Select(Computing):
     """Let columns through as they are, but for what is said: left out, renamed, computed.
 
     Where ``map`` gives the complete list of what comes out, this gives the differences. Their order: ``keep`` or
@@ -58,23 +57,6 @@ class Select(Transform):
         """The one input."""
         return (self.from_,)
 
-    def check_text(self) -> None:
-        """Check every expression against the allowlist."""
-        for path, text in self._texts():
-            try:
-                expression.parse(text)
-            except Invalid as fault:
-                fault.path = path
-                raise fault.at(self._place(path)) from None
-
-    def params(self) -> dict[str, Path]:
-        """All ``:name`` in the expressions."""
-        found: dict[str, Path] = {}
-        for path, text in self._texts():
-            for name in expression.parse(text).params:
-                found.setdefault(name, path)
-        return found
-
     def outputs(self, inputs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
         """Return the columns that are let through, under their new names, then the computed ones."""
         through = self._through(inputs[self.from_])
@@ -91,7 +73,7 @@ class Select(Transform):
             gone |= set(known.named) - {each.lower() for each in self.keep}
         facts = [(name, replace(fact, sure=fact.sure and name not in gone)) for name, fact in known.named.items()]
         facts += [(new, known.get(old)) for new, old in self.rename.items()]
-        facts += [(name, _fact(expression.parse(text), known)) for name, text in self.set.items()]
+        facts += [(name, self.fact(text, known)) for name, text in self.set.items()]
         return Facts.listed(facts, known.rest)
 
     def query(self, inputs: Mapping[str, Columns]) -> str:
@@ -101,10 +83,10 @@ class Select(Transform):
             known.need(names, f"step {self.name}, {field}")
         through = self._through(known, strict=True)
         shown = [
-            self._sql(self.set[name], known, ("set", name)) if name in self.set else known.sql(old)
+            self.sql(self.set[name], known, ("set", name)) if name in self.set else known.sql(old)
             for name, old in through.items()
         ]
-        shown += [self._sql(text, known, ("set", name)) for name, text in self.set.items() if name not in through]
+        shown += [self.sql(text, known, ("set", name)) for name, text in self.set.items() if name not in through]
         if not shown:
             raise Invalid("no column is left", where=f"step {self.name}")
         return f"SELECT {', '.join(shown)} FROM {known.table}"  # noqa: S608 - every part is checked or quoted
@@ -128,19 +110,6 @@ class Select(Transform):
             raise Invalid(f"the column {lost[0]!r} is left out and renamed", where=f"step {self.name}, rename")
         return found
 
-    def _texts(self) -> Iterator[tuple[Path, str]]:
+    def texts(self) -> Iterator[tuple[Path, str]]:
+        """Yield each expression and where it stands."""
         return ((("set", name), text) for name, text in self.set.items())
-
-    def _place(self, path: Path) -> str:
-        return f"step {self.name}, {spell(path)}"
-
-    def _sql(self, text: str, known: Columns, path: Path) -> str:
-        try:
-            return expression.parse(text).sql(known)
-        except SluiceError as fault:
-            raise fault.at(self._place(path)) from None
-
-
-def _fact(found: expression.Expression, known: Facts) -> Fact:
-    fact = known.of(found.columns)
-    return replace(fact, kind=known.get(found.plain).kind if found.plain else found.cast)

@@ -15,8 +15,8 @@ from sluicegate.base.errors import Cancelled, DataError, Failed, Missing, Missin
 from sluicegate.connectors.duckdb.link import COMPANIONS, check_name, connect, quoted, told, too_long
 from sluicegate.connectors.duckdb.stage import MARKERS, DuckdbStage, File, Vanished
 from sluicegate.connectors.duckdb.types import Column, columns, convert
+from sluicegate.kit import tables
 from sluicegate.kit.connection import Connection, Entry, Read
-from sluicegate.kit.items import spell_item, split_item
 from sluicegate.kit.rows import BATCH_BYTES
 from sluicegate.kit.text import Unfit, shown
 
@@ -105,7 +105,7 @@ class DuckdbSession:
         """Yield tables and views, sorted by name, whose name begins with ``under``; those of ``main`` without it."""
         with closing(self._link()) as link, told(self._path):
             found = self._found(link)
-        entries = [Entry(spell_item(None if home == "main" else home, name), kind) for home, name, kind in found]  # type: ignore[arg-type]
+        entries = [Entry(tables.spell_item(None if home == "main" else home, name), kind) for home, name, kind in found]  # type: ignore[arg-type]
         yield from sorted(entry for entry in entries if entry.name.startswith(under))
 
     def read(self, ask: Read) -> pa.RecordBatchReader:
@@ -115,14 +115,14 @@ class DuckdbSession:
         link = self._link()
         self._open.append(link)
         where = f"{self._path}: {ask.item}"
-        schema, name = split_item(ask.item, check_name)
+        schema, name = tables.split_item(ask.item, check_name)
         with told(where):
             link.execute("begin transaction read only")
             place = (link.execute("select current_database()").fetchone()[0], schema or "main", name)
             found = columns(link, *place)
             if not found:
                 raise Missing(f"There is no table or view {shown(ask.item)}.", where=self._path)
-            wanted = _choose(found, ask, where)
+            wanted = tables.choose(found, ask, where)
             limit = f" limit {int(ask.limit)}" if ask.limit is not None else ""
             query = f"select {', '.join(column.select() for column in wanted)} from {quoted(*place)}{limit}"  # noqa: S608 - names from the live catalogue, quoted
             stream = link.execute(query).to_arrow_reader(_CHUNK_ROWS)
@@ -164,7 +164,7 @@ class DuckdbSession:
 
     def stage(self, item: str, schema: pa.Schema, mode: Mode, marker: Marker) -> Stage:
         """Begin a load in one transaction of its own: nobody sees anything of it before ``commit``."""
-        home, name = split_item(item, check_name)
+        home, name = tables.split_item(item, check_name)
         if self._read_only:
             raise Failed("The connection says read_only.", where=self._path, hint="Leave it out to write.")
         while True:
@@ -182,20 +182,6 @@ class DuckdbSession:
                 raise
             else:
                 return stage
-
-
-def _choose(found: list[Column], ask: Read, where: str) -> list[Column]:
-    by_name = {column.name: column for column in found}
-    if unknown := [name for name in ask.columns or () if name not in by_name]:
-        raise DataError(f"There is no column {shown(unknown[0])}.", where=where)
-    wanted = [by_name[name] for name in ask.columns] if ask.columns else found
-    for column in wanted:
-        if column.kind is None:
-            raise DataError(
-                f"The column is {column.declared}, which has no counterpart.", where=f"{where}: column {column.name}",
-                hint="Read a view that casts it, or leave it out with columns.",
-            )  # fmt: skip
-    return wanted
 
 
 def _batch(

@@ -11,7 +11,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.base.errors import Cancelled, Constraint, Corrupt, DataError, Failed, Invalid, NoSpace, SluiceError
+from sluicegate.base.errors import Cancelled, Constraint, Corrupt, DataError, Failed, NoSpace, SluiceError
+from sluicegate.kit import tables
+from sluicegate.kit.columns import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,18 +76,12 @@ def connect(path: Path, shown: str, cancelled: Callable[[], bool], *, read_only:
 
 def check_name(name: str) -> str:
     """Return ``name`` when it can be an identifier. ``Invalid`` otherwise."""
-    if not name or "\0" in name or len(name.encode("utf-8", "replace")) > _MAX_NAME:
-        raise Invalid(f"A name is 1 to {_MAX_NAME} bytes long and holds no NUL.", where=name[:64])
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise Invalid("A name is not valid Unicode.") from None
-    return name
+    return tables.check_name(name, _MAX_NAME)
 
 
 def quoted(*parts: str) -> str:
     """Return a quoted identifier, its parts joined by dots."""
-    return ".".join('"' + check_name(part).replace('"', '""') + '"' for part in parts)
+    return ".".join(quote(check_name(part)) for part in parts)
 
 
 @contextmanager

@@ -9,21 +9,19 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sluicegate.base.errors import DataError, Failed, Invalid
 from sluicegate.connectors.duckdb.link import check_name, quoted, told
 from sluicegate.connectors.duckdb.types import Column, columns, declare
 from sluicegate.connectors.duckdb.wire import Plan, plan
-from sluicegate.kit.items import spell_item
+from sluicegate.kit import tables
 from sluicegate.kit.mode import Merge, Replace
 from sluicegate.kit.rows import Receipt
 from sluicegate.kit.text import Unfit, shown
 from sluicegate.kit.types import is_open, to_name
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import pyarrow as pa
 
     from sluicegate.kit.context import Log
@@ -55,7 +53,7 @@ class File(NamedTuple):
         return File(files, path, files.stat(path).inode if files.exists(path) else None)
 
 
-class DuckdbStage:
+class DuckdbStage(tables.Load):
     """See ``Stage``."""
 
     def __init__(
@@ -71,7 +69,7 @@ class DuckdbStage:
             log,
         )
         self._home, self._item = place
-        self._where = f"{file.path}: {spell_item(None if self._home == 'main' else self._home, self._item)}"
+        self._where = f"{file.path}: {tables.spell_item(None if self._home == 'main' else self._home, self._item)}"
         self._names = [check_name(name) for name in schema.names]
         self._rows, self._bytes, self._open = 0, 0, True
         self._plans: list[Plan] = []
@@ -198,9 +196,7 @@ class DuckdbStage:
         import pyarrow as pa
 
         try:
-            for name in self._keys:
-                if batch.column(name).null_count:
-                    raise DataError("A key column holds NULL.", where=f"{self._where}: column {name}")
+            tables.check_keys(batch, self._keys, self._where)
             arrays = []
             for each, column in zip(self._plans, batch.columns, strict=True):
                 try:
@@ -250,11 +246,7 @@ class DuckdbStage:
             f"select {keys} from {self._staged} group by {keys} having count(*) > 1 order by {keys} limit 1"  # noqa: S608 - quoted
         ).fetchone()
         if row:
-            told_keys = ", ".join(f"{name} = {shown(value)}" for name, value in zip(self._keys, row, strict=True))
-            raise DataError(
-                f"Two rows of this run have the same key: {told_keys}.", where=self._where,
-                hint="Say 'duplicates: last' with 'order_by' in the mode, or remove them before.",
-            )  # fmt: skip
+            raise tables.repeated(self._keys, row, self._where)
 
     def _ordered(self, name: str) -> str:
         kind = self._schema.field(name).type
@@ -302,16 +294,6 @@ class DuckdbStage:
         if self._open:
             self._open = False
             self._link.close()
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Abort unless committed."""
-        self.abort()
 
 
 def _list(names: list[str] | tuple[str, ...]) -> str:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from sluicegate.base.errors import DataError, Failed, Missing
+from sluicegate.base.errors import Failed, Missing
 from sluicegate.connectors.mysql import catalogue, reading
 from sluicegate.connectors.mysql.link import connect, told
 from sluicegate.connectors.mysql.stage import ASIDE, MysqlStage
+from sluicegate.kit import tables
 from sluicegate.kit.connection import Connection, Entry, Host, Read, SecretName, Tls
 from sluicegate.kit.text import shown
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from sluicegate.connectors.mysql.catalogue import Column
     from sluicegate.connectors.mysql.protocol import Link
     from sluicegate.kit.context import Context
     from sluicegate.kit.mode import Mode
@@ -123,7 +123,7 @@ class MysqlSession:
             found = catalogue.columns(link, ask.item)
         if not found:  # the catalogue cannot look into such a view
             raise Failed("The view cannot be read: it refers to what is not there, or writes.", where=where)
-        wanted = _choose(found, ask, where)
+        wanted = tables.choose(found, ask, where)
         schema = pa.schema([(column.name, column.kind) for column in wanted])
         rows = reading.batches(link, ask.item, wanted, ask.limit, self._ctx, where)
         return pa.RecordBatchReader.from_batches(schema, rows)
@@ -138,18 +138,3 @@ class MysqlSession:
             stage.abort()
             raise
         return stage
-
-
-def _choose(found: list[Column], ask: Read, where: str) -> list[Column]:
-    by_name = {column.name: column for column in found}
-    if unknown := [name for name in ask.columns or () if name not in by_name]:
-        raise DataError(f"There is no column {shown(unknown[0])}.", where=where)
-    wanted = [by_name[name] for name in ask.columns] if ask.columns else found
-    for column in wanted:
-        if column.kind is None:
-            raise DataError(
-                f"The column is {column.declared:.80}, which has no counterpart.",
-                where=f"{where}: column {column.name}",
-                hint="Read a view that casts it, or leave it out with columns.",
-            )
-    return wanted

@@ -16,21 +16,20 @@ load has left aside is removed by the next.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 from sluicegate.base.errors import Constraint, DataError, Failed, Invalid, SluiceError
 from sluicegate.connectors.mysql import catalogue
 from sluicegate.connectors.mysql.link import check_name, explain, listed, made_up, quoted, told
 from sluicegate.connectors.mysql.wire import Plan, insert_sql, load_rows, load_sql, plan
+from sluicegate.kit import tables
 from sluicegate.kit.mode import Merge, Replace
 from sluicegate.kit.rows import Receipt
 from sluicegate.kit.text import Unfit, shown
 from sluicegate.kit.types import is_open, to_name
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import pyarrow as pa
 
     from sluicegate.connectors.mysql.protocol import Link
@@ -46,7 +45,7 @@ _PIECE = 4 << 20
 """Bytes of rows in one statement; max_allowed_packet is 16 MB or more."""
 
 
-class MysqlStage:
+class MysqlStage(tables.Load):
     """See ``Stage``."""
 
     def __init__(
@@ -217,9 +216,7 @@ class MysqlStage:
     def write(self, batch: pa.RecordBatch) -> None:
         """Send one batch. ``DataError`` and ``Constraint`` name column and row of what does not fit."""
         try:
-            for name in self._keys:
-                if batch.column(name).null_count:
-                    raise DataError("A key column holds NULL.", where=f"{self._where}: column {name}")
+            tables.check_keys(batch, self._keys, self._where)
             texts = []
             for each, column in zip(self._plans, batch.columns, strict=True):
                 if column.null_count and not each.column.nullable:
@@ -357,11 +354,7 @@ class MysqlStage:
         )
         if rows:
             values = (bytes(each or b"").decode("utf-8", "backslashreplace") for each in rows[0])
-            told_keys = ", ".join(f"{name} = {shown(value)}" for name, value in zip(self._keys, values, strict=True))
-            raise DataError(
-                f"Two rows of this run have the same key: {told_keys}.", where=self._where,
-                hint="Say 'duplicates: last' with 'order_by' in the mode, or remove them before.",
-            )  # fmt: skip
+            raise tables.repeated(self._keys, values, self._where)
 
     def abort(self) -> None:
         """Roll back and remove what was built aside. Nothing to do once finished."""
@@ -375,16 +368,6 @@ class MysqlStage:
         if self._open:
             self._open = False
             self._link.drop()
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Abort unless committed."""
-        self.abort()
 
 
 def listed_of(alias: str, names: list[str] | tuple[str, ...]) -> str:

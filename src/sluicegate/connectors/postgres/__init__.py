@@ -17,8 +17,8 @@ from sluicegate.connectors.postgres.copying import copy_out
 from sluicegate.connectors.postgres.link import connect, quoted, told
 from sluicegate.connectors.postgres.passage import made, obstacle
 from sluicegate.connectors.postgres.stage import MARKERS, PostgresStage
+from sluicegate.kit import tables
 from sluicegate.kit.connection import Connection, Entry, Host, Read, SecretName, Tls
-from sluicegate.kit.items import spell_item
 from sluicegate.kit.mode import Merge
 from sluicegate.kit.text import shown
 
@@ -113,7 +113,7 @@ class PostgresSession:
             ).fetchall()  # fmt: skip
         self._idle = link
         found = [
-            Entry(spell_item(schema, name), "view" if kind in "vm" else "table", None if kind in "vf" else size)
+            Entry(tables.spell_item(schema, name), "view" if kind in "vm" else "table", None if kind in "vf" else size)
             for schema, name, kind, size in rows
         ]
         yield from sorted(entry for entry in found if entry.name.startswith(under))
@@ -175,10 +175,7 @@ class PostgresSession:
             if table is None:
                 raise Missing(f"There is no table or view {shown(ask.item)}.", where=self._where)
             found = catalogue.columns(link, table)
-        by_name = {column.name: column for column in found}
-        if unknown := [name for name in ask.columns or () if name not in by_name]:
-            raise DataError(f"There is no column {shown(unknown[0])}.", where=where)
-        wanted = [by_name[name] for name in ask.columns] if ask.columns else found
+        wanted = tables.choose(found, ask, where)
         if not wanted:
             raise DataError("The table has no columns.", where=where)
         return link, table, wanted

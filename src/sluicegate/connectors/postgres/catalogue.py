@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sluicegate.connectors.postgres.link import check_name, quoted
-from sluicegate.kit.items import split_item
+from sluicegate.kit import tables
 from sluicegate.kit.types import to_arrow, to_name
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Column(NamedTuple):
 
 def find(link: psycopg.Connection[Any], item: str) -> Table | None:
     """Return the table or view that ``item`` names; ``None`` when there is none."""
-    schema, name = split_item(item, check_name)
+    schema, name = tables.split_item(item, check_name)
     text = quoted(schema, name) if schema else quoted(name)
     row = link.execute(
         "select c.oid, n.nspname, c.relname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = "
@@ -112,7 +112,7 @@ def find(link: psycopg.Connection[Any], item: str) -> Table | None:
 
 def place(link: psycopg.Connection[Any], item: str) -> tuple[str, str]:
     """Return schema and name for a table to be made."""
-    schema, name = split_item(item, check_name)
+    schema, name = tables.split_item(item, check_name)
     if schema is None:
         row = link.execute("select pg_catalog.current_schema()").fetchone()
         schema = row[0] if row else None

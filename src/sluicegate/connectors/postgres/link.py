@@ -17,12 +17,13 @@ from sluicegate.base.errors import (
     Constraint,
     DataError,
     Failed,
-    Invalid,
     NoSpace,
     SignInRefused,
     SluiceError,
     Unreachable,
 )
+from sluicegate.kit import tables
+from sluicegate.kit.columns import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,18 +148,12 @@ def _certificate(place: str, connection: Postgres, net: Net) -> SluiceError:
 
 def check_name(name: str) -> str:
     """Return ``name`` when it can be an identifier; PostgreSQL would silently cut a longer one."""
-    if not name or "\0" in name or len(name.encode("utf-8", "surrogatepass")) > _MAX_NAME:
-        raise Invalid(f"A name is 1 to {_MAX_NAME} bytes long and holds no NUL.", where=name[:_MAX_NAME])
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise Invalid("A name is not valid Unicode.") from None
-    return name
+    return tables.check_name(name, _MAX_NAME)
 
 
 def quoted(*parts: str) -> str:
     """Return a quoted identifier, its parts joined by dots."""
-    return ".".join('"' + check_name(part).replace('"', '""') + '"' for part in parts)
+    return ".".join(quote(check_name(part)) for part in parts)
 
 
 @contextmanager

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from sluicegate.base.errors import DataError, Failed, Invalid
 from sluicegate.connectors.postgres import catalogue, passage
 from sluicegate.connectors.postgres.link import check_name, quoted, told
 from sluicegate.connectors.postgres.wire import Encoder, Plan, passing, plan
+from sluicegate.kit import tables
 from sluicegate.kit.mode import Merge, Replace
 from sluicegate.kit.rows import Parcel, Receipt
 from sluicegate.kit.text import shown
@@ -24,7 +25,6 @@ from sluicegate.kit.types import is_open
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
-    from types import TracebackType
 
     import psycopg
     import pyarrow as pa
@@ -46,7 +46,7 @@ select exists (
 """
 
 
-class PostgresStage:
+class PostgresStage(tables.Load):
     """See ``Stage``."""
 
     def __init__(
@@ -231,9 +231,7 @@ class PostgresStage:
         self._rows += batch.num_rows
 
     def _encoded(self, batch: pa.RecordBatch) -> bytes:
-        for name in self._keys:
-            if batch.column(name).null_count:
-                raise DataError("A key column holds NULL.", where=f"{self._where}: column {name}")
+        tables.check_keys(batch, self._keys, self._where)
         return self._encoder.batch(batch, self._rows, self._where)
 
     def commit(self) -> Receipt:
@@ -344,11 +342,7 @@ class PostgresStage:
             f"order by {keys} limit 1".encode()
         ).fetchone()
         if row:
-            told_keys = ", ".join(f"{name} = {shown(value)}" for name, value in zip(self._keys, row, strict=True))
-            raise DataError(
-                f"Two rows of this run have the same key: {told_keys}.", where=self._where,
-                hint="Say 'duplicates: last' with 'order_by' in the mode, or remove them before.",
-            ) from None  # fmt: skip
+            raise tables.repeated(self._keys, row, self._where) from None
 
     def abort(self) -> None:
         """End the connection: the server rolls back. Nothing to do once finished."""
@@ -364,16 +358,6 @@ class PostgresStage:
                 with suppress(psycopg.Error):  # the link may be gone already; nothing has landed either way
                     copying.__exit__(Failed, Failed("The load was abandoned."), None)
             self._link.close()
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Abort unless committed."""
-        self.abort()
 
 
 def _all_direct(plans: list[Plan]) -> bool:

@@ -17,6 +17,7 @@ from sluicegate.connectors.sqlite.journal import check_companions
 from sluicegate.connectors.sqlite.link import connect, quoted, told
 from sluicegate.connectors.sqlite.stage import MARKERS, File, SqliteStage, Vanished
 from sluicegate.connectors.sqlite.types import Column, columns, from_storage
+from sluicegate.kit import tables
 from sluicegate.kit.connection import Connection, Entry, Read
 from sluicegate.kit.rows import BATCH_BYTES
 from sluicegate.kit.text import Unfit, shown
@@ -110,10 +111,7 @@ class SqliteSession:
             found = columns(link, ask.item)
             if not found:
                 raise Missing(f"There is no table or view {shown(ask.item)}.", where=self._path)
-            by_name = {column.name: column for column in found}
-            if unknown := [name for name in ask.columns or () if name not in by_name]:
-                raise DataError(f"There is no column {shown(unknown[0])}.", where=ask.item)
-            wanted = [by_name[name] for name in ask.columns] if ask.columns else found
+            wanted = tables.choose(found, ask, ask.item)
             limit = " limit ?" if ask.limit is not None else ""
             cursor = link.execute(
                 f"select {', '.join(quoted(column.name) for column in wanted)} from {quoted(ask.item)}{limit}",  # noqa: S608 - names from the live schema, quoted

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from sluicegate.base.errors import Constraint, Corrupt, DataError, Failed, Invalid, NoSpace
+from sluicegate.base.errors import Constraint, Corrupt, DataError, Failed, NoSpace
+from sluicegate.kit import columns, tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,13 +59,7 @@ def _authorize(action: int, first: str | None, second: str | None, _database: st
 
 def quoted(name: str) -> str:
     """Return ``name`` as an SQL identifier. ``Invalid`` when it cannot be one."""
-    if not name or "\0" in name or len(name.encode("utf-8", "replace")) > _MAX_NAME:
-        raise Invalid(f"A name is 1 to {_MAX_NAME} bytes long and holds no NUL.", where=name[:64])
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise Invalid("A name is not valid Unicode.") from None
-    return '"' + name.replace('"', '""') + '"'
+    return columns.quote(tables.check_name(name, _MAX_NAME))
 
 
 @contextmanager

@@ -11,19 +11,18 @@ from __future__ import annotations
 import sqlite3
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sluicegate.base.errors import DataError, Failed, Invalid, SluiceError
 from sluicegate.connectors.sqlite.link import quoted, told
 from sluicegate.connectors.sqlite.types import columns, declare, narrowed, to_storage
+from sluicegate.kit import tables
 from sluicegate.kit.mode import Merge, Replace
 from sluicegate.kit.rows import Receipt
 from sluicegate.kit.text import Unfit, exact, shown
 from sluicegate.kit.types import is_open, to_name
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import pyarrow as pa
 
     from sluicegate.kit.context import Log
@@ -52,7 +51,7 @@ class File(NamedTuple):
         return self.files.stat(self.path) if self.files.exists(self.path) else None
 
 
-class SqliteStage:
+class SqliteStage(tables.Load):
     """See ``Stage``."""
 
     def __init__(
@@ -122,7 +121,7 @@ class SqliteStage:
 
     def _prepare(self) -> None:
         existing = columns(self._link, self._item)
-        keys = self._mode.keys if isinstance(self._mode, Merge) else ()
+        keys = self._keys
         for name in (*keys, *(self._mode.order_by if isinstance(self._mode, Merge) else ())):
             if name not in self._names:
                 raise DataError(f"The key {shown(name)} is not a column.", where=self._where)
@@ -187,12 +186,13 @@ class SqliteStage:
                 return True
         return False
 
+    @property
+    def _keys(self) -> tuple[str, ...]:
+        return self._mode.keys if isinstance(self._mode, Merge) else ()
+
     def write(self, batch: pa.RecordBatch) -> None:
         """Stage one batch. ``DataError`` names a key that is NULL or repeated, ``Constraint`` what is refused."""
-        if isinstance(self._mode, Merge):
-            for name in self._mode.keys:
-                if batch.column(name).null_count:
-                    raise DataError("A key column holds NULL.", where=f"{self._where}: column {name}")
+        tables.check_keys(batch, self._keys, self._where)
         values = []
         for name, column in zip(self._names, batch.columns, strict=True):
             try:
@@ -216,12 +216,8 @@ class SqliteStage:
         self._bytes += batch.nbytes
 
     def _repeated(self, row: list[Any]) -> None:
-        keys = self._mode.keys if isinstance(self._mode, Merge) else ()
-        told_keys = ", ".join(f"{name} = {shown(row[self._names.index(name)])}" for name in keys)
-        raise DataError(
-            f"Two rows of this run have the same key: {told_keys}.", where=self._where,
-            hint="Say 'duplicates: last' with 'order_by' in the mode, or remove them before.",
-        ) from None  # fmt: skip
+        values = [row[self._names.index(name)] for name in self._keys]
+        raise tables.repeated(self._keys, values, self._where) from None
 
     def _merge(self, mode: Merge) -> int:
         names, keys = self._list(self._names), self._list(mode.keys)
@@ -284,16 +280,6 @@ class SqliteStage:
         if self._open:
             self._open = False
             self._link.close()
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Abort unless committed."""
-        self.abort()
 
 
 def _by_value(left: str, right: str) -> int:
