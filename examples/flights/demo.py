@@ -133,8 +133,8 @@ class Server:
 
     def errors(self) -> str:
         """Return what its log has of errors."""
-        self.log.seek(0)
-        return "".join(line for line in self.log if '"log.level": "error"' in line)
+        with (self.home.parent / "server.log").open() as log:
+            return "".join(line for line in log if '"log.level": "error"' in line)
 
     def stop(self) -> None:
         """Stop it, in order."""
