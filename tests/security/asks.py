@@ -97,6 +97,10 @@ def ask_for(operation: str) -> dict[str, Any]:
         "connection.detect": {"name": "no-such", "item": "t"},
         "flow.preview": {"name": "no-such", "step": "s"},
         "flow.explain": {"name": "no-such"},
+        "state.list": {"name": "no-such"},
+        "state.set": {"name": "no-such", "step": "s", "value": "1"},
+        "state.reset": {"name": "no-such", "step": "s"},
+        "state.undo": {"name": "no-such", "step": "s"},
     }
     if operation in fixed:
         return fixed[operation]

@@ -14,6 +14,7 @@ from sluicegate.store.quotes import Quotes
 from sluicegate.store.runs import Runs, State
 from sluicegate.store.secrets import Rewrapped, Secrets
 from sluicegate.store.support import Support
+from sluicegate.store.watermarks import Watermarks
 from tests.store.rows import link
 
 RUN = object()
@@ -71,6 +72,15 @@ ATTACKS = {
         "purge": [(2e9, 2e9)],
         "runs": [(2e9,)],
     },
+    Watermarks: {
+        "begin": [(RUN, "f", {"s": "c"})],
+        "see": [(RUN, "s", "c", "int64", "9")],
+        "land": [(RUN, "s")],
+        "current": [("f",)],
+        "versions": [("f", "s")],
+        "undo": [("f", "s")],
+        "put": [("f", "s", "mine", "1")],
+    },
     People: {
         "get": [(USER,)],
         "set_state": [(USER, UserState.DISABLED)],
@@ -103,12 +113,13 @@ ATTACKS = {
         "append": [({"action": "mine"}, link)],
     },
 }
-OPEN = {Definitions: "definitions", Secrets: "secrets", Runs: "runs", Quotes: "quotes", People: "people", ApiKeys: "api_keys",
+OPEN = {Definitions: "definitions", Secrets: "secrets", Runs: "runs", Quotes: "quotes", Watermarks: "watermarks", People: "people", ApiKeys: "api_keys",
         Support: "support", Outbox: "outbox", Ledger: "ledger"}  # fmt: skip
 CASES = [
     (kind, name, arguments) for kind, table in ATTACKS.items() for name, tries in table.items() for arguments in tries
 ]
 NAMED = {(kind, name) for kind in (Definitions, Secrets) for name in ("get", "versions", "delete")}
+NAMED.add((Watermarks, "undo"))
 # What a call that names nothing of his own tells an attacker: nothing is there, his is the first.
 FIRST = {
     (Definitions, "list"): [], (Definitions, "list_flows"): (), (Definitions, "history"): [], (Definitions, "current"): [], (Definitions, "put"): (1, True), (Definitions, "put_many"): [(2, True)],
@@ -116,6 +127,7 @@ FIRST = {
     (Secrets, "rewrap"): None, (Secrets, "rewrap_tenant_key"): None, (Secrets, "drop_tenant_key"): False, (Secrets, "next_version"): 1, (Secrets, "put"): 1,
     (Secrets, "put_tenant_key"): None,
     (Runs, "list"): [], (Runs, "archives"): ((), None), (Runs, "snapshot"): {}, (Runs, "put_snapshot"): None,
+    (Watermarks, "current"): {}, (Watermarks, "versions"): [], (Watermarks, "put"): 1,
     (Quotes, "purge"): 0, (Quotes, "runs"): [],
     (People, "list"): [], (ApiKeys, "list"): [], (Support, "list"): [], (Outbox, "list"): [], (Outbox, "newest"): {},
     (Ledger, "head"): (0, GENESIS), (Ledger, "list"): [], (Ledger, "all"): [], (Ledger, "append"): 1,

@@ -40,6 +40,8 @@ def fill(scope: Scope, system: System) -> tuple[str, str]:
     scope.runs().receipt(run.id, "1", {})
     scope.quotes().put(run.id, 1, b"sealed")
     scope.runs().put_snapshot("f", "s", {})
+    scope.watermarks().put("f", "s", "c", "1")
+    scope.watermarks().put("f", "s", "c", "2")
     scope.ledger().append({"action": "a", "who": "w"}, link)
     system.ledger().append({"action": "a", "who": "w"}, link)
     system.grants().open(user.id, scope.tenant, os.urandom(8), "key", expires=2e9, absolute=2e9)

@@ -49,6 +49,8 @@ def _tell(found: dict[str, Any]) -> None:
     for step in found["steps"]:
         source = f" from {', '.join(step['inputs'])}" if step["inputs"] else ""
         print(show.clean(f"{step['name']}: {step['type']}{source}, in the {step['runs_in']}"))
+        if since := step.get("since"):
+            print(show.clean(f"  since: {_since(since)}"))
         _columns(step["columns"])
     for segment in found["segments"]:
         for write in segment["writes"]:
@@ -62,6 +64,13 @@ def _tell(found: dict[str, Any]) -> None:
             if write["columns"] is not None:
                 print("  the table as it is:")
                 _columns(write["columns"])
+
+
+def _since(since: dict[str, Any]) -> str:
+    if since["value"] is None:
+        return f"all rows; the highest {since['column']} is kept"
+    from_ = "from" if since["inclusive"] else "above"
+    return f"{since['column']} {from_} {since['value']}, filtered by the {since['filtered_by']}"
 
 
 def _columns(columns: dict[str, str]) -> None:

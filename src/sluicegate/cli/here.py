@@ -14,6 +14,7 @@ from sluicegate.base.errors import Cancelled, Invalid, SluiceError, Usage
 from sluicegate.base.model import new_id
 from sluicegate.base.secret import Secret
 from sluicegate.cli import beside, show
+from sluicegate.cli.memory import Memory
 from sluicegate.cli.table import text_of
 from sluicegate.kit import bundle, document, seals
 from sluicegate.kit.connection import Connection
@@ -29,12 +30,16 @@ def run_here(
     secrets: dict[str, str],
     rejects: Path | None,
     *,
+    full: bool,
+    state: Path | None,
     as_json: bool,
 ) -> int:
     """Run a flow of ``file`` and return the exit code."""
     from sluicegate.cli.runs import ended
 
     job, flow = _read(file, wanted, "run", params, secrets, rejects)
+    memory = Memory.open(state, flow, full=full)
+    job.state.update(memory.state)
     stop = threading.Event()
     before = signal.signal(signal.SIGINT, lambda *_: stop.set())
     progress = show.Progress(quiet=as_json)
@@ -50,7 +55,7 @@ def run_here(
         "receipts": {},
     }
     try:
-        _carry_out(job, flow, record, progress, stop)
+        _carry_out(job, flow, record, progress, stop, memory)
     except SluiceError as fault:
         record["state"] = "cancelled" if isinstance(fault, Cancelled) or stop.is_set() else "failed"
         record["error"] = fault.problem()
@@ -85,7 +90,9 @@ def _read(
     return _job(known, flow, chosen.body, file.resolve().parent, what, params, secrets, rejects), flow
 
 
-def _carry_out(job: Any, flow: Flow, record: dict[str, Any], progress: show.Progress, stop: threading.Event) -> None:
+def _carry_out(
+    job: Any, flow: Flow, record: dict[str, Any], progress: show.Progress, stop: threading.Event, memory: Memory
+) -> None:
     import pyarrow as pa
 
     from sluicegate.engine import stage
@@ -97,7 +104,9 @@ def _carry_out(job: Any, flow: Flow, record: dict[str, Any], progress: show.Prog
     counts = record["counts"]
 
     def report(kind: str, body: dict[str, Any]) -> None:
-        if kind != "schema":
+        if kind == "watermark":
+            memory.see(**body)
+        elif kind != "schema":
             progress.event(kind, body)
 
     for segment in plan(flow, one_writer(job.connections)):
@@ -111,6 +120,7 @@ def _carry_out(job: Any, flow: Flow, record: dict[str, Any], progress: show.Prog
             record["receipts"][name] = receipt
             counts["written"] += receipt["rows"]
             progress.event("receipt", {"step": name, **receipt})
+        memory.land()
         counts["peak"] = max(counts["peak"], done["counts"]["peak"])
     if counts["rejected"]:
         record["state"] = "finished_with_rejects"

@@ -34,6 +34,12 @@ def command(name: str) -> click.Command:
     type=click.Path(path_type=Path),
     help="With --local: folder to keep quarantined rows in, in clear.",
 )
+@click.option("--full", is_flag=True, help="Read all rows, whatever runs before have seen, and go on from there.")
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    help="With --local: file that keeps up to where steps with 'since' have read.",
+)
 @click.option("--wait", is_flag=True, help="Wait for the end; show what happens.")
 @json_option
 def run(
@@ -44,6 +50,8 @@ def run(
     params: tuple[str, ...],
     secrets: tuple[str, ...],
     rejects_file: Path | None,
+    full: bool,
+    state: Path | None,
     wait: bool,
     as_json: bool,
 ) -> int:
@@ -56,16 +64,17 @@ def run(
         from sluicegate.cli.here import run_here
 
         return run_here(
-            Path(flow), local_flow, values(params), values(secrets, "--secret"), rejects_file, as_json=as_json
-        )
-    if local_flow or secrets or rejects_file:
-        raise Usage("a second name, --secret and --rejects go with --local")
+            Path(flow), local_flow, values(params), values(secrets, "--secret"), rejects_file,
+            full=full, state=state, as_json=as_json,
+        )  # fmt: skip
+    if local_flow or secrets or rejects_file or state:
+        raise Usage("a second name, --secret, --rejects and --state go with --local")
     if set(flow) & set("./"):
         raise Usage(
             "this is the name of a file, not of a flow", hint="Without a server: sluice run --local FILE [FLOW]"
         )
     server = Server()
-    started = server.call(find("run.start"), {"name": flow, "params": values(params)})
+    started = server.call(find("run.start"), {"name": flow, "params": values(params), "full": full or None})
     if not wait:
         show.answer(started, as_json=as_json)
         return 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -10,11 +12,12 @@ import pytest
 from sluicegate.base.errors import Cancelled, DataError, Missing, SluiceError
 from sluicegate.conformance.connection import ConnectionSuite, chain
 from sluicegate.conformance.samples import NAMES, TEXTS, VALUES, column, rows, table
-from sluicegate.kit.connection import Read, ReadsRows, WritesRows
+from sluicegate.kit.connection import FiltersRows, Read, ReadsRows, WritesRows
 from sluicegate.kit.mode import Append, Merge, Replace
 from sluicegate.kit.rows import Marker
 from sluicegate.kit.text import to_text
 from sluicegate.kit.types import to_name
+from sluicegate.kit.watermark import Bound
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,12 +40,28 @@ HOSTILE = (
 """Names that are code to a careless connector (SEC-P01)."""
 
 
+SINCE = {
+    "int16": [-32768, 32767, 0, 7, 7],
+    "int64": [-(1 << 63), (1 << 63) - 1, 0, 41, 42],
+    "decimal(20,4)": [Decimal("-9999999999999999.9999"), Decimal("0.0001"), Decimal(7), Decimal("12.3400")],
+    "date": [date(1970, 1, 1), date(1999, 12, 31), date(2024, 2, 29), date(9999, 12, 31)],
+    "timestamp": [datetime(1970, 1, 2), datetime(2024, 1, 31, 23, 59, 59, 999999), datetime(2024, 2, 1)],  # noqa: DTZ001
+    "timestamptz": [
+        datetime(1970, 1, 2, tzinfo=UTC), datetime(2024, 1, 31, 23, 59, 59, 999999, UTC),
+        datetime(2024, 2, 1, tzinfo=UTC),
+    ],
+}  # fmt: skip
+"""Values of the types that a watermark can have, with neighbours, doubles and the ends of what all systems hold."""
+
+
 class RowsSuite(ConnectionSuite):
     """Holds for every connection that reads and writes rows."""
 
     abilities: ClassVar[set[type]] = {ReadsRows, WritesRows}
     changed: ClassVar[dict[str, str]] = {}
     """Types that come back as another, wider one, which the documentation names."""
+    unsorted: ClassVar[frozenset[str]] = frozenset()
+    """Types that the system does not sort as we do, so that it leaves out no row that is not new."""
 
     def load(
         self, given: Given, found: pa.Table, mode: Mode | None = None, *, item: str = "t", run: str = "r"
@@ -229,6 +248,29 @@ class RowsSuite(ConnectionSuite):
         given.ctx = replace(given.ctx, cancelled=lambda: True)
         with pytest.raises(Cancelled):
             self.read(given)
+
+    @pytest.mark.parametrize("kind", SINCE)
+    def test_reads_what_is_new_and_leaves_out_no_row(self, given: Given, kind: str) -> None:
+        odd, values = 'a"`%s?', [None, *SINCE[kind], *SINCE[kind]]
+        self.load(given, table({"k": list(range(len(values))), odd: column(kind, values)}))
+        for value in SINCE[kind]:
+            text = str(value) if isinstance(value, int | Decimal) else value.isoformat()
+            for inclusive, skip in ((True, False), (False, True)):
+                bound = Bound(column=odd, value=text, inclusive=inclusive, nulls="skip" if skip else "read")
+                found = self.read(given, since=bound)
+                new = {
+                    place
+                    for place, each in enumerate(values)
+                    if (each is None and not skip)
+                    or (each is not None and (each > value or (inclusive and each == value)))
+                }
+                assert new <= set(found.column("k").to_pylist())
+                if value == max(SINCE[kind]) and kind not in self.unsorted:
+                    assert found.num_rows < len(values) - 1, "nothing was left out"
+        with given.open() as session:
+            assert isinstance(session, FiltersRows)
+            assert session.filters(Read(item=given.item("t"), since=bound)) is (kind not in self.unsorted)
+            assert session.filters(Read(item=given.item("t"))) is False
 
     @pytest.mark.security
     @pytest.mark.req("SEC-P01")

@@ -10,6 +10,7 @@ from sluicegate.base.errors import Denied, Failed, Invalid, Missing
 from sluicegate.base.flaws import spell
 from sluicegate.base.principal import Role
 from sluicegate.crypto.manifest import READS
+from sluicegate.engine import incremental
 from sluicegate.engine.detection import looking
 from sluicegate.engine.job import Job, What
 from sluicegate.engine.plan import above, plan, steps
@@ -75,8 +76,16 @@ class Builder:
         self._settings, self._sources, self._quarantine, self._audit = settings, sources, quarantine, audit
         self._jail, self._rules, self._archives = jail, rules, archives
 
-    def run(self, scope: Scope, run: str, body: dict[str, Any], params: Mapping[str, Any], version: int = 0) -> Job:
-        """Return the job of a run of the flow in ``body``, which is this ``version`` of it.
+    def run(
+        self,
+        scope: Scope,
+        run: str,
+        body: dict[str, Any],
+        params: Mapping[str, Any],
+        version: int = 0,
+        state: Mapping[str, dict[str, Any]] | None = None,
+    ) -> Job:
+        """Return the job of a run of the flow in ``body``, which is this ``version`` of it, and begins at ``state``.
 
         Raises ``JailUnavailable`` when the flow needs a jail and there is none: no such job is ever made.
         """
@@ -85,7 +94,7 @@ class Builder:
         for each in (*named.connections.values(), *named.recipients.values()):
             require_tenants(scope, each)
         self._walled(flow, [segment.source for segment in plan(flow)])
-        job = self._flow_job(scope, "run", run, body, params, {}, named)
+        job = self._flow_job(scope, "run", run, body, params, {}, named, state)
         if any(isinstance(step, Writing) and seals.of(step) for step in flow.steps):
             claims = {"flow": flow.name, "flow_version": version, "flow_digest": digest(body), "run": run}
             job.secrets[WARRANT] = self._archives.warrant(scope.tenant, claims)
@@ -105,7 +114,8 @@ class Builder:
         flow = read_flow(body)
         flow.values(ask["params"])
         self._walled(flow, [segment.source for segment in plan(flow)])
-        return self._flow_job(scope, "explain", "", body, ask["params"], ask, _Named.read(scope, flow))
+        state = incremental.find(scope, flow)
+        return self._flow_job(scope, "explain", "", body, ask["params"], ask, _Named.read(scope, flow), state)
 
     def explore(self, scope: Scope, what: What, ask: Mapping[str, Any]) -> Job:
         """Return the job that tests a connection or lists its items."""
@@ -169,6 +179,7 @@ class Builder:
         params: Mapping[str, Any],
         ask: Mapping[str, Any],
         named: _Named,
+        state: Mapping[str, dict[str, Any]] | None = None,
     ) -> Job:
         flow = read_flow(body)
         purpose = f"{what} {run or flow.name}"
@@ -190,6 +201,7 @@ class Builder:
             tenant=scope.tenant,
             guarded=rules.guarded,
             snapshot=scope.runs().snapshot(flow.name),
+            state=dict(state or {}),
             input_max=self._settings.limits.input,
             quarantine=self._quarantine.recipient(scope, run) if keeps else "",
             quarantine_folder=self._quarantine.folder(scope) if keeps else None,

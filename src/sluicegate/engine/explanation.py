@@ -46,9 +46,10 @@ def explain(job: Job, report: Report, cancelled: Callable[[], bool]) -> dict[str
 def _step(look: Callable[[], Inlet], name: str, step: Step) -> dict[str, Any]:
     with look() as inlet:
         columns = _types(inlet.pull(name).schema)
+        since = inlet.since(name)
     return {
         "name": name, "type": step.type, "inputs": list(step.inputs), "columns": columns,
-        "runs_in": "jail" if step.jails else "task",
+        "runs_in": "jail" if step.jails else "task", "since": since,
     }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from sluicegate.engine.manifests import Origin
 from sluicegate.engine.meter import Counted, Meter, Report
 from sluicegate.engine.plan import Segment, looks, steps
 from sluicegate.engine.rejects import Rejects
+from sluicegate.engine.sieve import Sieve
 from sluicegate.guard.archives import WARRANT
 from sluicegate.kit import connection as kinds
 from sluicegate.kit.context import Context
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from sluicegate.engine.job import Job
     from sluicegate.kit.rows import Parcel, Reject, Stage
+    from sluicegate.kit.watermark import Bound
 
 _Rows = TypeVar("_Rows", "pa.RecordBatch", "Parcel")
 
@@ -62,6 +64,7 @@ class Inlet:
         self._net = Net(Policy.local() if job.local else Policy(allow=job.egress))
         self._files = self._stack.enter_context(Root(job.root))
         self.rejects = Rejects(job, report, meter)
+        self._sieves: dict[str, Sieve] = {}
         self.guesses = False
         """Whether an input had no rows, so that the types of its columns are not known."""
 
@@ -160,6 +163,26 @@ class Inlet:
         """Write one line into the run's log."""
         self._report("log", {"level": "info", "message": message, **{key: str(value) for key, value in fields.items()}})
 
+    def tell_watermarks(self) -> None:
+        """Have the highest values kept that came: before anything lands, so that none is forgotten that did."""
+        for name, sieve in self._sieves.items():
+            self._report("watermark", {"step": name, **sieve.state})
+
+    def hold_watermarks(self) -> None:
+        """Read no further than the attempt before did: some of the targets have its rows already."""
+        for name, sieve in self._sieves.items():
+            if (seen := self._job.state.get(name, {}).get("seen")) is not None:
+                sieve.hold(seen)
+
+    def since(self, name: str) -> dict[str, Any] | None:
+        """Return where a reading step that was pulled begins, and who leaves out what is not new."""
+        step: Any = self._named[name]
+        if name not in self._sieves:
+            return None
+        session = self.session(step.connection)
+        there = isinstance(session, kinds.FiltersRows) and session.filters(self._ask(name, step))
+        return {**self._sieves[name].begins, "filtered_by": "source" if there else "task"}
+
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def _read(self, name: str, step: Any) -> pa.RecordBatchReader:
@@ -167,8 +190,8 @@ class Inlet:
 
         session = self.session(step.connection)
         if isinstance(session, kinds.ReadsRows):
-            rows: pa.RecordBatchReader = session.read(self._ask(name, step))
-            return rows
+            found: pa.RecordBatchReader = session.read(self._ask(name, step))
+            return _chosen(self._new(name, step, found), step.columns, name)
         if not isinstance(session, kinds.ReadsFiles):
             raise Invalid(f"the connection {step.connection!r} cannot be read from")
         item, seal = self.item(step.item, name), seals_of(step)
@@ -194,10 +217,34 @@ class Inlet:
             self._tell_schema(name, rows.schema)
         if seal is not None and self._limit is None:
             rows = _whole(rows, raw)
-        return _chosen(rows, step.columns, name)
+        return _chosen(self._new(name, step, rows), step.columns, name)
 
     def _ask(self, name: str, step: Any) -> kinds.Read:
-        return kinds.Read(item=self.item(step.item, name), columns=step.columns, limit=self._limit)
+        bound, columns = self._bound(name, step), step.columns
+        if bound is not None and columns is not None and bound.column not in columns:
+            columns = (*columns, bound.column)
+        return kinds.Read(item=self.item(step.item, name), columns=columns, limit=self._limit, since=bound)
+
+    def _bound(self, name: str, step: Any) -> Bound | None:
+        """Return where to begin. Previews show rows whether they are new or not."""
+        if step.since is None or self._limit:
+            return None
+        bound: Bound = step.since.bound(self._job.state.get(name))
+        return bound
+
+    def _new(self, name: str, step: Any, rows: pa.RecordBatchReader) -> pa.RecordBatchReader:
+        """Return the rows that are new since the run before."""
+        bound = self._bound(name, step)
+        if bound is None:
+            return rows
+        if name in self._sieves:
+            raise Invalid(
+                "its rows are taken two ways within one query, so they would be read at two moments",
+                where=f"step {name}, since",
+                hint="Take them once, or land them in a table first.",
+            )
+        self._sieves[name] = Sieve(bound, rows.schema)
+        return self._sieves[name].sift(rows)
 
     def _tell_schema(self, name: str, schema: pa.Schema) -> None:
         from sluicegate.kit.types import to_name

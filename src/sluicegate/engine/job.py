@@ -33,6 +33,8 @@ class Job:
     """Tags whose columns go only to connections that accept them."""
     snapshot: dict[str, dict[str, str]] = field(default_factory=dict)
     """Column types by reading step, from an earlier run."""
+    state: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What reading steps have seen in runs before, by step: ``column``, ``type``, ``value`` (see ``kit.watermark``)."""
     egress: tuple[dict[str, Any], ...] = ()
     local: bool = False
     """True for ``run --local``: the person at the keyboard is the policy."""

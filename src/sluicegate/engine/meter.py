@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 Report = Callable[[str, dict[str, Any]], None]
-"""Takes ``(kind, body)``: one event of a run."""
+"""Takes ``(kind, body)``: one event of a run. A ``watermark`` has been kept for good when it returns."""
 
 _EVERY = 0.25
 

@@ -11,6 +11,7 @@ from sluicegate.kit import registry
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.flow import Flow
 from sluicegate.kit.step import Reading, Step, Writing
+from sluicegate.kit.watermark import Since
 
 
 class Segment(Model):
@@ -46,7 +47,7 @@ def plan(flow: Flow, one_writer: frozenset[str] = frozenset()) -> tuple[Segment,
             groups.append(group)
         group[1].append(flow.step_name(step))
         group[2].update(alone)
-    return tuple(
+    found = tuple(
         Segment(
             name=writes[0],
             source=source,
@@ -55,6 +56,23 @@ def plan(flow: Flow, one_writer: frozenset[str] = frozenset()) -> tuple[Segment,
         )
         for source, writes, _ in groups
     )
+    read: set[str] = set()
+    for segment in found:
+        for name in incremental(named, segment):
+            if name in read:
+                raise Invalid(
+                    "its rows go to a connection that takes one load at a time, so they would be read twice",
+                    where=f"step {name}, since",
+                    hint="Write each of the tables in a flow of its own.",
+                )
+            read.add(name)
+    return found
+
+
+def incremental(named: dict[str, Step], segment: Segment) -> dict[str, Since]:
+    """Return the steps above a segment that read what is new since the run before, by name."""
+    found = {each.name: each.since for each in above(named, segment.source) if isinstance(each, Reading)}
+    return {name: since for name, since in found.items() if name and since}
 
 
 def looks(segment: Segment, named: Mapping[str, Step]) -> str:
@@ -62,6 +80,8 @@ def looks(segment: Segment, named: Mapping[str, Step]) -> str:
     source = named[segment.source]
     if not isinstance(source, Reading):
         return f"step {segment.source} ({source.type}) works on the rows"
+    if source.since is not None:
+        return f"the highest {source.since.column} is looked for in the rows"
     return "the rows go to several targets" if len(segment.writes) > 1 else ""
 
 

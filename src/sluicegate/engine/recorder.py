@@ -40,6 +40,9 @@ class Recorder:
             flow = runs.get(self._run).flow
             if body["step"] not in runs.snapshot(flow):
                 runs.put_snapshot(flow, body["step"], body["columns"])
+        if kind == "watermark":  # a value of a row: it is in no log
+            self._scope.watermarks().see(self._run, **body)
+            return
         if kind == "progress":
             self.progress = body
         self.write(kind, body)

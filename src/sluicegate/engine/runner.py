@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,6 +12,7 @@ from sluicegate.base.errors import Cancelled, Conflict, Denied, Internal, Missin
 from sluicegate.base.log import trace
 from sluicegate.base.permission import Permission
 from sluicegate.base.principal import Principal, Role, Via
+from sluicegate.engine import incremental
 from sluicegate.engine.builder import Builder, read_flow, require_tenants
 from sluicegate.engine.plan import one_writer, plan, steps
 from sluicegate.engine.recorder import Recorder
@@ -109,6 +110,7 @@ class Runner:
         began = time.monotonic()
         counts: dict[str, Any] = {"read": 0, "written": 0, "rejected": 0, "bytes": 0, "peak": 0, "seconds": 0.0}
         landed: list[str] = []
+        fed: list[str] = []  # reading steps whose rows have landed
         faults: dict[str, SluiceError] = {}
         try:
             self._recheck(scope, run)
@@ -127,6 +129,7 @@ class Runner:
                         landed.append(name)
                         runs.receipt(run, name, receipt)
                         record.write("receipt", {"step": name, **receipt})
+                    fed += incremental.steps(flow, segment)
         except SluiceError as fault:
             state = "cancelled" if isinstance(fault, Cancelled) or runs.cancel_requested(run) else "failed"
             if record.progress:
@@ -136,18 +139,18 @@ class Runner:
                 fault = Cancelled(f"The run was cancelled; landed before that: {', '.join(landed)}.")
             if isinstance(fault, Denied) and landed:
                 fault.message += f" Landed before that: {', '.join(landed)}."
-            self._finish(scope, run, state, counts, fault)
+            self._finish(scope, run, state, counts, fault, fed)
             return
         except Exception as fault:
             if self._leaving:
                 raise
-            self._finish(scope, run, "failed", counts, self._unforeseen(run, tenant, fault))
+            self._finish(scope, run, "failed", counts, self._unforeseen(run, tenant, fault), fed)
             return
         finally:
             with self._lock:
                 self._tasks.pop(run, None)
         counts["seconds"] = round(time.monotonic() - began, 3)
-        self._finish(scope, run, "finished_with_rejects" if counts["rejected"] else "succeeded", counts, None)
+        self._finish(scope, run, "finished_with_rejects" if counts["rejected"] else "succeeded", counts, None, fed)
 
     def _enter(self, scope: Scope, record: Recorder, found: Run) -> bool:
         """Take a run up; return whether there is something to do."""
@@ -211,18 +214,29 @@ class Runner:
             raise Left from None
 
     def _begin(self, scope: Scope, record: Recorder, run: Run, body: dict[str, Any]) -> Task:
-        job = self._builder.run(scope, run.id, body, run.params, run.flow_version)
+        state = incremental.begin(scope, run, read_flow(body))
+        job = self._builder.run(scope, run.id, body, run.params, run.flow_version, state)
         with self._lock:
             if self._leaving:
                 raise Left
             task = record.task = self._tasks[run.id] = self._start(job, record)
         return task
 
-    def _finish(self, scope: Scope, run: str, state: str, counts: dict[str, Any], fault: SluiceError | None) -> None:
+    def _finish(
+        self,
+        scope: Scope,
+        run: str,
+        state: str,
+        counts: dict[str, Any],
+        fault: SluiceError | None,
+        fed: Sequence[str] = (),
+    ) -> None:
         from sluicegate.store.runs import State
 
         with scope.transaction():
             error = self._quotes.error(scope, run, fault.problem()) if fault else None
+            for step in fed:
+                scope.watermarks().land(run, step)
             scope.runs().advance(run, State(state), counts=counts, error=error)
             if fault:
                 told = {"level": "error", "message": str(fault), "code": fault.code}

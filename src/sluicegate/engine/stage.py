@@ -85,10 +85,13 @@ def _carry(
     if all(sink.stage.done for sink in sinks):
         return {sink.name: sink.stage.done for sink in sinks if sink.stage.done}
     waiting = [sink for sink in sinks if not sink.stage.done]
+    if len(waiting) < len(sinks):
+        inlet.hold_watermarks()
     passage = inlet.passage(segment, sinks[0].stage)
     _pump(rows if passage is None else passage, waiting, cancelled)
     if cancelled():
         raise Cancelled("The run was cancelled; nothing of it has landed.")
+    inlet.tell_watermarks()
     return {sink.name: _placed(sink.name, sink.commit) for sink in sinks}
 
 

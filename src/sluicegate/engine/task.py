@@ -34,6 +34,8 @@ _GRACE = 10.0
 _JOB_MAX = 1 << 30
 _LOG_PART = 1800  # letters that one line of the log takes
 _PR_SET_PDEATHSIG = 1
+KEPT = frozenset({"watermark"})
+"""Events after which a task waits until the server has kept them."""
 
 
 class Task:
@@ -102,6 +104,8 @@ class Task:
                 fault = rebuild(body)
                 raise self._told() if isinstance(fault, Internal) else fault
             self._report(kind, body)
+            if kind in KEPT:
+                self._send(json.dumps(kind).encode())
         raise self._died()
 
     def cancel(self) -> None:
@@ -223,6 +227,8 @@ def _serve(orders: BinaryIO, events: BinaryIO) -> None:
         message = json.dumps([kind, body], default=str).encode()
         with lock:
             frame.send(events, message)
+        if kind in KEPT and frame.take(orders) is None:
+            raise Cancelled("The server has gone; nothing of the run has landed.")
 
     while (order := frame.take(orders)) is not None:
         try:

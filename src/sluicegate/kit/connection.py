@@ -16,6 +16,7 @@ from sluicegate.base.flaws import Misfit
 from sluicegate.base.model import NAME_PATTERN, Model, Name
 from sluicegate.kit.lineage import Tags
 from sluicegate.kit.mode import Mode
+from sluicegate.kit.watermark import Bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -131,6 +132,8 @@ class Read(Model):
     """Only these columns, in this order; all when absent."""
     limit: int | None = None
     """At most this many rows (previews)."""
+    since: Bound | None = None
+    """Rows below need not come: who asks leaves them out. Those that hold NULL come unless it says skip."""
 
 
 @runtime_checkable
@@ -155,6 +158,14 @@ class ReadsRows(Protocol):
 
     def read(self, ask: Read) -> pa.RecordBatchReader:
         """Return the rows lazily, in batches of about ``BATCH_BYTES``."""
+
+
+@runtime_checkable
+class FiltersRows(Protocol):
+    """Has the system itself leave out rows that are not new."""
+
+    def filters(self, ask: Read) -> bool:
+        """Tell whether it does so for ``ask.since``, whose column is among those asked for."""
 
 
 @runtime_checkable

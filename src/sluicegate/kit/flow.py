@@ -24,7 +24,7 @@ from pydantic import (
 from sluicegate.base.errors import Invalid, SluiceError
 from sluicegate.base.flaws import Flaw, Misfit, Path, flaws_of, spell
 from sluicegate.base.model import NAME_PATTERN, Model, Name
-from sluicegate.kit import registry
+from sluicegate.kit import registry, watermark
 from sluicegate.kit.step import Check, Reading, Step, Transform, Writing
 
 Value = bool | int | Decimal | date | datetime | str | float | None
@@ -140,7 +140,19 @@ class Flow(Model):
                 if name not in self.params:
                     known = ", ".join(self.params) or "none"
                     raise self._misfit(each, f"the flow has no parameter {name[:64]!r}; it has: {known}", *path)
+            since = each.since if isinstance(each, Reading) else None
+            if since is not None and (text := watermark.obstacle(since, self._fed(each))):
+                raise self._misfit(each, text, "since")
         return self
+
+    def _fed(self, source: Step) -> Iterator[tuple[str, Writing]]:
+        """Yield the steps, by name, that write rows of ``source``, or what was made of them."""
+        fed = {source.name}
+        for each in self.order():
+            if fed.intersection(each.inputs):
+                fed.add(each.name)
+                if isinstance(each, Writing):
+                    yield self.step_name(each), each
 
     def _params_of(self, step: Step) -> dict[str, tuple[str | int, ...]]:
         if isinstance(step, Transform | Check):

@@ -15,6 +15,7 @@ from sluicegate.base.flaws import Misfit, flaws_of
 from sluicegate.base.model import Model, Name
 from sluicegate.kit.format import Format
 from sluicegate.kit.lineage import Facts, Tags
+from sluicegate.kit.watermark import Since
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -70,6 +71,8 @@ class Reading(Step):
     """Table, view or file; ``{param}`` is filled in, its value checked as one path segment."""
     tags: dict[str, Tags] = Field(default={}, max_length=2000)
     """What columns hold, ``column: [personal]``; tags of the connection hold beside these."""
+    since: Since | None = None
+    """Read only the rows that are new since the last run that landed, by a column that rises."""
 
 
 class Transform(Step):

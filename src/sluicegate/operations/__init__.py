@@ -29,6 +29,7 @@ _NOUNS = {
     "definitions": ("definition", "flow", "connection", "recipient"),
     "explore": ("connection", "flow", "run"),
     "runs": ("run",),
+    "state": ("state",),
     "downloads": ("ticket", "run", "audit"),
     "archives": ("archive",),
     "secrets": ("secret",),

@@ -109,6 +109,19 @@ class Rows(Model):
     """What was left out because the answer would have been too large."""
 
 
+class ExplainedSince(Model):
+    """Which rows a step will read."""
+
+    column: str
+    """Column that tells what is new."""
+    value: str | None
+    """Rows above it; nothing: all rows."""
+    inclusive: bool
+    """Whether rows that hold just this value are read, too."""
+    filtered_by: Literal["source", "task"]
+    """Who leaves out the others: the system itself, or the task, which then gets all of them."""
+
+
 class ExplainedStep(Model):
     """One step, and what comes out of it."""
 
@@ -121,6 +134,8 @@ class ExplainedStep(Model):
     """Types by column."""
     runs_in: Literal["task", "jail"]
     """Where: what holds a person's text runs in the jail."""
+    since: ExplainedSince | None = None
+    """Where it begins, when it reads only what is new."""
 
 
 class ExplainedWrite(Model):

@@ -34,6 +34,8 @@ class RunAsk(Model):
     """Name of the flow."""
     params: dict[str, Any] = Field(default={}, max_length=100)
     """Values of its parameters."""
+    full: bool = False
+    """Read all rows, whatever runs before have seen, and go on from there."""
 
 
 class Started(Model):
@@ -220,6 +222,7 @@ def start(ask: RunAsk, desk: Desk) -> Started:
             by=desk.who.id,
             via=desk.who.via.value,
             created=clock.system(),
+            plan={"full": True} if ask.full else None,
         )
     )
     desk.services.engine.start(run, desk.scope)

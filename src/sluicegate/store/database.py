@@ -26,7 +26,7 @@ from sluicegate.store.backend import Backend, silent
 from sluicegate.store.postgres import Postgres
 from sluicegate.store.sqlite import Sqlite
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
 """Every migration, oldest first; the last is the head. A test compares it with the files in ``migrations/versions``."""
 
 
@@ -117,7 +117,8 @@ class Database:
     def lock(self, connection: Connection, name: str) -> None:
         """Wait until no other write transaction holds ``name``; held until this one ends.
 
-        Order against deadlock: superadmins, definitions, secrets, marks, audit. The ledger is appended to last.
+        Order against deadlock: superadmins, definitions, secrets, watermarks, marks, audit. The ledger is appended to
+        last.
         """
         self._backend.lock(connection, name)
 

@@ -37,6 +37,7 @@ from sluicegate.store.sso import Sso
 from sluicegate.store.support import AllSupport, Support
 from sluicegate.store.tables import blobs, runs, tenants, workers
 from sluicegate.store.tickets import Tickets
+from sluicegate.store.watermarks import Watermarks
 
 
 class Scope:
@@ -91,6 +92,10 @@ class Scope:
     def runs(self) -> Runs:
         """Return the runs of this tenant."""
         return Runs(self)
+
+    def watermarks(self) -> Watermarks:
+        """Return up to where this tenant's flows have read."""
+        return Watermarks(self)
 
     def quotes(self) -> Quotes:
         """Return what errors and logs of this tenant's runs say of rows."""

@@ -383,6 +383,20 @@ snapshots = Table(
     Column("at", Double, nullable=False),
 )
 
+watermarks = Table(
+    "watermarks",
+    metadata,
+    _tenant(key=True),
+    Column("flow", String, primary_key=True),
+    Column("step", String, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("again", Integer, nullable=False),
+    *_strings("field", "type"),
+    Column("value", String),
+    *_strings("run_id", "set_by"),
+    Column("set_at", Double, nullable=False),
+)
+
 audit = Table(
     "audit",
     metadata,

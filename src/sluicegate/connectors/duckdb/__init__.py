@@ -14,7 +14,7 @@ from pydantic import Field
 from sluicegate.base.errors import Cancelled, DataError, Failed, Missing, MissingFile
 from sluicegate.connectors.duckdb.link import COMPANIONS, check_name, connect, quoted, told, too_long
 from sluicegate.connectors.duckdb.stage import MARKERS, DuckdbStage, File, Vanished
-from sluicegate.connectors.duckdb.types import Column, columns, convert
+from sluicegate.connectors.duckdb.types import Column, columns, condition, convert
 from sluicegate.kit import tables
 from sluicegate.kit.connection import Connection, Entry, Read
 from sluicegate.kit.rows import BATCH_BYTES
@@ -58,7 +58,7 @@ class Duckdb(Connection):
 
 
 class DuckdbSession:
-    """Tests, Lists, ReadsRows, WritesRows."""
+    """Tests, Lists, ReadsRows, FiltersRows, WritesRows."""
 
     def __init__(self, connection: Duckdb, ctx: Context) -> None:
         """Hold what is needed to open the file."""
@@ -112,6 +112,23 @@ class DuckdbSession:
         """Return the rows lazily, all from one moment (one transaction)."""
         import pyarrow as pa
 
+        link, wanted, source, where = self._look(ask)
+        new, values = condition(wanted, ask.since)
+        query = f"select {', '.join(column.select() for column in wanted)} from {source}"  # noqa: S608 - names from the live catalogue, quoted
+        query += f" where {new}" if new else ""
+        query += f" limit {int(ask.limit)}" if ask.limit is not None else ""
+        with told(where):
+            stream = link.execute(query, values).to_arrow_reader(_CHUNK_ROWS)
+        self._open.append(stream)
+        rows = pa.schema([column.field() for column in wanted])
+        return pa.RecordBatchReader.from_batches(rows, self._batches(stream, wanted, rows, where))
+
+    def filters(self, ask: Read) -> bool:
+        """Tell whether DuckDB leaves out rows below ``ask.since``."""
+        return condition(self._look(ask)[1], ask.since)[0] != ""
+
+    def _look(self, ask: Read) -> tuple[Any, list[Column], str, str]:
+        """Begin a transaction that sees one moment; return it, the columns asked for, the table in SQL, in errors."""
         link = self._link()
         self._open.append(link)
         where = f"{self._path}: {ask.item}"
@@ -122,13 +139,7 @@ class DuckdbSession:
             found = columns(link, *place)
             if not found:
                 raise Missing(f"There is no table or view {shown(ask.item)}.", where=self._path)
-            wanted = tables.choose(found, ask, where)
-            limit = f" limit {int(ask.limit)}" if ask.limit is not None else ""
-            query = f"select {', '.join(column.select() for column in wanted)} from {quoted(*place)}{limit}"  # noqa: S608 - names from the live catalogue, quoted
-            stream = link.execute(query).to_arrow_reader(_CHUNK_ROWS)
-        self._open.append(stream)
-        rows = pa.schema([column.field() for column in wanted])
-        return pa.RecordBatchReader.from_batches(rows, self._batches(stream, wanted, rows, where))
+            return link, tables.choose(found, ask, where), quoted(*place), where
 
     def _batches(
         self, stream: pa.RecordBatchReader, wanted: list[Column], schema: pa.Schema, where: str

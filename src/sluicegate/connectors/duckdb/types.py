@@ -22,9 +22,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sluicegate.connectors.duckdb.link import TOO_LONG, quoted
 from sluicegate.kit.text import Unfit, exact, from_text
 from sluicegate.kit.types import to_arrow, to_name
+from sluicegate.kit.watermark import family
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
+
+    from sluicegate.kit.watermark import Bound
 
 SOURCE = b"sluicegate.duckdb"
 """Key of the field metadata that holds the name of the DuckDB type a text came from."""
@@ -220,6 +225,15 @@ def declare(field: pa.Field) -> str:
     if kept in OPAQUE.values() and to_name(field.type) == "text":
         return kept
     return spelled(field.type) or ("JSON" if pa.types.is_nested(field.type) else "VARCHAR")
+
+
+def condition(wanted: Sequence[Column], since: Bound | None) -> tuple[str, list[str]]:
+    """Return the condition that leaves out rows below ``since``, and its value; empty when DuckDB is not asked to."""
+    column = next((each for each in wanted if since is not None and each.name == since.column), None)
+    if since is None or column is None or column.wire != column.kind or family(column.kind) is None:
+        return "", []
+    low = since.lowest(column.kind)
+    return ("", []) if low is None else (since.where(quoted(column.name), f"cast(? as {spelled(column.kind)})"), [low])
 
 
 def columns(link: Any, database: str, schema: str, table: str) -> list[Column]:

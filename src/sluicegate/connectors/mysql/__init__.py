@@ -61,7 +61,7 @@ class Mysql(Connection):
 
 
 class MysqlSession:
-    """Tests, Lists, ReadsRows, WritesRows."""
+    """Tests, Lists, ReadsRows, FiltersRows, WritesRows."""
 
     def __init__(self, connection: Mysql, ctx: Context) -> None:
         """Sign in once; each read and each load then gets a connection of its own."""
@@ -114,6 +114,17 @@ class MysqlSession:
         """Return the rows lazily, all from one moment (one snapshot, READ ONLY)."""
         import pyarrow as pa
 
+        link, wanted, where = self._look(ask)
+        schema = pa.schema([(column.name, column.kind) for column in wanted])
+        return pa.RecordBatchReader.from_batches(schema, reading.batches(link, ask, wanted, self._ctx, where))
+
+    def filters(self, ask: Read) -> bool:
+        """Tell whether the server leaves out rows below ``ask.since``."""
+        _, wanted, _ = self._look(ask)
+        return reading.condition(wanted, ask.since)[0] != ""
+
+    def _look(self, ask: Read) -> tuple[Link, list[catalogue.Column], str]:
+        """Begin a transaction that sees one moment; return it, the columns asked for, and how errors call the place."""
         link, where = self._take(), f"{self._where}: {ask.item}"
         with told(where):
             link.run("set session transaction isolation level repeatable read")
@@ -123,10 +134,7 @@ class MysqlSession:
             found = catalogue.columns(link, ask.item)
         if not found:  # the catalogue cannot look into such a view
             raise Failed("The view cannot be read: it refers to what is not there, or writes.", where=where)
-        wanted = tables.choose(found, ask, where)
-        schema = pa.schema([(column.name, column.kind) for column in wanted])
-        rows = reading.batches(link, ask.item, wanted, ask.limit, self._ctx, where)
-        return pa.RecordBatchReader.from_batches(schema, rows)
+        return link, tables.choose(found, ask, where), where
 
     def stage(self, item: str, schema: pa.Schema, mode: Mode, marker: Marker) -> Stage:
         """Begin a load: nobody sees anything of it before ``commit``."""

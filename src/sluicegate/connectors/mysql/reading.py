@@ -17,26 +17,54 @@ if TYPE_CHECKING:
 
     from sluicegate.connectors.mysql.catalogue import Column
     from sluicegate.connectors.mysql.protocol import Link
+    from sluicegate.kit.connection import Read
     from sluicegate.kit.context import Context
+    from sluicegate.kit.watermark import Bound
 
+_ORDERED = frozenset(
+    {"tinyint", "smallint", "mediumint", "int", "bigint", "year", "decimal", "date", "datetime", "timestamp"}
+)
+"""Types that sort there as they do in the task."""
 _FIRST_ROWS = 256
 _MAX_ROWS = 1 << 16
 
 
-def batches(
-    link: Link, table: str, wanted: list[Column], limit: int | None, ctx: Context, where: str
-) -> Iterator[pa.RecordBatch]:
+def condition(wanted: list[Column], since: Bound | None) -> tuple[str, tuple[str, ...]]:
+    """Return the condition that leaves out rows below ``since``, and its value; empty when the server is not asked."""
+    import pyarrow as pa
+
+    column = next((each for each in wanted if since is not None and each.name == since.column), None)
+    if since is None or column is None or column.kind is None or column.base not in _ORDERED:
+        return "", ()
+    low = since.lowest(column.kind)
+    if low is None:
+        return "", ()
+    name = quoted(column.name).replace("%", "%%")
+    if column.base == "decimal":
+        return since.where(name, f"cast(%s as decimal({column.kind.precision},{column.kind.scale}))"), (low,)
+    if column.base in ("date", "datetime", "timestamp"):
+        cast = "date" if column.base == "date" else "datetime(6)"
+        return since.where(name, f"cast(%s as {cast})"), (low.replace("T", " ").removesuffix("Z"),)
+    return since.where(name, f"cast(%s as {'unsigned' if pa.types.is_unsigned_integer(column.kind) else 'signed'})"), (
+        low,
+    )
+
+
+def batches(link: Link, ask: Read, wanted: list[Column], ctx: Context, where: str) -> Iterator[pa.RecordBatch]:
     """Yield the rows; the caller has begun the transaction. ``DataError`` names column and row of a value."""
     import pyarrow as pa
     from pymysql.cursors import SSCursor
 
     schema = pa.schema([(column.name, column.kind) for column in wanted])
-    query = f"select {', '.join(column.select() for column in wanted)} from {quoted(table)}"  # noqa: S608 - names from the catalogue, quoted
-    if limit is not None:
-        query += f" limit {int(limit)}"
+    query = f"select {', '.join(column.select() for column in wanted)} from {quoted(ask.item)}"  # noqa: S608 - names from the catalogue, quoted
+    new, bound = condition(wanted, ask.since)
+    if new:
+        query = f"{query.replace('%', '%%')} where {new}"
+    if ask.limit is not None:
+        query += f" limit {int(ask.limit)}"
     with told(where):
         cursor = link.cursor(SSCursor)
-        cursor.execute(query)
+        cursor.execute(query, bound or None)
     size, before = _FIRST_ROWS, 0
     while True:
         if ctx.cancelled():

@@ -65,7 +65,7 @@ class Postgres(Connection):
 
 
 class PostgresSession:
-    """Tests, Lists, ReadsRows, PassesRows, WritesRows."""
+    """Tests, Lists, ReadsRows, FiltersRows, PassesRows, WritesRows."""
 
     def __init__(self, connection: Postgres, ctx: Context) -> None:
         """Sign in once; each read and each load then gets a connection of its own."""
@@ -123,9 +123,17 @@ class PostgresSession:
         import pyarrow as pa
 
         link, table, wanted = self._look(ask)
-        query = reading.query_for(table, [column.select() for column in wanted], ask.limit)
+        with told(self._where):
+            where = reading.condition(link, wanted, ask.since)
+        query = reading.query_for(table, [column.select() for column in wanted], ask.limit, where)
         rows = reading.batches(link, query, wanted, self._ctx, f"{self._where}: {ask.item}")
         return pa.RecordBatchReader.from_batches(reading.schema_of(wanted), rows)
+
+    def filters(self, ask: Read) -> bool:
+        """Tell whether the server leaves out rows below ``ask.since``."""
+        link, _, wanted = self._look(ask)
+        with told(self._where):
+            return reading.condition(link, wanted, ask.since) != ""
 
     def passage(self, ask: Read, stage: Stage) -> Iterator[Parcel] | None:
         """Return the rows in COPY's binary form when ``stage`` is PostgreSQL's and takes each column as it is."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sluicegate.base.errors import DataError
 from sluicegate.connectors.postgres.catalogue import SOURCE, Column, Table
 from sluicegate.connectors.postgres.copying import copy_out
-from sluicegate.connectors.postgres.link import told
+from sluicegate.connectors.postgres.link import quoted, told
 from sluicegate.kit.text import Unfit, from_text, shown, special
 from sluicegate.kit.types import to_name
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sluicegate.kit.context import Context
+    from sluicegate.kit.watermark import Bound
+
+_ORDERED = frozenset({"int2", "int4", "int8", "numeric", "date", "timestamp", "timestamptz"})
+"""Types that sort here as they do in the task."""
 
 
 def schema_of(wanted: list[Column]) -> pa.Schema:
@@ -36,10 +40,27 @@ def schema_of(wanted: list[Column]) -> pa.Schema:
     )  # fmt: skip
 
 
-def query_for(table: Table, columns: list[str], limit: int | None) -> str:
-    """Return the SELECT for these columns, which are SQL."""
+def query_for(table: Table, columns: list[str], limit: int | None, where: str = "") -> str:
+    """Return the SELECT for these columns, which are SQL, as is the condition ``where``."""
     query = f"select {', '.join(columns)} from {table.sql()}"  # noqa: S608 - names from the catalogue, quoted
+    query += f" where {where}" if where else ""
     return query if limit is None else f"{query} limit {int(limit)}"
+
+
+def condition(link: psycopg.Connection[Any], wanted: list[Column], since: Bound | None) -> str:
+    """Return the condition that leaves out rows below ``since``; empty when the server is not asked to.
+
+    COPY takes no parameters: the value is one of the call that puts it into a setting of this transaction.
+    """
+    column = next((each for each in wanted if since is not None and each.name == since.column), None)
+    if since is None or column is None or column.base not in _ORDERED or column.bare:
+        return ""
+    low = since.lowest(column.kind)
+    if low is None:
+        return ""
+    link.execute("select pg_catalog.set_config('sluicegate.since', %s, true)", (low,))
+    value = f"pg_catalog.current_setting('sluicegate.since')::pg_catalog.{column.base}"
+    return since.where(quoted(column.name), value)
 
 
 def batches(

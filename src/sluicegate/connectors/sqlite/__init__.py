@@ -16,7 +16,7 @@ from sluicegate.base.errors import Cancelled, DataError, Missing, MissingFile
 from sluicegate.connectors.sqlite.journal import check_companions
 from sluicegate.connectors.sqlite.link import connect, quoted, told
 from sluicegate.connectors.sqlite.stage import MARKERS, File, SqliteStage, Vanished
-from sluicegate.connectors.sqlite.types import Column, columns, from_storage
+from sluicegate.connectors.sqlite.types import Column, columns, condition, from_storage
 from sluicegate.kit import tables
 from sluicegate.kit.connection import Connection, Entry, Read
 from sluicegate.kit.rows import BATCH_BYTES
@@ -58,7 +58,7 @@ class Sqlite(Connection):
 
 
 class SqliteSession:
-    """Tests, Lists, ReadsRows, WritesRows."""
+    """Tests, Lists, ReadsRows, FiltersRows, WritesRows."""
 
     def __init__(self, connection: Sqlite, ctx: Context) -> None:
         """Hold what is needed to open the file."""
@@ -104,6 +104,23 @@ class SqliteSession:
         """Return the rows lazily, all from one moment (one read transaction)."""
         import pyarrow as pa
 
+        link, wanted = self._look(ask)
+        new, values = condition(wanted, ask.since)
+        query = f"select {', '.join(quoted(column.name) for column in wanted)} from {quoted(ask.item)}"  # noqa: S608 - names from the live schema, quoted
+        query += f" where {new}" if new else ""
+        if ask.limit is not None:
+            query, values = f"{query} limit ?", (*values, ask.limit)
+        with told(self._path):
+            cursor = link.execute(query, values)
+        schema = pa.schema([(column.name, column.kind) for column in wanted])
+        return pa.RecordBatchReader.from_batches(schema, self._batches(cursor, wanted, schema, ask.item))
+
+    def filters(self, ask: Read) -> bool:
+        """Tell whether SQLite leaves out rows below ``ask.since``."""
+        return condition(self._look(ask)[1], ask.since)[0] != ""
+
+    def _look(self, ask: Read) -> tuple[sqlite3.Connection, list[Column]]:
+        """Begin a transaction that sees one moment; return it and the columns asked for."""
         link = self._link()
         self._links.append(link)
         with told(self._path):
@@ -111,14 +128,7 @@ class SqliteSession:
             found = columns(link, ask.item)
             if not found:
                 raise Missing(f"There is no table or view {shown(ask.item)}.", where=self._path)
-            wanted = tables.choose(found, ask, ask.item)
-            limit = " limit ?" if ask.limit is not None else ""
-            cursor = link.execute(
-                f"select {', '.join(quoted(column.name) for column in wanted)} from {quoted(ask.item)}{limit}",  # noqa: S608 - names from the live schema, quoted
-                (ask.limit,) if limit else (),
-            )
-        schema = pa.schema([(column.name, column.kind) for column in wanted])
-        return pa.RecordBatchReader.from_batches(schema, self._batches(cursor, wanted, schema, ask.item))
+            return link, tables.choose(found, ask, ask.item)
 
     def _batches(
         self, cursor: sqlite3.Cursor, wanted: list[Column], schema: pa.Schema, item: str

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sluicegate.base.errors import DataError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pyarrow as pa
+
+    from sluicegate.kit.watermark import Bound
 
 _OURS = {
     "bool": "BOOLEAN", "int8": "INT_8", "int16": "INT_16", "int32": "INT_32", "int64": "INTEGER", "uint8": "UINT_8",
@@ -62,6 +65,37 @@ def columns(link: sqlite3.Connection, table: str) -> list[Column]:
         row_number = key == 1 and declared.upper() == "INTEGER" and sum(bool(each[5]) for each in found) == 1
         made.append(Column(name, declared, to_arrow(kind), not row_number and not hidden))
     return made
+
+
+def condition(wanted: Sequence[Column], since: Bound | None) -> tuple[str, tuple[str | int, ...]]:
+    """Return the condition that leaves out rows below ``since``, and its value; empty when SQLite is not asked to.
+
+    Moments are texts, of which the day is spelled in one way only: of that day all rows come. So do values that the
+    column should not hold, which sort beside its own: reading stops at them. Decimals are texts or floats: all come.
+    """
+    import pyarrow as pa
+
+    column = next((each for each in wanted if since is not None and each.name == since.column), None)
+    if since is None or column is None or (low := _lowest(column.kind, since)) is None:
+        return "", ()
+    name = quoted(column.name)
+    if pa.types.is_integer(column.kind):
+        return since.where(name, "?"), (int(low),)
+    return f"({name} >= ? or {name} < '' or {name} is null)", (low,)
+
+
+def _lowest(kind: pa.DataType, since: Bound) -> str | None:
+    import pyarrow as pa
+
+    if not (pa.types.is_integer(kind) or pa.types.is_date(kind) or pa.types.is_timestamp(kind)) or kind == pa.uint64():
+        return None
+    low = since.lowest(kind)
+    if low is None or pa.types.is_integer(kind):
+        return low
+    try:  # a moment with an offset stands at another day than in UTC, by one at the most
+        return (date.fromisoformat(low[:10]) - timedelta(days=1)).isoformat()
+    except (ValueError, OverflowError):
+        return None
 
 
 def known(declared: str) -> str | None:
