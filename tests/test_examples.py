@@ -73,10 +73,13 @@ PROMISED = {
     "orders-with-names": (0, 12, 8, 0),
     "patients-masked": (0, 5, 5, 0),
     "readings-checked": (3, 6, 4, 2),
+    "readings-since": (0, 6, 6, 0),
     "sales-by-region": (3, 18, 6, 2),
     "shop-to-ndjson": (0, 5, 5, 0),
     "stock-to-sqlite": (0, 4, 4, 0),
 }
+
+MORE = {"readings-since": ("--state", "readings.state")}
 
 
 def test_every_example_is_here():
@@ -85,7 +88,7 @@ def test_every_example_is_here():
 
 @pytest.mark.parametrize("name", PROMISED)
 def test_an_example_keeps_its_promise(folder, name):
-    code, run = folder.run(name)
+    code, run = folder.run(name, *MORE.get(name, ()))
     counts = run["counts"]
     assert (code, counts["read"], counts["written"], counts["rejected"]) == PROMISED[name], run["error"]
 

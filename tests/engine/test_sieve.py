@@ -36,7 +36,7 @@ def rows_of(kind, *batches):
 
 def sift(since, kind, state, *batches, held=None):
     rows = rows_of(kind, *batches)
-    sieve = Sieve(since.bound(state), rows.schema)
+    sieve = Sieve("a", since.bound(state), rows.schema)
     if held is not None:
         sieve.hold(held)
     return sieve.sift(rows).read_all().column("at").to_pylist(), sieve.state
@@ -92,7 +92,7 @@ def spelled(value):
 def test_a_row_without_a_value_stops_the_run_unless_it_is_said():
     with pytest.raises(DataError, match="NULL") as told:
         sift(Since(column="at"), pa.int64(), None, [1, 2], [3, None])
-    assert told.value.where == "column at, row 4"
+    assert told.value.where == "step a, column at, row 4"
     assert sift(Since(column="at", nulls="skip"), pa.int64(), None, [1, None])[0] == [1]
     assert sift(Since(column="at", nulls="read"), pa.int64(), {"type": "int64", "value": "9"}, [1, None])[0] == [None]
 

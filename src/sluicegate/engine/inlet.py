@@ -243,7 +243,7 @@ class Inlet:
                 where=f"step {name}, since",
                 hint="Take them once, or land them in a table first.",
             )
-        self._sieves[name] = Sieve(bound, rows.schema)
+        self._sieves[name] = Sieve(name, bound, rows.schema)
         return self._sieves[name].sift(rows)
 
     def _tell_schema(self, name: str, schema: pa.Schema) -> None:

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 class Sieve:
     """The rows of one reading step. What a connection has left out already makes no difference."""
 
-    def __init__(self, bound: Bound, schema: pa.Schema) -> None:
-        """Prepare for rows of ``schema``. ``UnknownColumn``, ``Failed`` when its column can be no watermark."""
+    def __init__(self, name: str, bound: Bound, schema: pa.Schema) -> None:
+        """Prepare for rows of ``schema`` that the step called ``name`` reads.
+
+        Raises ``UnknownColumn``, and ``Failed`` when the column can be no watermark.
+        """
         import pyarrow as pa
 
-        self._bound, self._schema = bound, schema
+        self._name, self._bound, self._schema = name, bound, schema
         if bound.column not in schema.names:
             raise UnknownColumn(
                 f"there is no column {bound.column!r}",
@@ -79,7 +82,7 @@ class Sieve:
             row = before + pc.index(column.is_null(), True).as_py() + 1
             raise DataError(
                 "A row holds NULL in the column that tells what is new.",
-                where=f"column {self._bound.column}, row {row}",
+                where=f"step {self._name}, column {self._bound.column}, row {row}",
                 hint="Say 'nulls: read' or 'nulls: skip' in since, or mend the row.",
             )
         wanted = column.is_valid()

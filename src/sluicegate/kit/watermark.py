@@ -126,7 +126,7 @@ class Bound(Model):
             return self._date() if sort == "date" else self._moment(kind, zoned=sort == "timestamptz")
         except (ValueError, InvalidOperation):
             raise self._failed(
-                f"{shown(self.value)} is no value of type {_name(kind)}",
+                f"{'what was read so far' if self.seen else 'start'} is no value of type {_name(kind)}",
                 "Change 'start', or set the state: sluice state set FLOW STEP VALUE.",
             ) from None
 
