@@ -1360,6 +1360,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/flows/{name}/state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List up to where the steps of a flow have read. */
+        get: operations["state.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/flows/{name}/state/{step}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Set where the next run of a step begins: it reads rows above the value. */
+        put: operations["state.set"];
+        post?: never;
+        /** Have the next run of a step begin anew, where the flow says. */
+        delete: operations["state.reset"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/flows/{name}/state/{step}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Bring back the state that a step had before. */
+        post: operations["state.undo"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tickets": {
         parameters: {
             query?: never;
@@ -2266,22 +2318,6 @@ export interface components {
             passphrase?: string | null;
         };
         /**
-         * Changed
-         * @description What came of it.
-         */
-        Changed: {
-            /**
-             * Done
-             * @description False while shares must still be brought back: until then the seal from before holds.
-             */
-            done: boolean;
-            /**
-             * Shares
-             * @description The shares. They are shown this once, and kept nowhere.
-             */
-            shares: string[];
-        };
-        /**
          * Checked
          * @description One document that is sound.
          */
@@ -2574,6 +2610,33 @@ export interface components {
             writes: components["schemas"]["ExplainedWrite"][];
         };
         /**
+         * ExplainedSince
+         * @description Which rows a step will read.
+         */
+        ExplainedSince: {
+            /**
+             * Column
+             * @description Column that tells what is new.
+             */
+            column: string;
+            /**
+             * Value
+             * @description Rows above it; nothing: all rows.
+             */
+            value: string | null;
+            /**
+             * Inclusive
+             * @description Whether rows that hold just this value are read, too.
+             */
+            inclusive: boolean;
+            /**
+             * Filtered By
+             * @description Who leaves out the others: the system itself, or the task, which then gets all of them.
+             * @enum {string}
+             */
+            filtered_by: "source" | "task";
+        };
+        /**
          * ExplainedStep
          * @description One step, and what comes out of it.
          */
@@ -2603,6 +2666,11 @@ export interface components {
              * @enum {string}
              */
             runs_in: "task" | "jail";
+            /**
+             * @description Where it begins, when it reads only what is new.
+             * @default null
+             */
+            since: components["schemas"]["ExplainedSince"] | null;
         };
         /**
          * ExplainedWrite
@@ -4103,6 +4171,12 @@ export interface components {
             params?: {
                 [key: string]: unknown;
             };
+            /**
+             * Full
+             * @description Read all rows, whatever runs before have seen, and go on from there.
+             * @default false
+             */
+            full?: boolean;
         };
         /**
          * RunOf
@@ -4427,6 +4501,97 @@ export interface components {
             flow: string;
             /** Version */
             version: number;
+        };
+        /**
+         * State
+         * @description Up to where a step has read.
+         */
+        State: {
+            /** Step */
+            step: string;
+            /** Version */
+            version: number;
+            /**
+             * Column
+             * @description Column that tells what is new.
+             */
+            column: string;
+            /**
+             * Value
+             * @description Its highest value; nothing: the next run begins where the flow says.
+             */
+            value: string | null;
+            /**
+             * Run
+             * @description The run that has seen it; nothing when a person has set it.
+             */
+            run: string | null;
+            /** By */
+            by: string;
+            /** At */
+            at: string;
+        };
+        /**
+         * StateAsk
+         * @description Which flow.
+         */
+        StateAsk: {
+            /**
+             * Name
+             * @description Name of the flow.
+             */
+            name: string;
+            /**
+             * Step
+             * @description All versions of this step that are kept, newest first; of each step the one that holds, when left out.
+             * @default null
+             */
+            step?: string | null;
+        };
+        /**
+         * StateOf
+         * @description One step of a flow.
+         */
+        StateOf: {
+            /**
+             * Name
+             * @description Name of the flow.
+             */
+            name: string;
+            /**
+             * Step
+             * @description Name of the reading step.
+             */
+            step: string;
+        };
+        /**
+         * StateSet
+         * @description One step of a flow, and where its next run begins.
+         */
+        StateSet: {
+            /**
+             * Name
+             * @description Name of the flow.
+             */
+            name: string;
+            /**
+             * Step
+             * @description Name of the reading step.
+             */
+            step: string;
+            /**
+             * Value
+             * @description The next run reads rows above this value: a number, a date (2024-01-31) or a moment (2024-01-31T12:00:00Z).
+             */
+            value: string;
+        };
+        /**
+         * States
+         * @description Up to where steps have read.
+         */
+        States: {
+            /** Items */
+            items: components["schemas"]["State"][];
         };
         /**
          * Superadmin
@@ -5025,6 +5190,22 @@ export interface components {
             name?: string;
         };
         /**
+         * Changed
+         * @description What came of it.
+         */
+        sluicegate__operations__seal__Changed: {
+            /**
+             * Done
+             * @description False while shares must still be brought back: until then the seal from before holds.
+             */
+            done: boolean;
+            /**
+             * Shares
+             * @description The shares. They are shown this once, and kept nowhere.
+             */
+            shares: string[];
+        };
+        /**
          * FactorAsk
          * @description The second factor.
          */
@@ -5047,6 +5228,16 @@ export interface components {
             ok: boolean;
             /** Told */
             told: string;
+        };
+        /**
+         * Changed
+         * @description The state of a step has changed.
+         */
+        sluicegate__operations__state__Changed: {
+            /** Step */
+            step: string;
+            /** Version */
+            version: number;
         };
         /** @description Problem document (RFC 9457). */
         Problem: {
@@ -7920,6 +8111,12 @@ export interface operations {
                     params?: {
                         [key: string]: unknown;
                     };
+                    /**
+                     * Full
+                     * @description Read all rows, whatever runs before have seen, and go on from there.
+                     * @default false
+                     */
+                    full?: boolean;
                 };
             };
         };
@@ -8061,6 +8258,145 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Run"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "state.list": {
+        parameters: {
+            query?: {
+                step?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Up to where steps have read. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["States"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "state.set": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                step: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Value
+                     * @description The next run reads rows above this value: a number, a date (2024-01-31) or a moment (2024-01-31T12:00:00Z).
+                     */
+                    value: string;
+                };
+            };
+        };
+        responses: {
+            /** @description The state of a step has changed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["sluicegate__operations__state__Changed"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "state.reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                step: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The state of a step has changed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["sluicegate__operations__state__Changed"];
+                };
+            };
+            /** @description What was wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "state.undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                step: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The state of a step has changed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["sluicegate__operations__state__Changed"];
                 };
             };
             /** @description What was wrong. */
@@ -8959,7 +9295,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Changed"];
+                    "application/json": components["schemas"]["sluicegate__operations__seal__Changed"];
                 };
             };
             /** @description What was wrong. */
