@@ -46,6 +46,8 @@ class Given:
     ctx: Context
     item: Callable[[str], str] = field(default=lambda name: name)
     """Spells the name of an item, where names need quoting."""
+    execute: Callable[[str], Any] | None = None
+    """Carries out an SQL statement in a database, as its owner would."""
 
     def open(self) -> Any:
         """Open a session."""

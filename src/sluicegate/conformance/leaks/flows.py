@@ -155,8 +155,8 @@ steps:
   - write: { from: good, connection: here, item: out.json }
   - write: { from: good, connection: here, item: out.ndjson }
   - write: { from: good, connection: here, item: out.parquet }
-  - write: { from: good, connection: shop, item: landed, mode: replace }
-  - write: { from: good, connection: lake, item: landed, mode: replace }
+  - write: { from: good, connection: shop, item: landed, mode: replace, allow: [replace] }
+  - write: { from: good, connection: lake, item: landed, mode: replace, allow: [replace] }
   - archive: { from: good, connection: here, item: sealed.parquet.age, seal: { type: age, to: [age] } }
   - archive:
       from: good
