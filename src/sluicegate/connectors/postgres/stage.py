@@ -297,7 +297,6 @@ class PostgresStage(loading.Load):
         self._link.execute(f"{verb} {self._target}".encode())
 
     def _merge(self, mode: Keyed) -> None:
-        self._link.execute(f"analyze {_STAGE}".encode())
         names, keys = _list(self._names), _list(mode.keys)
         source = f"select {', '.join(f'{each.insert} as {quoted(each.name)}' for each in self._plans)}"
         staged = f"{source} from {_STAGE}"
@@ -315,6 +314,7 @@ class PostgresStage(loading.Load):
             return
         if not self._last:
             self._refuse_repeated(keys, staged)
+        self._link.execute(f"analyze {_STAGE}".encode())  # what follows joins it
         self._apply(self._target, f"({source})", lambda sql: self._link.execute(sql.encode()).rowcount)
 
     def _upsert(self, source: str, staged: str, rest: list[str]) -> None:
