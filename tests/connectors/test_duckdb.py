@@ -49,6 +49,7 @@ def run(tmp_path):
 
 
 class TestDuckdb(RowsSuite):
+    tells_indexes = False
     changed = {"decimal(50,20)": "text"}
 
     @pytest.fixture

@@ -18,6 +18,7 @@ from sluicegate.kit.connection import (
     ReadsFiles,
     ReadsRows,
     SecretName,
+    TellsKeys,
     Tests,
     WritesFiles,
     WritesRows,
@@ -79,7 +80,7 @@ class ConnectionSuite:
         with given.open() as session:
             found = {
                 each
-                for each in (Tests, Lists, ReadsRows, WritesRows, ReadsFiles, WritesFiles)
+                for each in (Tests, Lists, ReadsRows, WritesRows, TellsKeys, ReadsFiles, WritesFiles)
                 if isinstance(session, each)
             }
         assert found == wanted

@@ -11,10 +11,10 @@ import pytest
 from sluicegate.base.errors import Constraint, DataError, Invalid, Missing, SluiceError
 from sluicegate.conformance.connection import ConnectionSuite
 from sluicegate.conformance.samples import column, rows, table
-from sluicegate.kit.connection import Read, ReadsRows, WritesRows
+from sluicegate.kit.connection import Read, ReadsRows, TellsKeys, WritesRows
 from sluicegate.kit.mode import Append, Delete, InsertMissing, Merge, Replace, Truncate, Update
 from sluicegate.kit.rows import Marker
-from sluicegate.kit.target import PLAIN, WORDS, Table, Target
+from sluicegate.kit.target import PLAIN, WORDS, Keys, Table, Target
 from sluicegate.kit.types import to_name
 
 if TYPE_CHECKING:
@@ -67,7 +67,9 @@ class Oracle:
 class LoadingSuite(ConnectionSuite):
     """Holds for every connection with tables."""
 
-    abilities: ClassVar[set[type]] = {ReadsRows, WritesRows}
+    abilities: ClassVar[set[type]] = {ReadsRows, WritesRows, TellsKeys}
+    tells_indexes: ClassVar[bool] = True
+    """Whether indexes are told that are no constraints."""
     widens: ClassVar[bool] = True
     """Whether the database can change the type of a column."""
 
@@ -260,6 +262,29 @@ class LoadingSuite(ConnectionSuite):
             self.load(given, sent, run="2", item="u", target=choose(types={"x": "decimal(12,4)"}))
         with pytest.raises(DataError, match="column k"):  # it would not hold the rows as they are
             self.load(given, sent, run="2", item="u", target=choose(types={"k": "date"}))
+
+    @pytest.mark.parametrize("mode", [Append(), Replace()], ids=lambda mode: mode.type)
+    def test_keys_and_indexes_are_copied(self, given: Given, mode: Mode) -> None:
+        assert given.execute is not None
+        given.execute("create table s (a bigint not null, b bigint not null, c bigint, primary key (b, a), unique (c))")
+        if self.tells_indexes:
+            given.execute("create index i on s (c, a)")
+        with given.open() as session:
+            keys = session.keys(given.item("s"))
+        plain = {(("c", "a"), False)} if self.tells_indexes else set()
+        assert (keys.primary, set(keys.indexes)) == (("b", "a"), {(("c",), True), *plain})
+        self.load(given, table({"x": [1]}), run="1") if mode.needs else None
+        sent = table({"a": [1, 2], "b": [1, 1], "c": [5, None]})
+        copied = choose(copies=("keys", "indexes"))._replace(keys=keys)
+        with pytest.raises(Constraint):
+            self.load(given, table({"a": [1, 2], "b": [1, 1], "c": [5, 5]}), mode, run="2", target=copied)
+        self.load(given, sent, mode, run="2", target=copied)
+        with given.open() as session:
+            found = session.keys(given.item("t"))
+        assert (found.primary, set(found.indexes)) == (("b", "a"), set(keys.indexes))
+        self.load(given, sent.select(["a"]), item="u", run="3", target=copied)
+        with given.open() as session:
+            assert session.keys(given.item("u")) == Keys()
 
     @pytest.mark.security
     @pytest.mark.req("SEC-P01")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from sluicegate.engine.job import Job
     from sluicegate.kit.rows import Parcel, Reject, Stage
+    from sluicegate.kit.target import Keys
 
 _Rows = TypeVar("_Rows", "pa.RecordBatch", "Parcel")
 
@@ -113,6 +114,18 @@ class Inlet:
     def item(self, item: str, name: str) -> str:
         """Return an item with its parameters filled in."""
         return fill(item, self._values, where=f"step {name}, item")
+
+    def keys_of(self, name: str) -> Keys:
+        """Return the keys of the one table that the rows of a step come from. ``Invalid`` when they come from none."""
+        step = self._named[name]
+        while not isinstance(step, Reading) and len(step.inputs) == 1:
+            name = step.inputs[0]
+            step = self._named[name]
+        if isinstance(step, Reading):
+            session = self.session(step.connection)
+            if isinstance(session, kinds.TellsKeys):
+                return session.keys(self.item(step.item, name))
+        raise Invalid("keys are copied from one table, and the rows come from none", hint="Leave out table: copies.")
 
     def pull(self, name: str) -> pa.RecordBatchReader:
         """Return the rows of a step, lazily."""

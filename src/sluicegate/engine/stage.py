@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sluicegate.engine.job import Job
+    from sluicegate.kit.target import Target
 
 _QUEUE_BYTES = 8 << 20
 
@@ -125,7 +126,7 @@ def _open(job: Job, inlet: Inlet, step: Writing, name: str, schema: pa.Schema, s
     if isinstance(session, WritesRows) and seal is None:
         from sluicegate.kit.mode import Append
 
-        stage = session.stage(item, schema, getattr(step, "mode", None) or Append(), marker, target_of(step))
+        stage = session.stage(item, schema, getattr(step, "mode", None) or Append(), marker, _target(inlet, step))
     elif isinstance(session, WritesFiles):
         if isinstance(seal, Zip):
             inlet.say("Names stand readable in a ZIP file; what is in the file does not.", step=name)
@@ -134,6 +135,12 @@ def _open(job: Job, inlet: Inlet, step: Writing, name: str, schema: pa.Schema, s
         takes = "files" if seal is not None else "rows"
         raise Invalid(f"the connection {step.connection!r} does not take {takes}")
     return stack.enter_context(stage)
+
+
+def _target(inlet: Inlet, step: Writing) -> Target:
+    """Return what the step says about its target, with the keys of its source when they are to be copied."""
+    said = target_of(step)
+    return said._replace(keys=inlet.keys_of(step.from_)) if said.table.copies else said
 
 
 def _pump(rows: Iterable[pa.RecordBatch | Parcel], sinks: list[Sink], cancelled: Callable[[], bool]) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sluicegate.kit.context import Context
     from sluicegate.kit.reference import Reference
     from sluicegate.kit.rows import Marker, Parcel, Receipt, Stage
-    from sluicegate.kit.target import Target
+    from sluicegate.kit.target import Keys, Target
 
 
 class SecretName(Model):
@@ -159,6 +159,14 @@ class ReadsRows(Protocol):
 
     def read(self, ask: Read) -> pa.RecordBatchReader:
         """Return the rows lazily, in batches of about ``BATCH_BYTES``."""
+
+
+@runtime_checkable
+class TellsKeys(Protocol):
+    """Knows by what its tables tell their rows apart."""
+
+    def keys(self, item: str) -> Keys:
+        """Return the primary key and the indexes of a table; nothing for a view. ``Missing`` when it is not there."""
 
 
 @runtime_checkable

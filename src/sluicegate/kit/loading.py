@@ -13,7 +13,7 @@ from sluicegate.kit.meeting import widened
 from sluicegate.kit.mode import Delete, InsertMissing, Keyed, Merge, Replace, Update
 from sluicegate.kit.rows import Receipt
 from sluicegate.kit.tables import Column
-from sluicegate.kit.target import Ddl, Target
+from sluicegate.kit.target import Ddl, Index, Target
 from sluicegate.kit.text import shown
 from sluicegate.kit.types import is_open, to_name
 
@@ -82,6 +82,18 @@ class Load:
     @property
     def _orders(self) -> tuple[str, ...]:
         return self._mode.order_by if isinstance(self._mode, Keyed) else ()
+
+    @property
+    def _primary(self) -> tuple[str, ...]:
+        """The primary key of a table that is made: that of the mode, or a copied one whose columns all come."""
+        copied = self._goal.keys.primary if "keys" in self._goal.table.copies else ()
+        return self._keys or (copied if set(copied) <= set(self._names) else ())
+
+    @property
+    def _indexes(self) -> list[Index]:
+        """What indexes a table that is made gets, beside its primary key."""
+        copied = self._goal.keys.indexes if "indexes" in self._goal.table.copies else ()
+        return [each for each in copied if set(each.columns) <= set(self._names)]
 
     @property
     def _last(self) -> bool:

@@ -47,6 +47,21 @@ class Ddl(NamedTuple):
     options: Mapping[str, Option] = {}
 
 
+class Index(NamedTuple):
+    """An index over whole columns."""
+
+    columns: tuple[str, ...]
+    unique: bool
+
+
+class Keys(NamedTuple):
+    """By what a table tells its rows apart, and finds them."""
+
+    primary: tuple[str, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    """Over whole columns and all rows; those over expressions or parts are not told."""
+
+
 class Table(Model):
     """How the target's table is made when it is not there, and what it must be like when it is."""
 
@@ -62,6 +77,8 @@ class Table(Model):
     """
     types: dict[str, Annotated[str, Field(pattern=_TYPE, max_length=64)]] = Field(default={}, max_length=2000)
     """The database's types of columns that are made, ``column: numeric(12,4)``; others follow from the rows."""
+    copies: tuple[Literal["keys", "indexes"], ...] = ()
+    """What a table that is made takes over from the one that the rows are read from: its primary key, its indexes."""
     options: dict[str, bool | int | str] = Field(default={}, max_length=16)
     """More for a table that is made; what there is depends on the connection."""
 
@@ -97,6 +114,8 @@ class Target(NamedTuple):
     table: Table = Table()
     allow: frozenset[str] = frozenset()
     """Words of ``WORDS``."""
+    keys: Keys = Keys()
+    """Those of the table that the rows come from, when they are to be copied."""
 
     def check(self, mode: Mode) -> None:
         """Raise ``Invalid`` unless all is allowed that the mode takes away."""

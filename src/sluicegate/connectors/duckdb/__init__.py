@@ -14,7 +14,7 @@ from pydantic import Field
 from sluicegate.base.errors import Cancelled, DataError, Failed, Missing, MissingFile
 from sluicegate.connectors.duckdb.link import COMPANIONS, check_name, connect, quoted, told, too_long
 from sluicegate.connectors.duckdb.stage import MARKERS, DuckdbStage, File, Vanished
-from sluicegate.connectors.duckdb.types import DDL, Column, columns, convert
+from sluicegate.connectors.duckdb.types import DDL, Column, columns, convert, keys
 from sluicegate.kit import tables
 from sluicegate.kit.connection import Connection, Entry, Read
 from sluicegate.kit.rows import BATCH_BYTES
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sluicegate.kit.context import Context
     from sluicegate.kit.mode import Mode
     from sluicegate.kit.rows import Marker, Stage
-    from sluicegate.kit.target import Target
+    from sluicegate.kit.target import Keys, Target
 
 _CHUNK_ROWS = 2048
 """DuckDB computes so many rows at a time."""
@@ -132,6 +132,15 @@ class DuckdbSession:
         self._open.append(stream)
         rows = pa.schema([column.field() for column in wanted])
         return pa.RecordBatchReader.from_batches(rows, self._batches(stream, wanted, rows, where))
+
+    def keys(self, item: str) -> Keys:
+        """Return the primary key of a table and what it says is unique."""
+        schema, name = tables.split_item(item, check_name)
+        with closing(self._link()) as link, told(self._path):
+            place = (link.execute("select current_database()").fetchone()[0], schema or "main", name)
+            if not columns(link, *place):
+                raise Missing(f"There is no table or view {shown(item)}.", where=self._path)
+            return keys(link, *place)
 
     def _batches(
         self, stream: pa.RecordBatchReader, wanted: list[Column], schema: pa.Schema, where: str

@@ -7,6 +7,7 @@ makes it anew when they do not.
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -146,9 +147,14 @@ class DuckdbStage(loading.Load):
 
     def _make(self) -> None:
         parts = [self._declared(field) for field in self._schema]
-        if self._keys:
-            parts.append(f"primary key ({_list(self._keys)})")
+        if self._primary:
+            parts.append(f"primary key ({_list(self._primary)})")
+        parts += [f"unique ({_list(each.columns)})" for each in self._indexes if each.unique]
         self._link.execute(f"create table {self._table} ({', '.join(parts)})")
+        for each in self._indexes:
+            if not each.unique:
+                name = quoted(f"{self._item[:64]}_{os.urandom(4).hex()}")
+                self._link.execute(f"create index {name} on {self._table} ({_list(each.columns)})")
 
     def _declared(self, field: pa.Field) -> str:
         return f"{quoted(field.name)} {self._goal.table.types.get(field.name) or declare(field)}"

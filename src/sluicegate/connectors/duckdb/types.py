@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sluicegate.connectors.duckdb.link import TOO_LONG, quoted
-from sluicegate.kit.target import Ddl
+from sluicegate.kit.target import Ddl, Index, Keys
 from sluicegate.kit.text import Unfit, exact, from_text
 from sluicegate.kit.types import to_arrow, to_name
 
@@ -240,6 +240,16 @@ def columns(link: Any, database: str, schema: str, table: str) -> list[Column]:
         wire, kind = _look(link, place, name, declared)
         made.append(Column(name, declared, wire, kind, default is None))
     return made
+
+
+def keys(link: Any, database: str, schema: str, table: str) -> Keys:
+    """Return the primary key of a table and what it says is unique; DuckDB tells other indexes as expressions only."""
+    found = link.execute(
+        "select constraint_type, constraint_column_names from system.main.duckdb_constraints() "
+        "where database_name = ? and schema_name = ? and table_name = ?", (database, schema, table),
+    ).fetchall()  # fmt: skip
+    primary = next((tuple(names) for kind, names in found if kind == "PRIMARY KEY"), ())
+    return Keys(primary, tuple(Index(tuple(names), unique=True) for kind, names in found if kind == "UNIQUE"))
 
 
 def _look(link: Any, place: str, name: str, declared: str) -> tuple[pa.DataType, pa.DataType | None]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sluicegate.kit.context import Context
     from sluicegate.kit.mode import Mode
     from sluicegate.kit.rows import Marker, Stage
-    from sluicegate.kit.target import Target
+    from sluicegate.kit.target import Keys, Target
 
 
 class Mysql(Connection):
@@ -130,6 +130,16 @@ class MysqlSession:
         schema = pa.schema([(column.name, column.kind) for column in wanted])
         rows = reading.batches(link, ask.item, wanted, ask.limit, self._ctx, where)
         return pa.RecordBatchReader.from_batches(schema, rows)
+
+    def keys(self, item: str) -> Keys:
+        """Return the primary key and the indexes of a table."""
+        link = self._take()
+        with told(self._where):
+            if catalogue.find(link, item) is None:
+                raise Missing(f"There is no table or view {shown(item)}.", where=self._where)
+            found = catalogue.keys(link, item)
+        self._idle = link
+        return found
 
     def stage(
         self, item: str, schema: pa.Schema, mode: Mode, marker: Marker, target: Target = PLAIN

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sluicegate.base.flaws import Misfit
 from sluicegate.connectors.mysql.link import check_name, quoted
-from sluicegate.kit.target import Ddl, Option
+from sluicegate.kit.target import Ddl, Index, Keys, Option
 from sluicegate.kit.types import check_type, to_arrow, to_name
 
 if TYPE_CHECKING:
@@ -136,6 +136,24 @@ def columns(link: Link, table: str) -> list[Column]:
             )
         )  # fmt: skip
     return made
+
+
+def keys(link: Link, table: str) -> Keys:
+    """Return the primary key and the B-tree indexes of a table over whole columns."""
+    rows = link.rows(
+        "select index_name, non_unique, column_name, sub_part, index_type from information_schema.statistics "
+        "where table_schema = database() and table_name = %s order by index_name, seq_in_index", table,
+    )  # fmt: skip
+    found: dict[str, tuple[list[str], bool]] = {}
+    partly = set()
+    for each, repeats, name, part, kind in rows:
+        index = text(each)
+        found.setdefault(index, ([], text(repeats) == "0"))[0].append(text(name))
+        if part is not None or name is None or text(kind) != "BTREE":
+            partly.add(index)
+    whole = {name: each for name, each in found.items() if name not in partly}
+    primary = tuple(whole.pop("PRIMARY", ([], True))[0])
+    return Keys(primary, tuple(Index(tuple(names), unique) for names, unique in whole.values()))
 
 
 def _checked_json(link: Link, table: str) -> frozenset[str]:

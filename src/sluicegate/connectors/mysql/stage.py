@@ -161,7 +161,7 @@ class MysqlStage(loading.Load):
 
     def _declared(self, field: pa.Field) -> str:
         wanted = self._goal.table.types.get(field.name, "")
-        return f"{quoted(field.name)} {catalogue.declare(self._link, field, self._keys, wanted)}"
+        return f"{quoted(field.name)} {catalogue.declare(self._link, field, self._primary, wanted)}"
 
     def _add_column(self, field: pa.Field) -> None:
         self._link.run(f"alter table {quoted(self._item)} add column {self._declared(field)}")
@@ -278,7 +278,7 @@ class MysqlStage(loading.Load):
 
     def _show(self) -> None:
         """Give the table that was built aside its name."""
-        rows, keys = self._rows, listed(self._keys)
+        rows = self._rows
         self._changes["inserted"] = rows
         if self._staged and isinstance(self._mode, Keyed):
             names = listed(self._names)
@@ -287,8 +287,7 @@ class MysqlStage(loading.Load):
         elif self._keys:
             self._refuse_repeated(self._aside)
         self._link.run("commit")
-        key = f"add primary key ({keys}), " if keys else ""
-        self._link.run(f"alter table {self._aside} {key}comment = %s", f"{self._note}{rows}")
+        self._link.run(f"alter table {self._aside} {self._keying()}comment = %s", f"{self._note}{rows}")
         swap = f"{quoted(self._item)} to {(old := made_up())}, " if self._old else ""
         if self._old:
             self._hold(old, 0)
@@ -297,6 +296,16 @@ class MysqlStage(loading.Load):
         self._mark(rows)  # the comment says it already, until another load takes the table's place
         if self._old:
             self._link.run(f"drop table {old}")
+
+    def _keying(self) -> str:
+        """Return what ALTER TABLE adds as keys of a new table."""
+        made = [f"add primary key ({listed(self._primary)})"] if self._primary else []
+        for each in self._indexes:
+            if any(plan.column.base.endswith(("text", "blob")) for plan in self._plans if plan.name in each.columns):
+                self._log("an index is not copied: texts of any length cannot be in it", columns=list(each.columns))
+            else:
+                made.append(f"add {'unique ' if each.unique else ''}key ({listed(each.columns)})")
+        return "".join(f"{each}, " for each in made)
 
     def _merge(self, mode: Keyed) -> None:
         staged, names = self._staged, listed(self._names)

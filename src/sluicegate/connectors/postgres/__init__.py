@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sluicegate.kit.context import Context
     from sluicegate.kit.mode import Mode
     from sluicegate.kit.rows import Marker, Parcel, Stage
-    from sluicegate.kit.target import Target
+    from sluicegate.kit.target import Keys, Target
 
 
 class Postgres(Connection):
@@ -163,6 +163,17 @@ class PostgresSession:
         with told(self._where):
             table = catalogue.find(link, item)
             found = catalogue.columns(link, table) if table else None
+        self._idle = link
+        return found
+
+    def keys(self, item: str) -> Keys:
+        """Return the primary key and the indexes of a table."""
+        link = self._take()
+        with told(self._where):
+            table = catalogue.find(link, item)
+            if table is None:
+                raise Missing(f"There is no table or view {shown(item)}.", where=self._where)
+            found = catalogue.keys(link, table)
         self._idle = link
         return found
 

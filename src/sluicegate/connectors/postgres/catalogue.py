@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sluicegate.connectors.postgres.link import check_name, quoted
 from sluicegate.kit import tables
-from sluicegate.kit.target import Ddl, Option
+from sluicegate.kit.target import Ddl, Index, Keys, Option
 from sluicegate.kit.types import to_arrow, to_name
 
 if TYPE_CHECKING:
@@ -147,6 +147,24 @@ def columns(link: psycopg.Connection[Any], table: Table) -> list[Column]:
         type_sql = quoted(namespace, base)
         found.append(Column(name, declared, own, arrow, as_text, bare, inner, not computed, not filled, mod, type_sql))
     return found
+
+
+_INDEXES = """
+select i.indisprimary, i.indisunique, (
+  select pg_catalog.array_agg(a.attname::text order by k.place)
+  from pg_catalog.unnest(i.indkey[0:i.indnkeyatts - 1]) with ordinality as k (number, place)
+  join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number)
+from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_am m on m.oid = c.relam
+where i.indrelid = %s and i.indisvalid and i.indimmediate and i.indpred is null and i.indexprs is null
+and m.amname = 'btree' order by i.indexrelid
+"""
+
+
+def keys(link: psycopg.Connection[Any], table: Table) -> Keys:
+    """Return the primary key and the B-tree indexes of a table over whole columns and all rows."""
+    found = link.execute(_INDEXES, (table.oid,)).fetchall()
+    primary = next((tuple(names) for main, _, names in found if main), ())
+    return Keys(primary, tuple(Index(tuple(names), unique) for main, unique, names in found if not main))
 
 
 def _kind(base: str, sort: str, mod: int, element: str | None) -> tuple[str, bool]:

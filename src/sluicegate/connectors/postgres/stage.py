@@ -65,7 +65,7 @@ class PostgresStage(loading.Load):
         self._columns: list[catalogue.Column] = []
         self._target = self._into = self._swap = ""
         self._apart = isinstance(mode, Keyed)  # rows wait in a table of their own, whatever their types
-        self._passing, self._plain = False, True
+        self._passing, self._plain, self._made = False, True, False
         self._late_key = False
         self._copying: AbstractContextManager[psycopg.Copy] | None = None
 
@@ -132,6 +132,7 @@ class PostgresStage(loading.Load):
             self._check_create()
         # A new table gets its rows first and its key after them: one sort instead of a look-up a row.
         self._late_key = isinstance(self._mode, Keyed) and not self._last
+        self._made = True
         self._make(into)
         oid = self._link.execute("select %s::pg_catalog.regclass::oid", (into,)).fetchone()
         self._plans = self._plan(catalogue.Table(oid[0] if oid else 0, schema, name))
@@ -259,6 +260,16 @@ class PostgresStage(loading.Load):
         if self._swap:
             self._link.execute(f"drop table {self._target}".encode())
             self._link.execute(f"alter table {into} rename to {self._swap}".encode())
+        if self._made:
+            self._copy_keys()
+
+    def _copy_keys(self) -> None:
+        """Give a new table, now that it has its rows, what it takes over from the source."""
+        if self._primary and not self._keys:
+            self._link.execute(f"alter table {self._target} add primary key ({_list(self._primary)})".encode())
+        for each in self._indexes:
+            unique = "unique " if each.unique else ""
+            self._link.execute(f"create {unique}index on {self._target} ({_list(each.columns)})".encode())
 
     def _add_key(self) -> None:
         import psycopg

@@ -16,7 +16,7 @@ from sluicegate.base.errors import Cancelled, DataError, Missing, MissingFile
 from sluicegate.connectors.sqlite.journal import check_companions
 from sluicegate.connectors.sqlite.link import connect, quoted, told
 from sluicegate.connectors.sqlite.stage import MARKERS, File, SqliteStage, Vanished
-from sluicegate.connectors.sqlite.types import DDL, Column, columns, from_storage
+from sluicegate.connectors.sqlite.types import DDL, Column, columns, from_storage, keys
 from sluicegate.kit import tables
 from sluicegate.kit.connection import Connection, Entry, Read
 from sluicegate.kit.rows import BATCH_BYTES
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sluicegate.kit.context import Context
     from sluicegate.kit.mode import Mode
     from sluicegate.kit.rows import Marker, Stage
-    from sluicegate.kit.target import Target
+    from sluicegate.kit.target import Keys, Target
 
 _FIRST_ROWS = 1024
 _MAX_ROWS = 1 << 16
@@ -122,6 +122,13 @@ class SqliteSession:
             )
         schema = pa.schema([(column.name, column.kind) for column in wanted])
         return pa.RecordBatchReader.from_batches(schema, self._batches(cursor, wanted, schema, ask.item))
+
+    def keys(self, item: str) -> Keys:
+        """Return the primary key and the indexes of a table."""
+        with closing(self._link()) as link, told(self._path):
+            if not columns(link, item):
+                raise Missing(f"There is no table or view {shown(item)}.", where=self._path)
+            return keys(link, item)
 
     def _batches(
         self, cursor: sqlite3.Cursor, wanted: list[Column], schema: pa.Schema, item: str

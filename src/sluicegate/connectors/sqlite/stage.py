@@ -8,6 +8,7 @@ makes it anew when they do not.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -132,7 +133,7 @@ class SqliteStage(loading.Load):
         else:
             self._check_create()
         if not existing:
-            self._make(keys)
+            self._make()
         self._into = self._table
         if keys:
             self._into = _STAGE
@@ -151,9 +152,12 @@ class SqliteStage(loading.Load):
             parts.append(f"primary key ({self._list(keys)})")
         return f"create table {table} ({', '.join(parts)})" + (" without rowid" if clustered else "")
 
-    def _make(self, keys: tuple[str, ...]) -> None:
+    def _make(self) -> None:
         """Make the table. What it is declared as says how values are stored, so look at it again."""
-        self._link.execute(self._definition(self._table, keys) + self._goal.table.behind(self.ddl))
+        self._link.execute(self._definition(self._table, self._primary) + self._goal.table.behind(self.ddl))
+        for each in self._indexes:
+            name, unique = quoted(f"{self._item[:64]}_{os.urandom(4).hex()}"), "unique " if each.unique else ""
+            self._link.execute(f"create {unique}index {name} on {self._table} ({self._list(each.columns)})")
         if self._goal.table.types:
             self._check()
 

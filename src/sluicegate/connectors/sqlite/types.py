@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sluicegate.base.errors import DataError
 from sluicegate.connectors.sqlite.link import quoted
 from sluicegate.kit import objects
-from sluicegate.kit.target import Ddl, Option
+from sluicegate.kit.target import Ddl, Index, Keys, Option
 from sluicegate.kit.text import Unfit, float_fits, from_text, parse_decimal, parse_time, shown, special, to_text, wrap
 from sluicegate.kit.types import to_arrow, to_name
 
@@ -68,6 +68,18 @@ def columns(link: sqlite3.Connection, table: str) -> list[Column]:
         row_number = key == 1 and declared.upper() == "INTEGER" and sum(bool(each[5]) for each in found) == 1
         made.append(Column(name, declared, to_arrow(kind), not row_number and not hidden))
     return made
+
+
+def keys(link: sqlite3.Connection, table: str) -> Keys:
+    """Return the primary key and the indexes of a table over whole columns and all rows."""
+    info = link.execute(f"pragma table_xinfo({quoted(table)})").fetchall()
+    primary = tuple(row[1] for row in sorted((row for row in info if row[5]), key=lambda row: row[5]))
+    made = []
+    for _, index, unique, origin, partial in link.execute(f"pragma index_list({quoted(table)})").fetchall():
+        names = tuple(row[2] for row in link.execute(f"pragma index_info({quoted(index)})"))
+        if origin != "pk" and not partial and None not in names:
+            made.append(Index(names, bool(unique)))
+    return Keys(primary, tuple(made))
 
 
 def known(declared: str) -> str | None:
