@@ -25,6 +25,7 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 60_000,
           fileParallelism: false,
+          retry: process.env.CI ? 1 : 0, // on a loaded machine; vitest names those that needed it
         },
       },
     ],

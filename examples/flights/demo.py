@@ -12,7 +12,6 @@ import secrets
 import shutil
 import signal
 import socket
-import sqlite3
 import ssl
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NoReturn
 
-from evidence import Truth, expected, leaks
+from evidence import Truth, archived, expected, leaks, warehouse
 from watch import Watch
 
 from sluicegate.crypto.dpop import ProofKey
@@ -32,7 +31,6 @@ ROOT = HERE.parents[1]
 SLUICE = str(Path(sys.executable).with_name("sluice"))
 CACHE = ROOT / ".cache" / "flights"
 FLOW = "flights-to-warehouse"
-COLUMNS = ("year", "month", "day", "sched_dep_time", "carrier", "flight", "airline", "delay_min", "tail")
 
 
 def fail(message: str) -> NoReturn:
@@ -133,6 +131,11 @@ class Server:
             fail(f"the server did not start: {' '.join(lines)} {self.log.read()[-2000:]}")
         self.code = next((word for word in lines if word.count("-") > 3), "")
 
+    def errors(self) -> str:
+        """Return what its log has of errors."""
+        with (self.home.parent / "server.log").open() as log:
+            return "".join(line for line in log if '"log.level": "error"' in line)
+
     def stop(self) -> None:
         """Stop it, in order."""
         self.child.send_signal(signal.SIGTERM)
@@ -151,6 +154,12 @@ def lay_out() -> None:
         fetch.lay_out(CACHE)
 
 
+def reckon(laid: Future[None]) -> Truth:
+    """Read what must land, once the flights are laid out."""
+    laid.result()
+    return expected(CACHE)
+
+
 def prepare(folder: Path) -> None:
     """Put the flights where the tenant's connections look for them."""
     (folder / "landing").mkdir(parents=True, mode=0o700)
@@ -159,25 +168,10 @@ def prepare(folder: Path) -> None:
     shutil.copy(CACHE / "shop.db", folder)
 
 
-def warehouse(file: Path) -> set[tuple[Any, ...]]:
-    """Read the target."""
-    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as connection:
-        rows = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM flight_delays").fetchall()
-    found = set(rows)
-    if len(found) != len(rows):
-        fail("the warehouse holds a row twice")
-    return found
-
-
-def archived(person: Person, archive: Path, identity: Path, folder: Path) -> set[tuple[Any, ...]]:
-    """Open the archive and read its rows."""
-    from pyarrow import parquet
-
-    opened = folder / "opened.parquet"
-    opened.unlink(missing_ok=True)
-    person.sluice("archive", "open", str(archive), "--identity", str(identity), "-o", str(opened))
-    table = parquet.read_table(opened)
-    return set(zip(*(table.column(name).to_pylist() for name in COLUMNS), strict=True))
+def open_archive(person: Person, archive: Path, identity: Path, target: Path) -> Path:
+    """Open the archive as its recipient does."""
+    person.sluice("archive", "open", str(archive), "--identity", str(identity), "-o", str(target))
+    return target
 
 
 def ask_everything(person: Person) -> None:
@@ -220,16 +214,19 @@ def run(work: Path) -> None:
     subprocess.run([SLUICE, "init"], env=environment, check=True, stdout=subprocess.DEVNULL)
     with (home / "sluice.toml").open("a") as out:  # the demo's own connection to a closed port may be tried
         out.write('\n[[egress]]\nhost = "localhost"\n')
-    beside = ThreadPoolExecutor(1)  # reckons what must land while the people sign in
-    laid, truth = beside.submit(lay_out), beside.submit(expected, CACHE)
+    beside = ThreadPoolExecutor(2)  # a second person's commands, and what must land, while the first goes on
+    laid = beside.submit(lay_out)
     server = Server(home)
     watch = Watch(server.url, home / "tls")
     try:
-        password = _demo(work, home, watch, server.code, (laid, truth), began)
+        password = _demo(work, home, watch, server.code, (beside, laid), began)
         if os.environ.get("KEEP"):
             _keep(work, home, server, password)
     except KeyboardInterrupt:
         print()
+    except SystemExit:
+        print(server.errors(), end="", file=sys.stderr)
+        raise
     finally:
         watch.stop()
         server.stop()
@@ -257,9 +254,10 @@ The server goes on until Ctrl-C or SIGTERM; then all of it is removed.
 
 
 def _demo(
-    work: Path, home: Path, server: Watch, code: str, beside: tuple[Future[None], Future[Truth]], began: float
+    work: Path, home: Path, server: Watch, code: str, beside: tuple[ThreadPoolExecutor, Future[None]], began: float
 ) -> str:
-    laid, truth = beside
+    others, laid = beside
+    truth = others.submit(reckon, laid)
     ca = home / "tls" / "ca.pem"
     root_password, password, viewer_password = (secrets.token_urlsafe(18) for _ in range(3))
     root = Person(work / "root", server.url, ca)
@@ -286,29 +284,33 @@ def _demo(
     )
     root.sluice("tenant", "create", "airport")
     root.sign_in("root@example.org", root_password, "airport")
-    editor_made = root.sluice("user", "create", "editor@example.org", "--role", "editor")
-    viewer_made = root.sluice("user", "create", "viewer@example.org", "--role", "viewer")
-    editor, viewer = (Person(work / name, server.url, ca) for name in ("editor", "viewer"))
-    me = editor.sign_in("editor@example.org", editor_made["password"], "airport", password)
-    viewer.sign_in("viewer@example.org", viewer_made["password"], "airport", viewer_password)
-    data = home / "data" / me["tenant"]
+
+    def welcome(role: str, password: str) -> tuple[Person, str]:
+        made = root.sluice("user", "create", f"{role}@example.org", "--role", role)
+        person = Person(work / role, server.url, ca)
+        return person, person.sign_in(f"{role}@example.org", made["password"], "airport", password)["tenant"]
+
+    other = others.submit(welcome, "viewer", viewer_password)
+    editor, tenant = welcome("editor", password)
+    viewer, _ = other.result()
+    data = home / "data" / tenant
     laid.result()
     prepare(data)
 
     identity = work / "dpo.age"
-    recipient = editor.sluice("archive", "keygen", str(identity))["recipient"]
-    (work / "recipients.yaml").write_text(f"kind: recipient\nname: dpo\ntype: age\nrecipient: {recipient}\n")
-    editor.sluice("apply", str(HERE), str(work / "recipients.yaml"))
     canary = secrets.token_urlsafe(32)
-    editor.sluice("secret", "set", "elsewhere-password", told=canary)
+    kept = others.submit(editor.sluice, "secret", "set", "elsewhere-password", told=canary)
+    recipient = editor.sluice("archive", "keygen", str(identity))["recipient"]
+    kept.result()
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        (work / "elsewhere.yaml").write_text(
+        (work / "own.yaml").write_text(
+            f"kind: recipient\nname: dpo\ntype: age\nrecipient: {recipient}\n---\n"
             "kind: connection\nname: elsewhere\ntype: postgres\nhost: localhost\n"
             f"port: {closed.getsockname()[1]}\ndatabase: shop\nuser: loader\n"
             "password: { secret: elsewhere-password }\n"
         )
-        editor.sluice("apply", str(work / "elsewhere.yaml"))
+        editor.sluice("apply", str(HERE), str(work / "own.yaml"))
         tried = editor.sluice("test", "elsewhere", expect=(1,))["error"]  # bound, but nobody listens
     if tried["code"] != "unreachable":
         fail(f"the closed port answered: {tried}")
@@ -331,7 +333,7 @@ def _demo(
     own = [each["about"] for each in uses if not each["about"]["name"].startswith("sluicegate-")]  # not the product's
     given = [{"name": "elsewhere-password", "purpose": "test"}]
     prove("the vault gave the secret to a task, and put it on record", holds=own == given)
-    _proofs(work, server, (editor, viewer), data, (archive, identity), canary, truth.result(), counts)
+    _proofs(work, server, (editor, viewer), data, (archive, identity), canary, (others, truth.result()), counts)
     print(f"\nAll green in {time.monotonic() - began:.1f} s.")
     return password
 
@@ -343,32 +345,36 @@ def _proofs(
     data: Path,
     sealed: tuple[Path, Path],
     canary: str,
-    truth: Truth,
+    known: tuple[ThreadPoolExecutor, Truth],
     counts: dict[str, Any],
 ) -> None:
-    editor, viewer = people
-    total, rejected, rows = truth
+    (editor, viewer), (others, truth) = people, known
     landed = warehouse(data / "warehouse.db")
     prove(
-        f"source and target reconcile: {total:,} flights, {len(landed):,} in the warehouse, {rejected} rejected",
-        holds=landed == rows
-        and counts["rejected"] == rejected
-        and counts["written"] == 2 * len(rows)
-        and counts["read"] == total + 16,
+        f"source and target reconcile: {truth.total:,} flights, {len(landed):,} in the warehouse, "
+        f"{truth.rejected} rejected",
+        holds=landed.equals(truth.rows)
+        and counts["rejected"] == truth.rejected
+        and counts["written"] == 2 * len(landed)
+        and counts["read"] == truth.total + 16,
     )
     again = editor.sluice("run", FLOW, "--wait", expect=(3,))
+    opened = others.submit(open_archive, editor, *sealed, work / "opened.parquet")
+    refused = others.submit(viewer.sluice, "run", FLOW, expect=(4,))
+    quarantined = others.submit(editor.sluice, "rejects", again["id"], "--limit", "500")
     prove(
         "a second run merges to the same result",
-        holds=warehouse(data / "warehouse.db") == landed and again["counts"]["written"] == counts["written"],
+        holds=warehouse(data / "warehouse.db").equals(landed) and again["counts"]["written"] == counts["written"],
     )
-    prove("the archive decrypts to the same rows", holds=archived(editor, *sealed, work) == landed)
-    quarantined = editor.sluice("rejects", again["id"], "--limit", "500")
-    prove(f"the {rejected} rejected rows are in quarantine", holds=quarantined["total"] == rejected)
-    secret, known = leaks(work, canary, FLOW)  # the search does find what is in clear
-    prove("the secret is nowhere in clear: data directory, log, temporary files", holds=not secret and bool(known))
-    refused = viewer.sluice("run", FLOW, expect=(4,))
-    prove("a Viewer gets 403 for running the flow", holds=refused["error"]["status"] == 403)
     ask_everything(editor)
+    prove("the archive decrypts to the same rows", holds=archived(opened.result()).equals(landed))
+    prove(
+        f"the {truth.rejected} rejected rows are in quarantine",
+        holds=quarantined.result()["total"] == truth.rejected,
+    )
+    secret, clear = leaks(work, canary, FLOW)  # the search does find what is in clear
+    prove("the secret is nowhere in clear: data directory, log, temporary files", holds=not secret and bool(clear))
+    prove("a Viewer gets 403 for running the flow", holds=refused.result()["error"]["status"] == 403)
     prove(f"no Set-Cookie in any of {server.answers} answers", holds=server.cookies == 0 and server.answers > 50)
 
 

@@ -1,4 +1,4 @@
-"""What the demo's proofs compare with: the source, read without Sluicegate, and a search for secrets."""
+"""What the demo's proofs compare: the source, read without Sluicegate, what landed, and a search for secrets."""
 
 from __future__ import annotations
 
@@ -7,11 +7,31 @@ import csv
 import gzip
 import sqlite3
 from operator import itemgetter
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-Truth = tuple[int, int, set[tuple[Any, ...]]]
-"""Rows in all, rows that must be rejected, rows that must land."""
+import pyarrow as pa
+from pyarrow import parquet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEYS = ("year", "month", "day", "sched_dep_time", "carrier", "flight")
+SCHEMA = pa.schema(
+    {
+        name: pa.string() if name in {"carrier", "airline", "tail"} else pa.int64()
+        for name in (*KEYS, "airline", "delay_min", "tail")
+    }
+)
+
+
+class Truth(NamedTuple):
+    """What a run must come to."""
+
+    total: int
+    rejected: int
+    rows: pa.Table
+    """What must land, as ``SCHEMA`` has it, in the order of ``KEYS``: so have all rows here."""
+
 
 _READ = ("year", "month", "day", "sched_dep_time", "carrier", "flight", "dep_delay", "tailnum")
 
@@ -21,7 +41,7 @@ def expected(cache: Path) -> Truth:
     with sqlite3.connect(cache / "shop.db") as shop:
         airlines = dict(shop.execute("SELECT carrier, name FROM airlines"))
     total = rejected = 0
-    landed = set()
+    landed = []
     with gzip.open(cache / "landing" / "flights.csv.gz", "rt", newline="") as text:
         rows = csv.reader(text)
         head = next(rows)
@@ -36,8 +56,24 @@ def expected(cache: Path) -> Truth:
                 rejected += 1
                 continue
             keys = (int(year), int(month), int(day), int(planned), carrier, int(flight))
-            landed.add((*keys, airlines[carrier], delay, None if tail == "NA" else tail.upper()))
-    return total, rejected, landed
+            landed.append((*keys, airlines[carrier], delay, None if tail == "NA" else tail.upper()))
+    return Truth(total, rejected, _sort(landed))
+
+
+def warehouse(file: Path) -> pa.Table:
+    """Read the target."""
+    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as connection:
+        return _sort(connection.execute(f"SELECT {', '.join(SCHEMA.names)} FROM flight_delays").fetchall())
+
+
+def archived(opened: Path) -> pa.Table:
+    """Read an archive that was opened."""
+    return parquet.read_table(opened, columns=SCHEMA.names).cast(SCHEMA).sort_by([(name, "ascending") for name in KEYS])
+
+
+def _sort(rows: list[tuple[Any, ...]]) -> pa.Table:
+    columns = dict(zip(SCHEMA.names, zip(*rows, strict=True), strict=True))
+    return pa.table(columns, schema=SCHEMA).sort_by([(name, "ascending") for name in KEYS])
 
 
 def leaks(home: Path, *words: str) -> list[list[str]]:

@@ -191,9 +191,10 @@ def test_it_is_confirmed_from_where_its_owner_may_come_and_the_link_stays_good(m
     editor = mailed.people["north", Role.EDITOR]
     ask(mailed)
     token = mailed.link(NEW)
-    mailed.scope("north").people().set_addresses(editor.id, ("192.0.2.0/24",))
-    with pytest.raises(Denied, match="not allowed from your address"):
-        mailed.call("profile.confirm", {"token": token})
-    mailed.scope("north").people().set_addresses(editor.id, ())
-    mailed.app.services.rules.forget(editor.id)  # as its mark has every node do within a second
+    for listed in (("192.0.2.0/24",), ()):
+        mailed.scope("north").people().set_addresses(editor.id, listed)
+        mailed.app.services.rules.forget(editor.id)  # as its mark has every node do within a second
+        if listed:
+            with pytest.raises(Denied, match="not allowed from your address"):
+                mailed.call("profile.confirm", {"token": token})
     mailed.call("profile.confirm", {"token": token})
