@@ -17,7 +17,7 @@ from sluicegate.kit.document import parse_definition
 from sluicegate.kit.flow import Flow
 from sluicegate.kit.mode import Append
 from sluicegate.kit.seals import of as seals_of
-from sluicegate.kit.step import Step, Writing
+from sluicegate.kit.step import Step, Transform, Writing
 from sluicegate.kit.target import of as target_of
 
 if TYPE_CHECKING:
@@ -42,16 +42,19 @@ def explain(job: Job, report: Report, cancelled: Callable[[], bool]) -> dict[str
         named = steps(flow)
         segments = plan(flow, one_writer(job.connections))
         order = dict.fromkeys(flow.step_name(step) for segment in segments for step in above(named, segment.source))
-        told = [_step(look, name, named[name]) for name in order]
+        within = {one for step in named.values() if isinstance(step, Transform) for one in step.inputs}
+        told = [_step(look, name, named[name], alone=name not in within) for name in order]
         return {"steps": told, "segments": [_segment(look, segment, named) for segment in segments]}
 
 
-def _step(look: Callable[[], Inlet], name: str, step: Step) -> dict[str, Any]:
+def _step(look: Callable[[], Inlet], name: str, step: Step, *, alone: bool) -> dict[str, Any]:
+    """``alone``: whether no transform takes its rows, so that its query, if any, is its own."""
     with look() as inlet:
         columns = _types(inlet.pull(name).schema)
+        jails = step.jails and not (alone and name in inlet.unjailed)
     return {
         "name": name, "type": step.type, "inputs": list(step.inputs), "columns": columns,
-        "runs_in": "jail" if step.jails else "task",
+        "runs_in": "jail" if jails else "task",
     }  # fmt: skip
 
 

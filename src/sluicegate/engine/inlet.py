@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar
 
 from sluicegate.base.errors import Cancelled, Egress, Failed, Invalid, SluiceError
 from sluicegate.crypto.manifest import Warrant
-from sluicegate.engine import precision, query, seals
+from sluicegate.engine import precision, projection, query, seals
 from sluicegate.engine.dialect import plain
 from sluicegate.engine.manifests import Origin
 from sluicegate.engine.meter import Counted, Meter, Report
@@ -63,6 +63,8 @@ class Inlet:
         self._net = Net(Policy.local() if job.local else Policy(allow=job.egress))
         self._files = self._stack.enter_context(Root(job.root))
         self.rejects = Rejects(job, report, meter)
+        self.unjailed: set[str] = set()
+        """Steps that were found to need no jail."""
         self.guesses = False
         """Whether an input had no rows, so that the types of its columns are not known."""
 
@@ -220,12 +222,25 @@ class Inlet:
     # -- transforming --------------------------------------------------------------------------------------------------
 
     def _transform(self, name: str, step: Transform) -> pa.RecordBatchReader:
-        """Put the whole tree of transforms that ends in ``step`` into one query, and run it in the jail."""
+        """Put the whole tree of transforms that ends in ``step`` into one query, and run it in the jail.
+
+        One that only chooses columns of rows that come from elsewhere needs no query.
+        """
+        named = {**self._named, name: step}
+        if step.chosen is not None and not isinstance(named[step.inputs[0]], Transform):
+            rows = self.pull(step.inputs[0])
+            if (places := projection.find(step.chosen, rows.schema)) is not None:
+                self.unjailed.add(name)
+                return projection.project(rows, tuple(step.chosen), places)
+            return self._query(name, named, {step.inputs[0]: rows})
+        return self._query(name, named, {each: self.pull(each) for each in query.leaves(named, name)})
+
+    def _query(self, name: str, named: dict[str, Step], read: dict[str, pa.RecordBatchReader]) -> pa.RecordBatchReader:
+        """Run the query for the tree that ends in ``name`` over these rows of its leaves."""
         from sluicegate.engine import jail
         from sluicegate.engine.program import Bounds, Program
 
-        named = {**self._named, name: step}
-        leaves = {each: precision.kept(self.pull(each), each) for each in query.leaves(named, name)}
+        leaves = {each: precision.kept(rows, each) for each, rows in read.items()}
         made = query.compose(named, name, {each: rows.schema.names for each, rows in leaves.items()}, self._values)
         foreign: list[SluiceError] = []
         inputs = {each.table: query.renamed(leaves[each.step], each.columns, foreign.append) for each in made.inputs}
