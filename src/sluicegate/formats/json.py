@@ -35,7 +35,7 @@ class Json(Format):
 
     def decode(self, data: BinaryIO, how: Decoding) -> pa.RecordBatchReader:
         """Return the rows lazily; each object that does not fit is rejected with the line it starts on."""
-        return records.decode(_Scan(data, how).elements(), self.columns, how)
+        return records.decode(records.gather(_Scan(data, how).elements()), self.columns, how)
 
     def encoder(self, schema: pa.Schema, out: BinaryIO, item: str = "") -> Encoder:
         """Begin an output."""

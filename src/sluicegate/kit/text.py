@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
 
 _SHOWN = 64
@@ -176,7 +178,7 @@ def parse_decimal(value: str | int | Decimal, precision: int, scale: int) -> Dec
     return number
 
 
-def wrap(values: list[Any], kind: pa.DataType) -> pa.Array:
+def wrap(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """Return an array of ``kind``, also where it is an extension type, from Python values of its storage type."""
     import pyarrow as pa
 

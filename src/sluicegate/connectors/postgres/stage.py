@@ -305,7 +305,6 @@ class PostgresStage(tables.Load):
     def _merge(self, mode: Merge) -> int:
         import psycopg
 
-        self._link.execute(f"analyze {_STAGE}".encode())
         names, keys = _list(self._names), _list(mode.keys)
         rest = [name for name in self._names if name not in mode.keys]
         source = f"select {', '.join(f'{each.insert} as {quoted(each.name)}' for each in self._plans)}"
