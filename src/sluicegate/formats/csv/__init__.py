@@ -21,6 +21,7 @@ from sluicegate.base.flaws import Misfit
 from sluicegate.formats.csv.reading import Reading
 from sluicegate.formats.csv.writing import Writing
 from sluicegate.kit.format import Decoding, Encoder, Format
+from sluicegate.kit.inflate import packings
 from sluicegate.kit.types import TypeName
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Csv(Format):
-    """Comma-separated values, plain, gzip or zstd."""
+    """Comma-separated values, plain or packed (gzip, zstd, LZ4, bzip2, xz)."""
 
     type: Literal["csv"] = "csv"
     columns: dict[str, TypeName] | None = None
@@ -44,7 +45,7 @@ class Csv(Format):
     encoding: str = "utf-8"
     """Character encoding of the file."""
 
-    suffixes: ClassVar[tuple[str, ...]] = (".csv", ".csv.gz", ".csv.zst")
+    suffixes: ClassVar[tuple[str, ...]] = packings(".csv")
 
     @field_validator("encoding")
     @classmethod
