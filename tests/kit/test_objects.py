@@ -144,7 +144,7 @@ def test_hostile_numbers_and_texts_cost_little(data):
         assert len(objects.dump(found)) <= len(data) + 10
         for kind in ("int64", "float64", "decimal(38,10)", "uint64"):
             objects.faults([found], to_arrow(kind))
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < 10  # written out in full, one of them takes the memory and the day
 
 
 _INNER = {

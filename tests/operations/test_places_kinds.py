@@ -15,6 +15,7 @@ from tests.fixtures.server import Place
 
 CA = "the certificate of the installation's own authority"
 HELD = {"secret": "s"}
+ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJyiUGhkPjAuLmK2eV9l2vYpWPTv5lmwPVMJEC7bHyHN"
 KINDS = {
     "postgres": (
         {"host": "db.example", "database": "shop", "user": "u", "password": HELD},
@@ -47,6 +48,10 @@ KINDS = {
             "client_secret": HELD,
         },
         {"token_url": "https://new.example", "client_in": "body"},
+    ),
+    "sftp": (
+        {"host": "files.example", "host_key": ED25519, "user": "u", "password": HELD},
+        {"host": "new.example", "port": 2222, "host_key": f"{ED25519}\n{ED25519}", "root": "/srv"},
     ),
     "openbao": (
         {"url": "https://bao.example:8200", "token": HELD},

@@ -46,6 +46,8 @@ class Given:
     ctx: Context
     item: Callable[[str], str] = field(default=lambda name: name)
     """Spells the name of an item, where names need quoting."""
+    execute: Callable[[str], Any] | None = None
+    """Carries out an SQL statement in a database, as its owner would."""
 
     def open(self) -> Any:
         """Open a session."""
@@ -219,8 +221,10 @@ class NetworkSuite(ConnectionSuite):
 
     @pytest.mark.security
     @pytest.mark.req("SEC-N03")
-    def test_tls_is_verified_unless_told_otherwise(self, given: Given) -> None:
-        assert type(given.connection).model_fields["tls"].default == "verify-full"
+    def test_server_is_verified_unless_told_otherwise(self, given: Given) -> None:
+        """By its certificate, or (SSH) by its host key, which must be given."""
+        fields = type(given.connection).model_fields
+        assert fields["tls"].default == "verify-full" if "tls" in fields else fields["host_key"].is_required()
 
     def test_unreachable_names_the_place(self, given: Given, listener: Listener) -> None:
         listener.close()

@@ -12,11 +12,13 @@ from sluicegate.engine.inlet import Inlet
 from sluicegate.engine.meter import Meter, Report
 from sluicegate.engine.plan import Segment, above, one_writer, plan, steps
 from sluicegate.kit import connection as kinds
+from sluicegate.kit import loading
 from sluicegate.kit.document import parse_definition
 from sluicegate.kit.flow import Flow
 from sluicegate.kit.mode import Append
 from sluicegate.kit.seals import of as seals_of
 from sluicegate.kit.step import Step, Writing
+from sluicegate.kit.target import of as target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sluicegate.engine.job import Job
+    from sluicegate.kit.mode import Mode
 
 
 def explain(job: Job, report: Report, cancelled: Callable[[], bool]) -> dict[str, Any]:
@@ -74,16 +77,20 @@ def _segment(look: Callable[[], Inlet], segment: Segment, named: dict[str, Step]
 
 def _write(inlet: Inlet, segment: Segment, name: str, step: Writing) -> dict[str, Any]:
     target, item = inlet.session(step.connection), inlet.item(step.item, name)
-    columns: dict[str, str] | None = None
+    mode: Mode = getattr(step, "mode", None) or Append()
+    columns, change = None, ""
     if isinstance(target, kinds.ReadsRows):
         try:
-            columns = _types(target.read(kinds.Read(item=item, limit=0)).schema)
+            there = target.read(kinds.Read(item=item, limit=0)).schema
+            columns = _types(there)
         except Missing:
-            columns = None
+            there = None
+        known = None if there is None else {field.name: field.type for field in there}
+        change = loading.foretell(inlet.pull(segment.source).schema, known, mode, target_of(step))
     reason = inlet.obstacle(segment, step, target, item)
     return {
         "name": name, "connection": step.connection, "item": item,
-        "mode": (getattr(step, "mode", None) or Append()).type, "sealed": seals_of(step) is not None,
+        "mode": mode.type, "change": change, "sealed": seals_of(step) is not None,
         "columns": columns, "way": "batches" if reason else "passage", "why": reason or PASSES,
     }  # fmt: skip
 

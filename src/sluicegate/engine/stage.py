@@ -22,10 +22,11 @@ from sluicegate.kit import lineage
 from sluicegate.kit.connection import Connection, WritesFiles, WritesRows
 from sluicegate.kit.document import parse_definition
 from sluicegate.kit.flow import Flow
-from sluicegate.kit.rows import Marker, Parcel, Receipt, Stage
+from sluicegate.kit.rows import COUNTS, Marker, Parcel, Receipt, Stage
 from sluicegate.kit.seals import Zip
 from sluicegate.kit.seals import of as seals_of
 from sluicegate.kit.step import Writing
+from sluicegate.kit.target import of as target_of
 from sluicegate.kit.types import opened
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def execute(job: Job, name: str, report: Report, cancelled: Callable[[], bool]) 
 
 
 def _body(receipt: Receipt) -> dict[str, Any]:
-    return receipt.model_dump(mode="json", exclude=set() if receipt.manifest else {"manifest"})
+    empty = {name for name in ("manifest", *COUNTS) if getattr(receipt, name) is None}
+    return receipt.model_dump(mode="json", exclude=empty)
 
 
 def _carry(
@@ -123,7 +125,7 @@ def _open(job: Job, inlet: Inlet, step: Writing, name: str, schema: pa.Schema, s
     if isinstance(session, WritesRows) and seal is None:
         from sluicegate.kit.mode import Append
 
-        stage = session.stage(item, schema, getattr(step, "mode", None) or Append(), marker)
+        stage = session.stage(item, schema, getattr(step, "mode", None) or Append(), marker, target_of(step))
     elif isinstance(session, WritesFiles):
         if isinstance(seal, Zip):
             inlet.say("Names stand readable in a ZIP file; what is in the file does not.", step=name)

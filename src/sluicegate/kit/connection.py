@@ -16,6 +16,7 @@ from sluicegate.base.flaws import Misfit
 from sluicegate.base.model import NAME_PATTERN, Model, Name
 from sluicegate.kit.lineage import Tags
 from sluicegate.kit.mode import Mode
+from sluicegate.kit.target import Ddl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from sluicegate.kit.context import Context
     from sluicegate.kit.reference import Reference
     from sluicegate.kit.rows import Marker, Parcel, Receipt, Stage
+    from sluicegate.kit.target import Target
 
 
 class SecretName(Model):
@@ -91,6 +93,8 @@ class Connection(Model):
 
     holds: ClassVar[Literal["tables", "files", "secrets"]] = "tables"
     """What its items are. What holds secrets gives them to other connections, and nothing to flows."""
+    ddl: ClassVar[Ddl] = Ddl()
+    """What its tables can be made with."""
     paths: ClassVar[frozenset[str]] = frozenset()
     """Fields that are paths: on a server each must lie beneath the tenant's own directory."""
 
@@ -172,8 +176,8 @@ class PassesRows(Protocol):
 class WritesRows(Protocol):
     """Takes rows with types."""
 
-    def stage(self, item: str, schema: pa.Schema, mode: Mode, marker: Marker) -> Stage:
-        """Begin a load into table ``item``, made from ``schema`` when it does not exist."""
+    def stage(self, item: str, schema: pa.Schema, mode: Mode, marker: Marker, target: Target = ...) -> Stage:
+        """Begin a load into table ``item``; ``target`` says how it is made, and what may be taken away from it."""
 
 
 @runtime_checkable

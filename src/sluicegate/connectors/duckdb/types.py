@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sluicegate.connectors.duckdb.link import TOO_LONG, quoted
+from sluicegate.kit.target import Ddl
 from sluicegate.kit.text import Unfit, exact, from_text
 from sluicegate.kit.types import to_arrow, to_name
 
@@ -36,6 +37,10 @@ _MADE = {
 }  # fmt: skip
 OPAQUE = {"bit": "BIT", "bignum": "BIGNUM", "time_tz": "TIME WITH TIME ZONE"}
 HUGE = {"hugeint": (-(1 << 127), (1 << 127) - 1), "uhugeint": (0, (1 << 128) - 1)}
+DDL = Ddl(
+    frozenset(each.lower() for each in (*_MADE.values(), *OPAQUE.values(), *HUGE))
+    | {"decimal", "text", "timestamptz", "int"}
+)
 _MAX128 = 38
 _DAYS = (-719_162, 2_932_896)
 _DAY_MICROS = 86_400_000_000

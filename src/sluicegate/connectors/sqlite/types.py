@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sluicegate.base.errors import DataError
 from sluicegate.connectors.sqlite.link import quoted
 from sluicegate.kit import objects
+from sluicegate.kit.target import Ddl, Option
 from sluicegate.kit.text import Unfit, float_fits, from_text, parse_decimal, parse_time, shown, special, to_text, wrap
 from sluicegate.kit.types import to_arrow, to_name
 
@@ -34,6 +35,11 @@ _THEIRS = {declared: name for name, declared in _OURS.items()} | {
     "BOOL": "bool", "DATETIME": "timestamp", "JSON": "json", "TIMESTAMP WITH TIME ZONE": "timestamptz",
     "TIMESTAMP WITHOUT TIME ZONE": "timestamp",
 }  # fmt: skip
+DDL = Ddl(
+    frozenset(each.lower() for each in _THEIRS)
+    | {"decimal", "numeric", "decimal_text", "varchar", "char", "bigint", "int", "smallint"},
+    {"without_rowid": Option("true", "without rowid")},
+)
 _DECIMAL = re.compile(r"(?:DECIMAL|NUMERIC|DECIMAL_TEXT)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
 _KINDS = {int: "an integer", float: "a real number", str: "text", bytes: "bytes"}
 _SAFE_REAL = 15
