@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar, Literal
 from sluicegate.base.errors import DataError
 from sluicegate.kit import records
 from sluicegate.kit.format import Decoding, Encoder, Format
-from sluicegate.kit.inflate import Deflated, Inflated
+from sluicegate.kit.inflate import Deflated, Inflated, packings
 from sluicegate.kit.rows import BATCH_BYTES
 from sluicegate.kit.types import TypeName
 
@@ -19,15 +19,13 @@ if TYPE_CHECKING:
 
 
 class Ndjson(Format):
-    """One JSON object a line, plain, gzip or zstd."""
+    """One JSON object a line, plain or packed (gzip, zstd, LZ4, bzip2, xz)."""
 
     type: Literal["ndjson"] = "ndjson"
     columns: dict[str, TypeName] | None = None
     """Types by key. With this, and without a snapshot, these are all the columns there are."""
 
-    suffixes: ClassVar[tuple[str, ...]] = (
-        ".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz", ".ndjson.zst", ".jsonl.zst",
-    )  # fmt: skip
+    suffixes: ClassVar[tuple[str, ...]] = packings(".ndjson", ".jsonl")
 
     def decode(self, data: BinaryIO, how: Decoding) -> pa.RecordBatchReader:
         """Return the rows lazily; each object that does not fit is rejected with its line."""

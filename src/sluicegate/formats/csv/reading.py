@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO
 
 from sluicegate.base.errors import DataError
+from sluicegate.formats.csv.formulas import unescape
 from sluicegate.formats.csv.lexer import Block, Lexer, count_lines, read_blocks
 from sluicegate.formats.csv.proposal import propose
 from sluicegate.kit.rows import Reject
@@ -37,7 +38,7 @@ class Reading:
         head = first.data[slice(*spans[0])] if first and (spans := self._lexer.spans(first.data, blank=False)) else b""
         width = len(self._fields(head)) if head else 0
         if form.header:
-            self._names = self._header(head)
+            self._names = self._header(head, first.line if first else 1)
             if first:
                 stop = spans[0][1] if head else len(first.data)
                 first = Block(first.data[stop:], first.line + count_lines(first.data[:stop]))
@@ -85,17 +86,21 @@ class Reading:
         table = csv.read_csv(pa.BufferReader(record), read, self._parsing(blank=False), texts)
         return [each[0].as_py().decode("utf-8", "backslashreplace") for each in table.columns]
 
-    def _header(self, record: bytes) -> list[str]:
+    def _header(self, record: bytes, line: int) -> list[str]:
+        import pyarrow as pa
+
         if not record:
             raise DataError("The file has no header line.", where=self._how.item)
         try:
             record.decode()
         except UnicodeDecodeError:
-            raise DataError("The header is not valid UTF-8.", where=f"{self._how.item}: line 1") from None
+            raise DataError("The header is not valid UTF-8.", where=f"{self._how.item}: line {line}") from None
         names = [name or f"column_{place + 1}" for place, name in enumerate(self._fields(record))]
+        if self._form.formulas == "escape":
+            names = unescape(pa.array(names, pa.string())).to_pylist()
         for place, name in enumerate(names):
             if name in names[:place]:
-                raise DataError(f"The header names {shown(name)} twice.", where=f"{self._how.item}: line 1")
+                raise DataError(f"The header names {shown(name)} twice.", where=f"{self._how.item}: line {line}")
         return names
 
     def _parsing(self, *, blank: bool, quoted: bool = True, handler: object = None) -> object:
@@ -103,6 +108,7 @@ class Reading:
 
         return csv.ParseOptions(
             delimiter=self._form.delimiter, quote_char=self._form.quote or False, newlines_in_values=quoted,
+            escape_char=self._form.escape or False,
             ignore_empty_lines=not blank, invalid_row_handler=handler,
         )  # fmt: skip
 
@@ -223,6 +229,8 @@ class Reading:
             array = table.column(field.name).combine_chunks()
             if special(field.type):
                 array = from_text(array, field.type)
+            elif self._form.formulas == "escape" and pa.types.is_string(field.type):
+                array = unescape(array)
             elif field.name in self._floats:
                 array = self._checked(field, array, data)
             arrays.append(array)
