@@ -5,13 +5,13 @@ python -m benchmarks.byhand HOME PORT
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 import sys
 from functools import partial
 from pathlib import Path
 
 import orjson
+import uvloop
 from granian.constants import Interfaces, SSLProtocols
 from granian.server.embed import Server
 from starlette.applications import Starlette
@@ -78,4 +78,4 @@ async def main(home: Path, port: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
+    uvloop.run(main(Path(sys.argv[1]), int(sys.argv[2])))

@@ -22,7 +22,10 @@ def asked(monkeypatch):
             if operation.name == "policy.set":
                 sent.append(ask)
             origin = {name: "installation" if name == "key_days" else "tenant" for name in TOLD}
-            return {"items": [{"name": name, "value": TOLD[name], "origin": origin[name]} for name in TOLD]}
+            return {
+                "revision": "r1",
+                "items": [{"name": name, "value": TOLD[name], "origin": origin[name]} for name in TOLD],
+            }
 
     monkeypatch.setattr(policy, "Server", Server)
     return sent
@@ -45,13 +48,17 @@ def asked(monkeypatch):
 )
 def test_what_is_not_named_stays(call, asked, words, sent):
     assert call("policy", "set", *words).code == 0
-    assert asked == [sent]
+    assert asked == [{**sent, "revision": "r1"}]
+    assert call("policy", "set", *words, "--revision", "r0").code == 0
+    assert asked[1]["revision"] == "r0"  # what was read before this command, and not by it
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         ((), "nothing is set"),
+        (("--revision", "r0"), "nothing is set"),
+        (("--reset", "revision"), "revision"),
         (("--reset", "key-days", "--key-days", "7"), "--key-days is set and reset"),
         (("--reset", "zap"), "zap"),
     ],
@@ -65,4 +72,6 @@ def test_what_makes_no_sense_changes_nothing(call, asked, words, says):
 
 def test_every_setting_can_be_reset():
     choice = next(each for each in policy.command("policy").commands["set"].params if each.name == "reset").type
-    assert {each.replace("-", "_") for each in choice.choices} == {"all", *find("policy.set").takes.model_fields}
+    assert {each.replace("-", "_") for each in choice.choices} == {"all", *find("policy.set").takes.model_fields} - {
+        "revision"
+    }

@@ -142,6 +142,18 @@ def test_a_tenant_that_asks_for_a_second_factor_is_not_entered_without(fresh, ro
 
 
 @pytest.mark.security
+@pytest.mark.req("SEC-A09", "SEC-Z08")
+def test_a_refresh_leaves_a_tenant_that_asks_for_a_second_factor_by_now(fresh, root):
+    switch(fresh, root["access"], "north")
+    fresh.set_policy(factor_required=True)
+    left = fresh.call("session.refresh", {"refresh": root["refresh"]})
+    assert (left.standing, where(fresh, left.access)) == ("signed in", None)
+    with pytest.raises(Denied, match="second factor"):
+        switch(fresh, left.access, "north")
+    assert where(fresh, switch(fresh, left.access, "south").access) == "south"
+
+
+@pytest.mark.security
 @pytest.mark.req("SEC-T14")
 def test_a_refresh_at_the_same_moment_is_bound_too(fresh, root, monkeypatch):
     """It rotates the token between our looking and our writing: the child is the one to bind."""

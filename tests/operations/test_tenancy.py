@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sluicegate.base.errors import Corrupt, Denied, Unauthenticated
+from sluicegate.base.errors import Conflict, Corrupt, Denied, Unauthenticated
 from sluicegate.base.principal import Role
 
 
@@ -46,6 +46,36 @@ def test_it_says_what_holds_where_it_comes_from_and_what_may_be_set(fresh):
     fresh._tokens.clear()
     assert fresh.call("policy.get", {}, fresh.token(Role.VIEWER)) == made
     assert fresh.call("policy.get", {}, fresh.token(Role.VIEWER, "south")).key_days == 365
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z08")
+def test_of_two_who_have_read_the_same_one_sets_it(fresh):
+    admin = fresh.token(Role.ADMINISTRATOR)
+    read = fresh.call("policy.get", {}, admin).revision
+    assert read == fresh.call("policy.get", {}, fresh.token(Role.VIEWER)).revision
+    made = fresh.call("policy.set", {"idle_minutes": 60, "revision": read}, admin)
+    assert made.revision != read
+    fresh._tokens.clear()
+    admin = fresh.token(Role.ADMINISTRATOR)
+    with pytest.raises(Conflict, match="not the one that you have read") as why:
+        fresh.call("policy.set", {"key_days": 30, "revision": read}, admin)
+    assert why.value.where == "revision"
+    assert fresh.call("policy.get", {}, admin) == made
+    assert (
+        fresh.call("policy.set", {"idle_minutes": 60, "key_days": 30, "revision": made.revision}, admin).key_days == 30
+    )
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-Z08")
+def test_a_change_between_reading_and_writing_is_not_lost(fresh):
+    tenants = fresh.app.services.system.tenants()
+    was = tenants.get(fresh.tenants["north"])
+    tenants.set_policy(was.id, {"factor_required": True})
+    with pytest.raises(Conflict, match="meanwhile"):
+        tenants.set_policy(was.id, {"key_days": 30}, was=was.policy)
+    assert tenants.get(was.id).policy == {"factor_required": True}
 
 
 @pytest.mark.security

@@ -157,7 +157,7 @@ export const api = {
 
   policy: () => ask("get", "/api/v1/policy", {}),
   /** Replace the whole policy: what is left out is as the installation has it. */
-  setPolicy: (policy: Schema["Policy"]) => ask("put", "/api/v1/policy", { body: policy }),
+  setPolicy: (policy: Schema["NewPolicy"]) => ask("put", "/api/v1/policy", { body: policy }),
   setRole: (id: string, role: Role) => ask("put", "/api/v1/users/{id}/role", { places: { id }, body: { role } }),
 
   /** One's own keys; for an administrator, those of the whole tenant. */

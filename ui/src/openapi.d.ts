@@ -3306,83 +3306,10 @@ export interface components {
             name: string;
         };
         /**
-         * Nothing
-         * @description Neither question nor answer.
+         * NewPolicy
+         * @description All that the tenant asks of its people from now on.
          */
-        Nothing: Record<string, never>;
-        /**
-         * NoticeView
-         * @description Something that happened to your account.
-         */
-        NoticeView: {
-            /** Kind */
-            kind: string;
-            /** Subject */
-            subject: string;
-            /** At */
-            at: string;
-            /**
-             * Address
-             * @description Where it was done from; empty when that is not known.
-             */
-            address: string;
-            /** Client */
-            client: string;
-            /**
-             * About
-             * @description What it is about, such as the name of a key.
-             */
-            about: string;
-        };
-        /**
-         * NoticesView
-         * @description What happened to your account, the newest first.
-         */
-        NoticesView: {
-            /** Items */
-            items: components["schemas"]["NoticeView"][];
-        };
-        /**
-         * OpenAsk
-         * @description What one person brings.
-         */
-        OpenAsk: {
-            /**
-             * Share
-             * Format: password
-             * @description A share, or the passphrase.
-             */
-            share: string;
-        };
-        /**
-         * PasswordAsk
-         * @description Old and new.
-         */
-        PasswordAsk: {
-            /**
-             * Old
-             * Format: password
-             * @description The password until now.
-             */
-            old: string;
-            /**
-             * New
-             * Format: password
-             * @description A password of 15 characters or more; 12 when you have a second factor.
-             */
-            new: string;
-        };
-        /**
-         * Permission
-         * @description ``noun:verb``, in alphabetical order. Every operation names exactly one of these or is ``Public``.
-         * @enum {string}
-         */
-        Permission: "audit:read" | "connection:read" | "data:read" | "data:reveal" | "definition:write" | "flow:read" | "run:control" | "run:read" | "secret:link" | "secret:write" | "self:use" | "support:grant" | "tenant:manage" | "user:manage";
-        /**
-         * Policy
-         * @description What a tenant asks of its people. What is left out is as the installation has it.
-         */
-        Policy: {
+        NewPolicy: {
             /**
              * Factor Required
              * @description Everybody who signs in with a password needs a second factor; who has none sets one up first.
@@ -3491,7 +3418,86 @@ export interface components {
              * @default null
              */
             quarantine_days?: number | null;
+            /**
+             * Revision
+             * @description The revision that was read before; a policy that has another by now stays as it is.
+             * @default null
+             */
+            revision?: string | null;
         };
+        /**
+         * Nothing
+         * @description Neither question nor answer.
+         */
+        Nothing: Record<string, never>;
+        /**
+         * NoticeView
+         * @description Something that happened to your account.
+         */
+        NoticeView: {
+            /** Kind */
+            kind: string;
+            /** Subject */
+            subject: string;
+            /** At */
+            at: string;
+            /**
+             * Address
+             * @description Where it was done from; empty when that is not known.
+             */
+            address: string;
+            /** Client */
+            client: string;
+            /**
+             * About
+             * @description What it is about, such as the name of a key.
+             */
+            about: string;
+        };
+        /**
+         * NoticesView
+         * @description What happened to your account, the newest first.
+         */
+        NoticesView: {
+            /** Items */
+            items: components["schemas"]["NoticeView"][];
+        };
+        /**
+         * OpenAsk
+         * @description What one person brings.
+         */
+        OpenAsk: {
+            /**
+             * Share
+             * Format: password
+             * @description A share, or the passphrase.
+             */
+            share: string;
+        };
+        /**
+         * PasswordAsk
+         * @description Old and new.
+         */
+        PasswordAsk: {
+            /**
+             * Old
+             * Format: password
+             * @description The password until now.
+             */
+            old: string;
+            /**
+             * New
+             * Format: password
+             * @description A password of 15 characters or more; 12 when you have a second factor.
+             */
+            new: string;
+        };
+        /**
+         * Permission
+         * @description ``noun:verb``, in alphabetical order. Every operation names exactly one of these or is ``Public``.
+         * @enum {string}
+         */
+        Permission: "audit:read" | "connection:read" | "data:read" | "data:reveal" | "definition:write" | "flow:read" | "run:control" | "run:read" | "secret:link" | "secret:write" | "self:use" | "support:grant" | "tenant:manage" | "user:manage";
         /**
          * PreviewAsk
          * @description Which step.
@@ -4702,6 +4708,11 @@ export interface components {
              * @description Each setting with where its value comes from and what the tenant may set.
              */
             items: components["schemas"]["Setting"][];
+            /**
+             * Revision
+             * @description Tells this policy from every other: give it with a new one, so that nobody's change in between is lost.
+             */
+            revision: string;
         };
         /**
          * Tried
@@ -6833,7 +6844,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["Policy"];
+                "application/json": components["schemas"]["NewPolicy"];
             };
         };
         responses: {

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 CANARY = "canary-7f3a9c-do-not-show"
 """A password that must never be seen anywhere."""
-WHO = frozenset({"user", "access_key", "role_id", "auth_mount", "read_only"})
+WHO = frozenset(
+    {"user", "access_key", "role_id", "auth_mount", "read_only", "client_id", "scope", "query", "records", "paging",
+     "items", "limits"}
+)  # fmt: skip
 """Fields that say who signs in, or what for, not where: another one does not lead a secret elsewhere."""
 
 

@@ -111,7 +111,7 @@ class Grants:
         if user.tenant and not grant.factors.startswith(SSO) and self._rules.policy(user.tenant).sso_required:
             raise Unauthenticated("Sign in again.")
         tenant = grant.tenant
-        if user.tenant is None and self.suspended(tenant):
+        if user.tenant is None and (self.suspended(tenant) or self.standing(user, tenant, grant.factors) == "enrol"):
             grants.bind(grant.family, None)  # a SuperAdmin stays signed in, and is no longer in there
             tenant = None
         who = Principal(user.id, tenant, user.role, grant=grant.family, key=key)

@@ -18,6 +18,7 @@ from sluicegate.base.networks import Network
 from sluicegate.guard.limits import read_rate
 from sluicegate.guard.tls import ORDER
 from sluicegate.kit.connection import Tls
+from sluicegate.kit.flow import digest
 
 if TYPE_CHECKING:
     from sluicegate.base.settings import Settings
@@ -223,6 +224,11 @@ def policy_of(tenant: Tenant) -> Policy:
         return Policy.model_validate(dict(tenant.policy))
     except ValidationError:
         raise Corrupt("The tenant's policy cannot be read.", where=f"tenant {tenant.name}") from None
+
+
+def revision(tenant: Tenant) -> str:
+    """Return what tells a tenant's policy, as it is stored, from every other."""
+    return digest(tenant.policy)
 
 
 def _said(policy: Policy) -> list[tuple[str, Any]]:

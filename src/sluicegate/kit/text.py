@@ -83,6 +83,14 @@ def float_fits(text: str, bits: int = 64) -> bool:
         return abs(Decimal(value) - number) * 2 <= Decimal((0, (1,), int(number.as_tuple().exponent)))
 
 
+def may_be_long(texts: pa.Array, kind: pa.DataType) -> bool:
+    """Tell whether one of ``texts`` can spell a number that ``kind`` changes; never wrong when it says no."""
+    import pyarrow.compute as pc
+
+    longest = pc.max(pc.binary_length(texts)).as_py() or 0
+    return longest > _FLOAT_DIGITS[kind.bit_width] or bool(pc.any(pc.match_substring_regex(texts, "[eE]")).as_py())
+
+
 def check_floats(texts: pa.Array, kind: pa.DataType) -> None:
     """Raise ``Unfit`` at the first number among ``texts`` that floats of type ``kind`` would change."""
     import pyarrow.compute as pc

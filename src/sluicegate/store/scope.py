@@ -269,9 +269,17 @@ class Tenants:
             self._system.marks().raise_tenant(tenant)
             connection.execute(update(tenants).where(tenants.c.id == tenant).values(state=TenantState(state)))
 
-    def set_policy(self, tenant: str, policy: Mapping[str, Any], *, void: bool = True) -> None:
-        """Set what the tenant asks of its people; all their tokens are void, so that it holds now. ``Missing``."""
+    def set_policy(
+        self, tenant: str, policy: Mapping[str, Any], *, void: bool = True, was: Mapping[str, Any] | None = None
+    ) -> None:
+        """Set what the tenant asks of its people; all their tokens are void, so that it holds now.
+
+        Raises ``Missing``, and ``Conflict`` when ``was`` is given and not what is stored.
+        """
         with self._system.writing() as connection:
+            held = _tenant(connection.execute(select(tenants).where(tenants.c.id == tenant).with_for_update()).first())
+            if was is not None and held.policy != was:
+                raise Conflict("The policy was changed meanwhile.", hint="Read it again, and set what you still want.")
             if void:
                 self._system.marks().raise_tenant(tenant)
             connection.execute(update(tenants).where(tenants.c.id == tenant).values(policy=pack(dict(policy))))

@@ -12,6 +12,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import uvloop
+
 from sluicegate.app import App, certificate, claim
 from sluicegate.base.errors import Unavailable
 from sluicegate.base.settings import Settings
@@ -39,7 +41,7 @@ def listen(settings: Settings, *, as_json: bool = False) -> int | None:
         front = Front(settings.model_copy(update={"server": server}))  # links in mails lead to the port taken
         try:
             front.open()
-            asyncio.run(_serve(front, settings, port, cert, key, as_json=as_json))
+            uvloop.run(_serve(front, settings, port, cert, key, as_json=as_json))
         finally:
             front.close()
         if front.fault is not None:

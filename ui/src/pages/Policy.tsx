@@ -20,6 +20,7 @@ export function Policy(): ReactNode {
         <Fields
           key={query.dataUpdatedAt}
           settings={query.data.items}
+          revision={query.data.revision}
           saved={saved}
           onTouched={() => setSaved(false)}
           onSaved={() => setSaved(true)}
@@ -31,17 +32,18 @@ export function Policy(): ReactNode {
 
 interface Shown {
   settings: readonly Setting[];
+  revision: string;
   saved: boolean;
   onTouched: () => void;
   onSaved: () => void;
 }
 
-function Fields({ settings, saved, onTouched, onSaved }: Shown): ReactNode {
+function Fields({ settings, revision, saved, onTouched, onSaved }: Shown): ReactNode {
   const before = Object.fromEntries(settings.map((each) => [each.name, fieldOf(each)]));
   const [fields, setFields] = useState<Readonly<Record<string, string>>>(before);
   const cache = useQueryClient();
   const save = useMutation({
-    mutationFn: () => api.setPolicy(policyOf(settings, fields)),
+    mutationFn: () => api.setPolicy({ ...policyOf(settings, fields), revision }),
     onSuccess: (told) => {
       onSaved();
       cache.setQueryData(KEY, told);

@@ -55,6 +55,43 @@ user: nobody
 password: { secret: database }
 ---
 kind: connection
+name: web
+type: http
+host: 127.0.0.1
+port: 1
+auth: basic
+user: nobody
+password: { secret: http-password }
+limits: { tries: 1 }
+---
+kind: connection
+name: web-bearer
+type: http
+host: 127.0.0.1
+port: 1
+auth: bearer
+token: { secret: http-token }
+---
+kind: connection
+name: web-key
+type: http
+host: 127.0.0.1
+port: 1
+auth: api_key
+key_in: query
+key: { secret: http-key }
+---
+kind: connection
+name: web-oauth
+type: http
+host: 127.0.0.1
+port: 1
+auth: oauth2
+token_url: https://127.0.0.1:1/token
+client_id: nobody
+client_secret: { secret: http-client-secret }
+---
+kind: connection
 name: bao
 type: openbao
 url: https://127.0.0.1:1
@@ -236,6 +273,12 @@ steps:
   - write: { from: rows, connection: here, item: never.csv }
 ---
 kind: flow
+name: stops-asking
+steps:
+  - read: { name: rows, connection: web, item: t.json }
+  - write: { from: rows, connection: here, item: never.csv, mode: replace }
+---
+kind: flow
 name: stops-signing-in
 steps:
   - read: { name: rows, connection: sea, item: t }
@@ -250,6 +293,10 @@ steps:
 
 CREDENTIALS = {
     "mysql-password": "mysql password",
+    "http-password": "http password",
+    "http-token": "http token",
+    "http-key": "http key",
+    "http-client-secret": "http client secret",
     "bao-token": "openbao token",
     "bao-secret-id": "openbao secret id",
     "aws-secret-key": "aws secret key",
@@ -273,6 +320,7 @@ STATES = {
         "casting",
         "checking",
         "landing",
+        "asking",
         "merging",
         "looking",
         "connecting",

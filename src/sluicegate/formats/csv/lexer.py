@@ -29,8 +29,8 @@ class Block(NamedTuple):
 
 def count_lines(data: bytes) -> int:
     """Return how many line ends there are: LF, CRLF or CR."""
-    returns = data.count(b"\r")
-    return data.count(b"\n") + (returns - data.count(b"\r\n") if returns else 0)
+    ends = data.count(b"\n")
+    return ends + data.count(b"\r") - data.count(b"\r\n") if b"\r" in data else ends
 
 
 class Lexer:
