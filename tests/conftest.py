@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 REQUIREMENT = re.compile(r"SEC-[A-Z]\d{2}")
-SERVERS = {"postgres", "expired_postgres", "mariadb", "served"}
+SERVERS = {"postgres", "expired_postgres", "mariadb", "served", "sftp_server"}
 """Fixtures, and parameters that choose them, behind which a real server starts."""
 WHOLE = {"fresh", "engine", "empty"}
 """Fixtures that set up a whole installation for one test."""

@@ -83,7 +83,9 @@ MORE = {"readings-since": ("--state", "readings.state")}
 
 
 def test_every_example_is_here():
-    assert sorted(each.stem for each in EXAMPLES.glob("*.yaml")) == sorted([*PROMISED, "stock-to-mysql"])
+    assert sorted(each.stem for each in EXAMPLES.glob("*.yaml")) == sorted(
+        [*PROMISED, "stock-to-mysql", "stock-by-mode"]
+    )
 
 
 @pytest.mark.parametrize("name", PROMISED)
@@ -115,6 +117,23 @@ def test_merging_twice_changes_nothing(folder):
     assert first[0] == ("0012", "Tea, green", first[0][2], 120)
     assert Decimal(str(first[0][2])) == Decimal("4.25")
     assert first[3][3] is None
+
+
+def test_each_mode_does_what_the_page_says(folder):
+    counts = []
+    for words in (
+        ("stock-to-sqlite",),
+        *(("stock-by-mode", f"stock-{each}") for each in ("insert-missing", "reload", "delete")),
+    ):
+        done = folder.run(*words)
+        assert done.code == 0, done.run["error"]
+        (receipt,) = done.run["receipts"].values()
+        counts.append(
+            {name: receipt[name] for name in ("inserted", "updated", "deleted", "unchanged") if name in receipt}
+        )
+    assert counts == [
+        {"inserted": 4, "updated": 0}, {"inserted": 0, "unchanged": 4}, {"inserted": 4, "deleted": 4}, {"deleted": 4},
+    ]  # fmt: skip
 
 
 def test_the_server_that_an_example_names_takes_its_rows(folder, mariadb):

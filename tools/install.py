@@ -41,6 +41,7 @@ TEST_PACKAGES = {
     "p7zip-full": "7z",
     "libarchive-tools": "bsdtar",
     "curl": "curl",
+    "openssh-server": "/usr/sbin/sshd",
     "libnss3-tools": "certutil",
     "ca-certificates": "/usr/sbin/update-ca-certificates",
 }

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
-from detect_secrets.core.scan import scan_line
+from detect_secrets.core.scan import get_plugins, scan_line
 from detect_secrets.settings import transient_settings
 
 from tools.tree import read_texts
+
+if TYPE_CHECKING:
+    from detect_secrets.plugins.base import RegexBasedDetector
 
 ROOT = Path(__file__).resolve().parent.parent
 DETECTORS = [
@@ -48,19 +52,29 @@ SKIPPED = re.compile(r"requirements/.*\.txt|ui/package-lock\.json")
 SETTINGS = re.compile(r".*\.(?:ya?ml|toml|ini|cfg|conf|env|sh|service)|(?:.*/)?[A-Z][a-z]+file")
 
 
+def _list_signs() -> list[re.Pattern[str]]:
+    """Return what the detectors look for in a line, for the lines of a whole file."""
+    with transient_settings({"plugins_used": [{"name": plugin} for plugin in DETECTORS]}):
+        found = [pattern for plugin in get_plugins() for pattern in cast("RegexBasedDetector", plugin).denylist]
+    return [re.compile(each.pattern, each.flags | re.MULTILINE) for each in found]
+
+
 def find_leaks(root: Path) -> list[str]:
     """Return one line per find: file, line and kind, never the value."""
     found = set()
+    signs = _list_signs()
     texts = {name: text for name, text in read_texts(root).items() if not SKIPPED.fullmatch(name)}
     for name, text in texts.items():
         lines = text.splitlines()
         guesses = GUESSES if SETTINGS.fullmatch(name) and not name.startswith("tests/") else []
-        with transient_settings(
-            {"plugins_used": [{"name": plugin} for plugin in DETECTORS + guesses], "filters_used": FILTERS}
-        ):
-            for number, line in enumerate(lines, 1):
-                if len(line) <= LONGEST_LINE:
-                    found |= {(name, number, secret.type) for secret in scan_line(line)}
+        whole = "\n".join(lines)
+        if guesses or any(sign.search(whole) for sign in signs):  # the library is slow, and nearly no file has any
+            with transient_settings(
+                {"plugins_used": [{"name": plugin} for plugin in DETECTORS + guesses], "filters_used": FILTERS}
+            ):
+                for number, line in enumerate(lines, 1):
+                    if len(line) <= LONGEST_LINE:
+                        found |= {(name, number, secret.type) for secret in scan_line(line)}
         for kind, pattern in OWN.items():
             found |= {(name, text.count("\n", 0, match.start()) + 1, kind) for match in pattern.finditer(text)}
         found = {find for find in found if find[0] != name or ALLOWED not in lines[find[1] - 1]}

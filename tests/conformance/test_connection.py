@@ -141,7 +141,7 @@ def test_suite_sees_a_secret(ctx, listener, caplog, kind):
 def test_suite_sees_weak_defaults(ctx):
     given = Given(Trusting(name="x"), ctx)
     with pytest.raises(AssertionError):
-        NetworkSuite().test_tls_is_verified_unless_told_otherwise(given)
+        NetworkSuite().test_server_is_verified_unless_told_otherwise(given)
     with pytest.raises(AssertionError):
         ConnectionSuite().test_destination_fields_exist(given)
 

@@ -8,7 +8,8 @@ import pytest
 
 from sluicegate.base.errors import SluiceError
 from sluicegate.conformance.connection import Given
-from sluicegate.conformance.rows import MERGE, RowsSuite
+from sluicegate.conformance.loading import MERGE
+from sluicegate.conformance.rows import RowsSuite
 from sluicegate.connectors.sqlite import Sqlite
 from sluicegate.connectors.sqlite import stage as staging
 from sluicegate.kit.context import Context

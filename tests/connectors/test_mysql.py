@@ -11,6 +11,7 @@ import pytest
 
 from sluicegate.base.errors import Constraint, DataError, Failed, Unreachable
 from sluicegate.conformance.connection import Given, NetworkSuite
+from sluicegate.conformance.loading import ANY
 from sluicegate.conformance.rows import RowsSuite
 from sluicegate.conformance.samples import table
 from sluicegate.connectors.mysql.stage import MysqlStage
@@ -33,7 +34,7 @@ class TestMysql(NetworkSuite, RowsSuite):
 
     @pytest.fixture
     def given(self, store, store_ctx):
-        return Given(connection(store), store_ctx)
+        return Given(connection(store), store_ctx, execute=store.execute)
 
 
 @pytest.fixture(params=[True, False], ids=["load-data", "insert"])
@@ -117,7 +118,7 @@ def test_reading_and_replacing_one_table_in_one_run(store, store_ctx):
     with connection(store).open(store_ctx) as source, connection(store).open(store_ctx) as target:
         rows = source.read(Read(item="t"))
         schema = pa.schema([("w", pa.int64())])
-        with target.stage("t", schema, Replace(), Marker("2", "w")) as stage:
+        with target.stage("t", schema, Replace(), Marker("2", "w"), ANY) as stage:
             for batch in rows:
                 stage.write(batch.rename_columns(["w"]))
             stage.commit()
@@ -230,7 +231,7 @@ def test_killed_load_changes_nothing(store, store_ctx, tmp_path, mode, exists):
         f"server = MariadbServer({store.host!r}, {store.port}, {store.user!r}, sys.argv[2], {store.dbname!r}, '')\n"
         "rows = table({'v': list(range(1000))})\n"
         "with Root(Path(sys.argv[1])) as root, connection(server).open(context(root, server.password)) as session:\n"
-        f"    stage = session.stage('t', rows.schema, {type(mode).__name__}(**{mode.model_dump()!r}), Marker('r', 'w'))\n"
+        f"    stage = session.stage('t', rows.schema, {type(mode).__name__}(**{mode.model_dump()!r}), Marker('r', 'w'), ANY)\n"
         "    stage.write(rows.to_batches()[0])\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )

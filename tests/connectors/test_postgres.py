@@ -26,7 +26,7 @@ class TestPostgres(NetworkSuite, RowsSuite):
 
     @pytest.fixture
     def given(self, server, ctx):
-        return Given(connection(server), ctx, lambda name: spell_item(None, name))
+        return Given(connection(server), ctx, lambda name: spell_item(None, name), server.execute)
 
 
 def test_reading_sees_one_moment(server, ctx):
@@ -169,3 +169,14 @@ def test_no_row_contradicts_no_type(server, ctx, mode):
     assert load(server, ctx, pa.Table.from_batches([], empty), mode).rows == 0
     assert query(server, "select count(*) from t") == [(0 if mode.type == "replace" else 1,)]
     assert query(server, "select pg_typeof(p)::text from t limit 1") in ([], [("numeric",)])
+
+
+def test_a_merge_into_a_partitioned_table_does_not_guess_what_was_new(server, ctx):
+    server.execute("create table t (id bigint primary key, v text) partition by range (id)")
+    server.execute("create table low partition of t for values from (0) to (10)")
+    server.execute("create table high (v text, id bigint not null)")
+    server.execute("alter table t attach partition high for values from (10) to (20)")
+    load(server, ctx, {"id": [1, 11], "v": ["a", "b"]}, Merge(keys=("id",)), run="1")
+    done = load(server, ctx, {"id": [1, 2, 11, 12], "v": ["A", "c", "B", "d"]}, Merge(keys=("id",)), run="2")
+    assert (done.rows, done.inserted, done.updated) == (4, None, None)
+    assert sorted(query(server, "select id, v from t")) == [(1, "A"), (2, "c"), (11, "B"), (12, "d")]

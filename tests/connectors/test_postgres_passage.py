@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from sluicegate.base.errors import Cancelled
+from sluicegate.conformance.loading import ANY
 from sluicegate.connectors.postgres.catalogue import Column
 from sluicegate.connectors.postgres.passage import obstacle
 from sluicegate.kit.connection import Read
@@ -38,7 +39,7 @@ RUNS = itertools.count()
 def carry(server, ctx, item, target, mode=None, *, straight, run, **ask):
     with connection(server).open(ctx) as source, connection(server).open(ctx) as sink:
         rows = source.read(Read(item=item, **ask))
-        with sink.stage(target, rows.schema, mode or Append(), Marker(run, "w")) as stage:
+        with sink.stage(target, rows.schema, mode or Append(), Marker(run, "w"), ANY) as stage:
             parcels = source.passage(Read(item=item, **ask), stage) if straight else None
             assert (parcels is not None) == straight
             for each in rows if parcels is None else parcels:

@@ -8,6 +8,7 @@ import pytest
 
 from sluicegate.base.errors import Constraint, Corrupt, DataError, Denied, Failed, NoSpace, SluiceError
 from sluicegate.conformance.connection import Given
+from sluicegate.conformance.loading import ANY
 from sluicegate.conformance.rows import RowsSuite
 from sluicegate.conformance.samples import table
 from sluicegate.connectors.sqlite import Sqlite
@@ -36,17 +37,21 @@ def db(tmp_path):
 
 
 class TestSqlite(RowsSuite):
+    widens = False
     changed = dict.fromkeys(("list(int64)", "list(text)", "list(timestamptz)", 'struct("a" int64, "b" text)'), "json")
     unsorted = frozenset({"decimal(20,4)"})
 
     @pytest.fixture
     def given(self, ctx, db):
-        return Given(DATABASE, ctx)
+        return Given(DATABASE, ctx, execute=db.execute)
 
 
 def load(ctx, columns, mode=None, *, item="t", run="r"):
     found = table(columns)
-    with DATABASE.open(ctx) as session, session.stage(item, found.schema, mode or Append(), Marker(run, "w")) as stage:
+    with (
+        DATABASE.open(ctx) as session,
+        session.stage(item, found.schema, mode or Append(), Marker(run, "w"), ANY) as stage,
+    ):
         for batch in found.to_batches():
             stage.write(batch)
         return stage.commit()

@@ -6,6 +6,7 @@ import psycopg
 import pyarrow as pa
 
 from sluicegate.base.secret import Secret
+from sluicegate.conformance.loading import ANY
 from sluicegate.conformance.samples import table
 from sluicegate.connectors.postgres import Postgres
 from sluicegate.kit.connection import Read
@@ -28,7 +29,7 @@ def load(server, ctx, columns, mode=None, *, item="t", run="r"):
     found = columns if isinstance(columns, pa.Table) else table(columns)
     with (
         connection(server).open(ctx) as session,
-        session.stage(item, found.schema, mode or Append(), Marker(run, "w")) as stage,
+        session.stage(item, found.schema, mode or Append(), Marker(run, "w"), ANY) as stage,
     ):
         if stage.done:
             return stage.done

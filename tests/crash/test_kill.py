@@ -3,16 +3,17 @@ from __future__ import annotations
 import contextlib
 import random
 import re
+import shutil
 import sqlite3
 import time
 
 import pytest
 
-from tests.fixtures.home import sluice
+from tests.fixtures.home import serving, sluice
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_group("kill")]
 
-ROWS = 400_000
+ROWS = 100_000
 FLOW = """
 kind: connection
 name: here
@@ -40,18 +41,30 @@ steps:
 """
 
 
-def prepare(served):
-    me = served.settle()
-    data = served.data(me)
-    for name in ("in", "out"):
-        (data / name).mkdir()
-    with (data / "in" / "rows.csv").open("w") as out:
-        out.write("id,value,text\n")
-        out.writelines(f"{n},{n % 97},text {n}\n" for n in range(ROWS))
-    file = served.folder / "flow.yaml"
-    file.write_text(FLOW)
-    sluice(served.editor, "apply", str(file))
-    return data
+@pytest.fixture(scope="module")
+def place():
+    """A server with a flow of rows in its tenant's directory: all are killed and started again in it."""
+    with serving() as served:
+        data = served.data(served.settle())
+        (data / "in").mkdir()
+        with (data / "in" / "rows.csv").open("w") as out:
+            out.write("id,value,text\n")
+            out.writelines(f"{n},{n % 97},text {n}\n" for n in range(ROWS))
+        file = served.folder / "flow.yaml"
+        file.write_text(FLOW)
+        sluice(served.editor, "apply", str(file))
+        yield served, data
+
+
+@pytest.fixture
+def empty(place):
+    """The server, and the directory with nothing landed in it."""
+    _, data = place
+    for each in data.glob("target.db*"):
+        each.unlink()
+    shutil.rmtree(data / "out", ignore_errors=True)
+    (data / "out").mkdir()
+    return place
 
 
 def wait(served, run, seconds=120):
@@ -90,8 +103,8 @@ def landed(data):
 
 
 @pytest.mark.parametrize("after", [0.4, 1.2, random.Random(7).uniform(1.5, 3.0)])  # noqa: S311 - when to pull the plug
-def test_a_killed_server_takes_its_runs_up_again_and_lands_the_same_rows_once(served, after):
-    data = prepare(served)
+def test_a_killed_server_takes_its_runs_up_again_and_lands_the_same_rows_once(empty, after):
+    served, data = empty
     run = sluice(served.editor, "run", "big")["id"]
     time.sleep(after)
     served.kill()
@@ -101,8 +114,8 @@ def test_a_killed_server_takes_its_runs_up_again_and_lands_the_same_rows_once(se
     check(data)
 
 
-def test_a_cancelled_run_leaves_the_target_as_it_was(served):
-    data = prepare(served)
+def test_a_cancelled_run_leaves_the_target_as_it_was(empty):
+    served, data = empty
     run = sluice(served.editor, "run", "big")["id"]
     time.sleep(0.8)
     sluice(served.editor, "cancel", run)

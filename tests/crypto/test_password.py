@@ -141,7 +141,7 @@ def test_a_stored_hash_that_is_none_of_ours_is_corrupt_and_costs_nothing(stored,
         verify_password(bad, WORD, PEPPER)
     with pytest.raises(Corrupt):
         needs_rehash(bad)
-    assert time.perf_counter() - start < 1  # the table does not tell us to take 4 TiB or a year
+    assert time.perf_counter() - start < 10  # the table does not tell us to take 4 TiB or a year
 
 
 @pytest.mark.security

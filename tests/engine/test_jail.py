@@ -99,11 +99,11 @@ def test_what_is_spilled_goes_to_memory_that_only_the_jail_has_mounted():
 def test_a_jail_can_be_started_before_the_program_is_known():
     with clean():
         held = jail.start(SMALL, inputs=2)
-        time.sleep(0.5)
-        before = time.monotonic()
+        outer = held.cell.child.pid
+        assert alive(outer)
         with held.run(Program("SELECT * FROM t", {}, {"t": pa.table({"a": [1]}).to_reader()})) as rows:
+            assert held.cell.child.pid == outer
             assert rows.read_all().num_rows == 1
-        assert time.monotonic() - before < 0.3
         with jail.start(SMALL, inputs=0) as unused, pytest.raises(Failed, match="has 1 inputs"), \
                 unused.run(Program("SELECT 1", {}, {"t": counted(1)[0]})):  # fmt: skip
             pass
@@ -208,9 +208,6 @@ def test_a_complete_stream_without_the_word_that_it_is_complete_is_an_error(alte
 
 @pytest.mark.security
 def test_cancelling_stops_a_run_that_computes():
-    began = time.monotonic()
-    one("SELECT 1")
-    usual = time.monotonic() - began  # a whole jail, from boot to end, on this machine as it is now
     looks = []
 
     def cancelled():
@@ -219,8 +216,7 @@ def test_cancelling_stops_a_run_that_computes():
 
     with clean(), pytest.raises(Cancelled):
         ask(ENDLESS, cancelled=cancelled)
-    took = time.monotonic() - looks[0] - 0.7
-    assert took < 0.4 + 2 * usual
+    assert time.monotonic() - looks[0] < SMALL.seconds / 2, "and not by its clock"
     assert [each > looks[0] + 0.7 for each in looks].count(True) == 1, "the first time it is asked for, it ends"
 
 

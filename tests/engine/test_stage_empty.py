@@ -52,7 +52,7 @@ def made(path):
 
 
 def write(mode="append", source="a", connection="db"):
-    return {"write": {"from": source, "connection": connection, "item": "t", "mode": mode}}
+    return {"write": {"from": source, "connection": connection, "item": "t", "mode": mode, "allow": ["replace"]}}
 
 
 @pytest.mark.security

@@ -30,7 +30,7 @@ class TestParquet(FormatSuite):
 
     def test_damaged_page_is_told(self):
         data = bytearray(self.write(table({"a": list(range(1000))})))
-        data[60] ^= 0xFF
+        data[len(data) // 4] ^= 0xFF  # in the page itself, past its header
         with pytest.raises(DataError, match=r"damaged|Not a whole"):
             self.read(bytes(data))
 
@@ -49,6 +49,14 @@ class TestParquet(FormatSuite):
         ]
         assert file.metadata.row_group(0).column(0).compression == "ZSTD"
         assert self.read(out.getvalue()).num_rows == 500_000
+
+    def test_a_dictionary_is_made_of_values_that_come_again(self):
+        columns = {"often": ["a", "b", None] * 3000, "once": [str(n) for n in range(9000)], "deep": [[1]] * 9000}
+        file = pq.ParquetFile(io.BytesIO(self.write(pa.table(columns))))
+        group = file.metadata.row_group(0)
+        made = [group.column(place).has_dictionary_page for place in range(group.num_columns)]
+        assert made == [True, False, False]
+        assert file.read().to_pydict() == columns
 
     def test_metadata_is_kept(self):
         schema = pa.schema([pa.field("a", pa.int64(), metadata={"unit": "km"})], {"from": "test"})

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.home import Served, sluice
+from tests.fixtures.commands import environment, sluice
+from tests.fixtures.home import Served
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("bad-input")]
 
@@ -53,16 +54,13 @@ class Folder:
         )
 
     def run(self, *words: str, before: tuple[str, ...] = (), **variables: str) -> tuple[int, dict, str]:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "SLUICE_HOME": str(self.path / "home"),
-            **variables,
-        }
-        done = subprocess.run(
-            [*before, sys.executable, "-m", "sluicegate", "run", "--local", str(self.path / "flow.yaml"), "--json", *words],
-            capture_output=True, text=True, env=environment, check=False, timeout=100,
-        )  # fmt: skip
+        local, home = ("run", "--local", str(self.path / "flow.yaml"), *words), self.path / "home"
+        if before:
+            command = [*before, sys.executable, "-m", "sluicegate", *local, "--json"]
+            env = environment(home, **variables)
+            done = subprocess.run(command, capture_output=True, text=True, env=env, check=False, timeout=100)
+        else:
+            done = sluice(home, *local, expect=None, **variables)
         assert "Traceback" not in done.stderr, done.stderr
         answer = json.loads(done.stdout)
         return done.returncode, answer["error"], done.stdout + done.stderr

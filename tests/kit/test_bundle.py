@@ -72,6 +72,29 @@ def test_what_can_never_run_is_told_with_its_line(old, new, line, says):
     assert says in caught.value.message
 
 
+KEYED = "mode: { type: merge, keys: [id] }"
+
+
+@pytest.mark.security
+@pytest.mark.parametrize(
+    ("mode", "word"),
+    [("replace", "replace"), ("truncate", "truncate"), ("{ type: delete, keys: [id] }", "delete")],
+)
+def test_what_takes_rows_away_is_said_in_the_flow(mode, word):
+    with pytest.raises(Invalid) as caught:
+        check(FLOW.replace(KEYED, f"mode: {mode}"), CONNECTIONS)
+    assert caught.value.where == "a.yaml:9"
+    assert caught.value.message.startswith("step write-2: ")
+    assert caught.value.hint == f"Add this to the writing step: allow: [{word}]"
+    check(FLOW.replace(KEYED, f"mode: {mode}\n      allow: [{word}]"), CONNECTIONS)
+
+
+@pytest.mark.parametrize("said", ["allow: [replace]", "table: { create: false }"])
+def test_a_file_is_no_table(said):
+    with pytest.raises(Invalid, match="said of tables"):
+        check(FLOW.replace("connection: shop", "connection: here").replace(KEYED, said), CONNECTIONS)
+
+
 @pytest.mark.security
 @pytest.mark.req("SEC-F06")
 @pytest.mark.parametrize(

@@ -101,10 +101,21 @@ def test_items_are_filled_from_parameters():
 
 @pytest.mark.security
 @pytest.mark.req("SEC-F06")
-@pytest.mark.parametrize("value", ["../x", "a/b", "..", ".", "", "a\0b", "a\\b", "%2e%2e", "a\nb", "{x}", "x" * 300])
+@pytest.mark.parametrize(
+    "value", ["../x", "a/b", "..", ".", "", "a\0b", "a\\b", "%2e%2e", "a\nb", "{x}", "x" * 300, "a?b"]
+)
 def test_a_value_cannot_leave_its_path_segment(value):
     with pytest.raises(Invalid):
         fill("in/{p}.csv", {"p": value}, where="w")
+
+
+@pytest.mark.security
+@pytest.mark.req("SEC-P03")
+def test_a_value_brings_no_other_parameter_into_a_query():
+    assert fill("orders?since={p}", {"p": "2020-01-01 10:00=x#y"}, where="r") == "orders?since=2020-01-01 10:00=x#y"
+    assert fill("{p}/list?a=1", {"p": "a&b"}, where="r") == "a&b/list?a=1"
+    with pytest.raises(Invalid):
+        fill("orders?since={p}", {"p": "x&all=1"}, where="r")
 
 
 @pytest.mark.security

@@ -9,8 +9,8 @@ import pytest
 
 from sluicegate.base.errors import Invalid
 from sluicegate.kit import meeting
-from sluicegate.kit.meeting import meet
-from sluicegate.kit.types import to_arrow
+from sluicegate.kit.meeting import meet, widened
+from sluicegate.kit.types import to_arrow, to_name
 
 NAMES = (
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64", "text",
@@ -72,3 +72,18 @@ def test_an_error_names_column_and_both_types():
     with pytest.raises(Invalid, match="the column 'x' is int64 in 'a' and json in 'b'") as caught:
         meeting.require("x", ("a", pa.int64()), ("b", pa.json_()), "step u")
     assert caught.value.where == "step u"
+
+
+@pytest.mark.parametrize(
+    ("have", "want", "made"),
+    [
+        ("int16", "int64", "int64"), ("int64", "int16", None), ("uint8", "int8", "int16"), ("uint32", "int32", "int64"),
+        ("uint64", "int64", None), ("uint8", "uint16", "uint16"), ("int32", "decimal(5,2)", "decimal(12,2)"),
+        ("decimal(5,2)", "decimal(12,4)", "decimal(12,4)"), ("decimal(12,4)", "decimal(5,2)", None),
+        ("decimal(38,0)", "decimal(38,38)", None), ("float32", "float64", "float64"), ("float64", "float32", None),
+        ("int32", "float64", None), ("text", "int64", None), ("date", "timestamp", None), ("bool", "int64", None),
+    ],
+)  # fmt: skip
+def test_numbers_get_wider_and_only_exactly(have, want, made):
+    found = widened(to_arrow(have), to_arrow(want))
+    assert (None if found is None else to_name(found)) == made

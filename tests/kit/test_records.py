@@ -10,7 +10,7 @@ from sluicegate.kit.types import to_name
 
 def decode(texts, columns=None, **how):
     found = (records.Found(line, text.encode()) for line, text in enumerate(texts, 1))
-    return records.decode(found, columns, Decoding(item="f", **how)).read_all()
+    return records.decode(records.gather(found), columns, Decoding(item="f", **how)).read_all()
 
 
 def test_columns_come_in_order_of_appearance():
@@ -33,7 +33,7 @@ def test_snapshot_says_all_the_columns():
     found = decode(['{"a":1,"b":1}', '{"a":2}'], columns=None, on_reject=bad.append)
     assert found.schema.names == ["a", "b"]
     found = records.decode(
-        iter([records.Found(1, b'{"a":1,"b":1}'), records.Found(2, b'{"a":2}'), records.Found(3, b'{"a":3,"z":1}')]),
+        iter([records.Texts([1, 2, 3], [b'{"a":1,"b":1}', b'{"a":2}', b'{"a":3,"z":1}'])]),
         {"a": "int8"},
         Decoding(columns={"a": "int64"}, on_reject=bad.append),
     ).read_all()

@@ -7,7 +7,7 @@ import pytest
 from sluicegate.base.errors import DataError, SluiceError
 from sluicegate.connectors.postgres.link import check_name
 from sluicegate.kit.connection import Read
-from sluicegate.kit.tables import choose, repeated, spell_item, split_item
+from sluicegate.kit.tables import choose, spell_item, split_item
 
 
 @pytest.mark.parametrize(
@@ -52,10 +52,3 @@ def test_a_column_that_is_not_there_or_has_no_type_is_named():
         choose(FOUND, Read(item="t"), "db: t")
     assert caught.value.where == "db: t: column shape"
     assert len(caught.value.message) < 150
-
-
-@pytest.mark.security
-def test_a_repeated_key_is_shown_shortened():
-    told = repeated(("k", "l"), (1, "x" * 5000), "db: t")
-    assert "k = '1', l = 'xxx" in told.message
-    assert len(told.message) < 500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -26,6 +27,7 @@ def test_the_types_are_fresh(packages):
 
 def test_stale_types_are_seen_and_written_anew(packages, tmp_path, monkeypatch, capsys):
     fresh = client.TYPES.read_text()
+    monkeypatch.setattr(client, "types", functools.cache(client.types))  # of one text they are the same each time
     monkeypatch.setattr(client, "ROOT", tmp_path)
     monkeypatch.setattr(client, "TYPES", tmp_path / "openapi.d.ts")
     assert client.main(["--check"]) == 1
@@ -45,10 +47,11 @@ DRIFTS = {  # an answer lost a field, a path moved, a question has another field
 }
 
 
+@pytest.mark.timeout(300)
 def test_drifts_of_the_server_fail_the_page_s_types(packages, tmp_path):
-    for name in ("src", "test", "vite.config.ts", "tsconfig.json", "package.json"):
-        path = client.UI / name
-        (shutil.copytree if path.is_dir() else shutil.copy)(path, tmp_path / name)
+    shutil.copytree(client.UI / "src", tmp_path / "src")
+    config = json.loads((client.UI / "tsconfig.json").read_text())
+    (tmp_path / "tsconfig.json").write_text(json.dumps({**config, "include": ["src"]}))  # the page, not its tests
     (tmp_path / "node_modules").symlink_to(client.UI / "node_modules")
     text = client.document()
     for before, after in DRIFTS.items():

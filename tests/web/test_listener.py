@@ -148,7 +148,7 @@ def test_a_head_that_never_ends_is_cut_off_and_holds_up_nobody(server):
         slow.sendall(GET)
         began = time.monotonic()
         assert b" 200 " in exchange(server, GET + b"connection: close\r\n\r\n")
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 8, "the slow one is cut off after ten seconds"
         assert b" 200 " not in hear(slow)
         assert time.monotonic() - began < 20
 

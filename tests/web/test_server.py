@@ -225,7 +225,7 @@ def test_an_answer_with_news_is_not_held_back(place):
     began = time.monotonic()
     got = place.request("GET", f"/api/v1/runs/{run}/events?wait=10", token).json()
     assert got["items"]
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 8, "it would be held for ten seconds"
 
 
 @pytest.mark.security

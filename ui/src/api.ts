@@ -40,6 +40,10 @@ export type Served = "run.log" | "run.rejected" | "run.watch" | "audit.export";
 
 export type Receipt = {
   rows: number;
+  inserted?: number;
+  updated?: number;
+  deleted?: number;
+  unchanged?: number;
   bytes: number | null;
   sha256: string | null;
   guarantee: string;

@@ -2688,6 +2688,11 @@ export interface components {
             item: string;
             /** Mode */
             mode: string;
+            /**
+             * Change
+             * @description What will happen to the table itself: made, altered, dropped and made anew; empty for a file.
+             */
+            change: string;
             /** Sealed */
             sealed: boolean;
             /**

@@ -61,6 +61,8 @@ def _tell(found: dict[str, Any]) -> None:
                 )
             )
             print(show.clean(f"  way: {write['way']}: {write['why']}"))
+            if write.get("change"):
+                print(show.clean(f"  {write['change']}"))
             if write["columns"] is not None:
                 print("  the table as it is:")
                 _columns(write["columns"])

@@ -112,15 +112,19 @@ class Progress:
         self._drawn = True
 
 
+_COUNTS = ("inserted", "updated", "deleted", "unchanged")
+
+
 def _line(kind: str, body: Mapping[str, Any]) -> str:
     if kind == "log":
         return f"{body.get('level', 'info'):7} {clean(body.get('message'))}"
     if kind == "state":
         return f"state   {clean(body.get('state'))}"
     if kind == "receipt":
-        told = [f"{body.get('rows'):,} rows", clean(body.get("guarantee"))]
+        counts = (f"{body[name]:,} {name}" for name in _COUNTS if body.get(name) is not None)
+        told = [f"{body.get('rows'):,} rows", *counts, clean(body.get("guarantee"))]
         if body.get("bytes"):
-            told.insert(1, size(body["bytes"]))
+            told.insert(-1, size(body["bytes"]))
         return f"landed  {clean(body.get('step'))}: {', '.join(told)}"
     if kind == "reject":
         place = ", ".join(f"{key} {clean(body[key])}" for key in ("line", "row", "column") if body.get(key))

@@ -3,7 +3,7 @@
 Shipped, so that plugins from elsewhere prove the same.
 
 A connection's test file has one class per thing it can do (``ConnectionSuite`` and, as they fit, ``NetworkSuite``,
-``RowsSuite``, ``FilesSuite``), a format's has one ``FormatSuite``, a step's the suite of
+``RowsSuite``, ``GivingFilesSuite``, ``FilesSuite``), a format's has one ``FormatSuite``, a step's the suite of
 its sort (``ReadingSuite``, ``TransformSuite``, ``CheckSuite``, ``WritingSuite``). Security cases carry the mark
 ``security``.
 """

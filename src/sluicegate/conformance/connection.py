@@ -18,6 +18,7 @@ from sluicegate.kit.connection import (
     ReadsFiles,
     ReadsRows,
     SecretName,
+    TellsKeys,
     Tests,
     WritesFiles,
     WritesRows,
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 
 CANARY = "canary-7f3a9c-do-not-show"
 """A password that must never be seen anywhere."""
-WHO = frozenset({"user", "access_key", "role_id", "auth_mount", "read_only"})
+WHO = frozenset(
+    {"user", "access_key", "role_id", "auth_mount", "read_only", "client_id", "scope", "query", "records", "paging",
+     "items", "limits"}
+)  # fmt: skip
 """Fields that say who signs in, or what for, not where: another one does not lead a secret elsewhere."""
 
 
@@ -43,6 +47,8 @@ class Given:
     ctx: Context
     item: Callable[[str], str] = field(default=lambda name: name)
     """Spells the name of an item, where names need quoting."""
+    execute: Callable[[str], Any] | None = None
+    """Carries out an SQL statement in a database, as its owner would."""
 
     def open(self) -> Any:
         """Open a session."""
@@ -74,7 +80,7 @@ class ConnectionSuite:
         with given.open() as session:
             found = {
                 each
-                for each in (Tests, Lists, ReadsRows, WritesRows, ReadsFiles, WritesFiles)
+                for each in (Tests, Lists, ReadsRows, WritesRows, TellsKeys, ReadsFiles, WritesFiles)
                 if isinstance(session, each)
             }
         assert found == wanted
@@ -216,8 +222,10 @@ class NetworkSuite(ConnectionSuite):
 
     @pytest.mark.security
     @pytest.mark.req("SEC-N03")
-    def test_tls_is_verified_unless_told_otherwise(self, given: Given) -> None:
-        assert type(given.connection).model_fields["tls"].default == "verify-full"
+    def test_server_is_verified_unless_told_otherwise(self, given: Given) -> None:
+        """By its certificate, or (SSH) by its host key, which must be given."""
+        fields = type(given.connection).model_fields
+        assert fields["tls"].default == "verify-full" if "tls" in fields else fields["host_key"].is_required()
 
     def test_unreachable_names_the_place(self, given: Given, listener: Listener) -> None:
         listener.close()

@@ -1,4 +1,4 @@
-"""The conformance suite for connections that give and take files."""
+"""The conformance suites for connections that give files, and for those that take them, too."""
 
 from __future__ import annotations
 
@@ -22,10 +22,55 @@ OUTSIDE = (
 """Names that lead out, or would on some system (SEC-F06)."""
 
 
-class FilesSuite(ConnectionSuite):
+class GivingFilesSuite(ConnectionSuite):
+    """Holds for every connection that reads files. A subclass says how one comes to lie there."""
+
+    abilities: ClassVar[set[type]] = {ReadsFiles}
+
+    def lay(self, given: Given, name: str, data: bytes) -> None:
+        """Have a file lie there before it is read."""
+        raise NotImplementedError
+
+    @pytest.mark.parametrize("size", [0, 1, 2_560_000])
+    def test_what_lies_there_is_read(self, given: Given, size: int) -> None:
+        data = (bytes(range(256)) * 10_000)[:size]
+        self.lay(given, "in/some/folder.bin", data)
+        with given.open() as session, session.fetch("in/some/folder.bin") as file:
+            assert session.size("in/some/folder.bin") in (len(data), None)
+            assert file.read(1) == data[:1]
+            assert file.read(70_000) == data[1:70_001]
+            assert file.read() == data[70_001:]
+            assert file.read(1) == b""
+
+    @pytest.mark.parametrize("name", ["a b", "ünï.csv", "x;--", "$(id)", "`id`", "it's", "%s", "-rf", "a,b"])
+    def test_odd_names_are_read(self, given: Given, name: str) -> None:
+        self.lay(given, name, b"1")
+        with given.open() as session, session.fetch(name) as file:
+            assert file.read() == b"1"
+
+    def test_missing_file_is_named(self, given: Given) -> None:
+        with given.open() as session, pytest.raises(Failed, match=r"gone\.csv"):
+            session.fetch("gone.csv")
+
+    @pytest.mark.security
+    @pytest.mark.req("SEC-F06")
+    @pytest.mark.parametrize("name", OUTSIDE)
+    def test_no_name_leads_out(self, given: Given, name: str) -> None:
+        with given.open() as session:
+            for use in (session.fetch, session.size):
+                with pytest.raises((Denied, Invalid)):
+                    use(name)
+
+
+class FilesSuite(GivingFilesSuite):
     """Holds for every connection that reads and writes files."""
 
-    abilities: ClassVar[set[type]] = {ReadsFiles, WritesFiles}
+    abilities: ClassVar[set[type]] = {WritesFiles}
+
+    def lay(self, given: Given, name: str, data: bytes) -> None:
+        """Write it, as a run would."""
+        with given.open() as session:
+            self.put(session, name, data)
 
     @staticmethod
     def put(session: Any, name: str, data: bytes, run: str = "r") -> Any:
@@ -47,15 +92,6 @@ class FilesSuite(ConnectionSuite):
     def test_empty_file(self, given: Given) -> None:
         with given.open() as session:
             assert self.put(session, "empty", b"").bytes == 0
-            with session.fetch("empty") as file:
-                assert file.read() == b""
-
-    @pytest.mark.parametrize("name", ["a b", "ünï.csv", "x;--", "$(id)", "`id`", "it's", "%s", "-rf", "a,b"])
-    def test_odd_names(self, given: Given, name: str) -> None:
-        with given.open() as session:
-            self.put(session, name, b"1")
-            with session.fetch(name) as file:
-                assert file.read() == b"1"
 
     def test_nothing_appears_before_commit(self, given: Given) -> None:
         with given.open() as session:
@@ -91,17 +127,12 @@ class FilesSuite(ConnectionSuite):
             assert first == again
             assert [entry.name for entry in session.items()] == ["twice"]
 
-    def test_missing_file_is_named(self, given: Given) -> None:
-        with given.open() as session, pytest.raises(Failed, match=r"gone\.csv"):
-            session.fetch("gone.csv")
-
     @pytest.mark.security
     @pytest.mark.req("SEC-F06")
     @pytest.mark.parametrize("name", OUTSIDE)
-    def test_no_name_leads_out(self, given: Given, name: str) -> None:
+    def test_nothing_is_put_or_listed_outside(self, given: Given, name: str) -> None:
         with given.open() as session:
-            for use in (session.fetch, session.size, lambda path: session.put(path, Marker("r", "w"))):
-                with pytest.raises((Denied, Invalid)):
-                    use(name)
+            with pytest.raises((Denied, Invalid)):
+                session.put(name, Marker("r", "w"))
             with pytest.raises(SluiceError):
                 list(session.items(name or ".."))

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
 from sluicegate.base.errors import Cancelled, DataError, Missing, SluiceError
-from sluicegate.conformance.connection import ConnectionSuite, chain
+from sluicegate.conformance.connection import chain
+from sluicegate.conformance.loading import ANY, MERGE, LoadingSuite
 from sluicegate.conformance.samples import NAMES, TEXTS, VALUES, column, rows, table
-from sluicegate.kit.connection import FiltersRows, Read, ReadsRows, WritesRows
+from sluicegate.kit.connection import FiltersRows, Read
 from sluicegate.kit.mode import Append, Merge, Replace
 from sluicegate.kit.rows import Marker
 from sluicegate.kit.text import to_text
@@ -20,13 +21,9 @@ from sluicegate.kit.types import to_name
 from sluicegate.kit.watermark import Bound
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from sluicegate.conformance.connection import Given
     from sluicegate.kit.mode import Mode
-    from sluicegate.kit.rows import Receipt
 
-MERGE = Merge(keys=("k",))
 HOSTILE = (
     'x"; drop table victim; --',
     "x'; drop table victim; --",
@@ -54,34 +51,13 @@ SINCE = {
 """Values of the types that a watermark can have, with neighbours, doubles and the ends of what all systems hold."""
 
 
-class RowsSuite(ConnectionSuite):
+class RowsSuite(LoadingSuite):
     """Holds for every connection that reads and writes rows."""
 
-    abilities: ClassVar[set[type]] = {ReadsRows, WritesRows}
     changed: ClassVar[dict[str, str]] = {}
     """Types that come back as another, wider one, which the documentation names."""
     unsorted: ClassVar[frozenset[str]] = frozenset()
     """Types that the system does not sort as we do, so that it leaves out no row that is not new."""
-
-    def load(
-        self, given: Given, found: pa.Table, mode: Mode | None = None, *, item: str = "t", run: str = "r"
-    ) -> Receipt:
-        """Load a table in one run."""
-        with (
-            given.open() as session,
-            session.stage(given.item(item), found.schema, mode or Append(), Marker(run, "w")) as stage,
-        ):
-            receipt: Receipt | None = stage.done
-            if receipt is None:
-                for batch in found.to_batches():
-                    stage.write(batch)
-                receipt = stage.commit()
-            return receipt
-
-    def read(self, given: Given, item: str = "t", **ask: Any) -> pa.Table:
-        """Read an item."""
-        with given.open() as session:
-            return session.read(Read(item=given.item(item), **ask)).read_all()
 
     @pytest.mark.parametrize("kind", VALUES)
     def test_type_there_and_back(self, given: Given, kind: str) -> None:
@@ -194,7 +170,7 @@ class RowsSuite(ConnectionSuite):
     def test_nothing_is_seen_before_commit(self, given: Given, mode: Mode) -> None:
         self.load(given, table({"k": [1]}), MERGE, run="1")
         more = table({"k": [2, 3]})
-        with given.open() as session, session.stage(given.item("t"), more.schema, mode, Marker("2", "w")) as stage:
+        with given.open() as session, session.stage(given.item("t"), more.schema, mode, Marker("2", "w"), ANY) as stage:
             for batch in more.to_batches():
                 stage.write(batch)
             assert rows(self.read(given)) == [(1,)]
@@ -207,7 +183,7 @@ class RowsSuite(ConnectionSuite):
         self.load(given, table({"k": [1]}), MERGE, run="1")
         more = table({"k": [2, 3]})
         with given.open() as session:
-            stage = session.stage(given.item("t"), more.schema, mode, Marker("2", "w"))
+            stage = session.stage(given.item("t"), more.schema, mode, Marker("2", "w"), ANY)
             if way == "close":
                 stage.write(more.to_batches()[0])
             else:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Literal, cast
 
 from pydantic import Field
 
 from sluicegate.kit.connection import Connection, Entry
-from sluicegate.kit.rows import Receipt
+from sluicegate.kit.putting import Putting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sluicegate.kit.connection import FileStage
     from sluicegate.kit.context import Context
-    from sluicegate.kit.paths import Draft, Root
+    from sluicegate.kit.paths import Root
     from sluicegate.kit.rows import Marker
 
 _HERE = (".", "./", "")
@@ -50,7 +48,7 @@ class FilesSession:
     def __init__(self, root: str, files: Root) -> None:
         """Hold the folder's name; it is opened when needed, and made only for writing."""
         self._name, self._files, self._root = root, files, cast("Root | None", None)
-        self._stages: list[_Putting] = []
+        self._stages: list[Putting] = []
 
     def _folder(self, *, make: bool = False) -> Root:
         if self._name in _HERE:
@@ -90,49 +88,6 @@ class FilesSession:
     def put(self, path: str, marker: Marker) -> FileStage:
         """Begin a file. A repeated load writes the same name again, so the marker need not be kept."""
         del marker
-        stage = _Putting(self._folder(make=True).create(path))
+        stage = Putting(self._folder(make=True).create(path))
         self._stages.append(stage)
         return stage
-
-
-class _Counted(io.RawIOBase):
-    """Counts and digests what goes through."""
-
-    def __init__(self, out: BinaryIO) -> None:
-        super().__init__()
-        self._out, self.count, self.digest = out, 0, hashlib.sha256()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any, /) -> int:
-        view = memoryview(data).cast("B")
-        self._out.write(view)
-        self.digest.update(view)
-        self.count += view.nbytes
-        return view.nbytes
-
-    def tell(self) -> int:
-        return self.count
-
-    def flush(self) -> None:
-        if not self.closed:
-            self._out.flush()
-
-
-class _Putting:
-    """See ``FileStage``."""
-
-    def __init__(self, draft: Draft) -> None:
-        self._draft, self._counted = draft, _Counted(draft.out)
-        self.done: Receipt | None = None
-        self.out = cast("BinaryIO", self._counted)
-
-    def commit(self, rows: int) -> Receipt:
-        """Bring all to the disk, rename, and say what landed."""
-        self._draft.commit()
-        return Receipt(rows=rows, bytes=self._counted.count, sha256=self._counted.digest.hexdigest())
-
-    def abort(self) -> None:
-        """Remove what was staged; nothing to do once committed."""
-        self._draft.abort()

@@ -12,11 +12,13 @@ from sluicegate.engine.inlet import Inlet
 from sluicegate.engine.meter import Meter, Report
 from sluicegate.engine.plan import Segment, above, one_writer, plan, steps
 from sluicegate.kit import connection as kinds
+from sluicegate.kit import loading
 from sluicegate.kit.document import parse_definition
 from sluicegate.kit.flow import Flow
 from sluicegate.kit.mode import Append
 from sluicegate.kit.seals import of as seals_of
-from sluicegate.kit.step import Step, Writing
+from sluicegate.kit.step import Step, Transform, Writing
+from sluicegate.kit.target import of as target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sluicegate.engine.job import Job
+    from sluicegate.kit.mode import Mode
 
 
 def explain(job: Job, report: Report, cancelled: Callable[[], bool]) -> dict[str, Any]:
@@ -39,17 +42,20 @@ def explain(job: Job, report: Report, cancelled: Callable[[], bool]) -> dict[str
         named = steps(flow)
         segments = plan(flow, one_writer(job.connections))
         order = dict.fromkeys(flow.step_name(step) for segment in segments for step in above(named, segment.source))
-        told = [_step(look, name, named[name]) for name in order]
+        within = {one for step in named.values() if isinstance(step, Transform) for one in step.inputs}
+        told = [_step(look, name, named[name], alone=name not in within) for name in order]
         return {"steps": told, "segments": [_segment(look, segment, named) for segment in segments]}
 
 
-def _step(look: Callable[[], Inlet], name: str, step: Step) -> dict[str, Any]:
+def _step(look: Callable[[], Inlet], name: str, step: Step, *, alone: bool) -> dict[str, Any]:
+    """``alone``: whether no transform takes its rows, so that its query, if any, is its own."""
     with look() as inlet:
         columns = _types(inlet.pull(name).schema)
         since = inlet.since(name)
+        jails = step.jails and not (alone and name in inlet.unjailed)
     return {
         "name": name, "type": step.type, "inputs": list(step.inputs), "columns": columns,
-        "runs_in": "jail" if step.jails else "task", "since": since,
+        "runs_in": "jail" if jails else "task", "since": since,
     }  # fmt: skip
 
 
@@ -75,16 +81,20 @@ def _segment(look: Callable[[], Inlet], segment: Segment, named: dict[str, Step]
 
 def _write(inlet: Inlet, segment: Segment, name: str, step: Writing) -> dict[str, Any]:
     target, item = inlet.session(step.connection), inlet.item(step.item, name)
-    columns: dict[str, str] | None = None
+    mode: Mode = getattr(step, "mode", None) or Append()
+    columns, change = None, ""
     if isinstance(target, kinds.ReadsRows):
         try:
-            columns = _types(target.read(kinds.Read(item=item, limit=0)).schema)
+            there = target.read(kinds.Read(item=item, limit=0)).schema
+            columns = _types(there)
         except Missing:
-            columns = None
+            there = None
+        known = None if there is None else {field.name: field.type for field in there}
+        change = loading.foretell(inlet.pull(segment.source).schema, known, mode, target_of(step))
     reason = inlet.obstacle(segment, step, target, item)
     return {
         "name": name, "connection": step.connection, "item": item,
-        "mode": (getattr(step, "mode", None) or Append()).type, "sealed": seals_of(step) is not None,
+        "mode": mode.type, "change": change, "sealed": seals_of(step) is not None,
         "columns": columns, "way": "batches" if reason else "passage", "why": reason or PASSES,
     }  # fmt: skip
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar
 
 from sluicegate.base.errors import Cancelled, Egress, Failed, Invalid, SluiceError
 from sluicegate.crypto.manifest import Warrant
-from sluicegate.engine import precision, query, seals
+from sluicegate.engine import precision, projection, query, seals
 from sluicegate.engine.dialect import plain
 from sluicegate.engine.manifests import Origin
 from sluicegate.engine.meter import Counted, Meter, Report
 from sluicegate.engine.plan import Segment, looks, steps
 from sluicegate.engine.rejects import Rejects
-from sluicegate.engine.sieve import Sieve
+from sluicegate.engine.sieve import Sieves
 from sluicegate.guard.archives import WARRANT
 from sluicegate.kit import connection as kinds
 from sluicegate.kit.context import Context
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from sluicegate.engine.job import Job
     from sluicegate.kit.rows import Parcel, Reject, Stage
-    from sluicegate.kit.watermark import Bound
+    from sluicegate.kit.target import Keys
 
 _Rows = TypeVar("_Rows", "pa.RecordBatch", "Parcel")
 
@@ -64,7 +64,9 @@ class Inlet:
         self._net = Net(Policy.local() if job.local else Policy(allow=job.egress))
         self._files = self._stack.enter_context(Root(job.root))
         self.rejects = Rejects(job, report, meter)
-        self._sieves: dict[str, Sieve] = {}
+        self.sieves = Sieves(job.state, None if limit else flow, report)
+        self.unjailed: set[str] = set()
+        """Steps that were found to need no jail."""
         self.guesses = False
         """Whether an input had no rows, so that the types of its columns are not known."""
 
@@ -117,6 +119,18 @@ class Inlet:
         """Return an item with its parameters filled in."""
         return fill(item, self._values, where=f"step {name}, item")
 
+    def keys_of(self, name: str) -> Keys:
+        """Return the keys of the one table that the rows of a step come from. ``Invalid`` when they come from none."""
+        step = self._named[name]
+        while not isinstance(step, Reading) and len(step.inputs) == 1:
+            name = step.inputs[0]
+            step = self._named[name]
+        if isinstance(step, Reading):
+            session = self.session(step.connection)
+            if isinstance(session, kinds.TellsKeys):
+                return session.keys(self.item(step.item, name))
+        raise Invalid("keys are copied from one table, and the rows come from none", hint="Leave out table: copies.")
+
     def pull(self, name: str) -> pa.RecordBatchReader:
         """Return the rows of a step, lazily."""
         step = self._named.get(name)
@@ -163,25 +177,15 @@ class Inlet:
         """Write one line into the run's log."""
         self._report("log", {"level": "info", "message": message, **{key: str(value) for key, value in fields.items()}})
 
-    def tell_watermarks(self) -> None:
-        """Have the highest values kept that came: before anything lands, so that none is forgotten that did."""
-        for name, sieve in self._sieves.items():
-            self._report("watermark", {"step": name, **sieve.state})
-
-    def hold_watermarks(self) -> None:
-        """Read no further than the attempt before did: some of the targets have its rows already."""
-        for name, sieve in self._sieves.items():
-            if (seen := self._job.state.get(name, {}).get("seen")) is not None:
-                sieve.hold(seen)
-
     def since(self, name: str) -> dict[str, Any] | None:
         """Return where a reading step that was pulled begins, and who leaves out what is not new."""
-        step: Any = self._named[name]
-        if name not in self._sieves:
+        begins = self.sieves.begins(name)
+        if begins is None:
             return None
+        step: Any = self._named[name]
         session = self.session(step.connection)
         there = isinstance(session, kinds.FiltersRows) and session.filters(self._ask(name, step))
-        return {**self._sieves[name].begins, "filtered_by": "source" if there else "task"}
+        return {**begins, "filtered_by": "source" if there else "task"}
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -191,7 +195,7 @@ class Inlet:
         session = self.session(step.connection)
         if isinstance(session, kinds.ReadsRows):
             found: pa.RecordBatchReader = session.read(self._ask(name, step))
-            return _chosen(self._new(name, step, found), step.columns, name)
+            return _chosen(self.sieves.sift(name, found), step.columns, name)
         if not isinstance(session, kinds.ReadsFiles):
             raise Invalid(f"the connection {step.connection!r} cannot be read from")
         item, seal = self.item(step.item, name), seals_of(step)
@@ -217,34 +221,13 @@ class Inlet:
             self._tell_schema(name, rows.schema)
         if seal is not None and self._limit is None:
             rows = _whole(rows, raw)
-        return _chosen(self._new(name, step, rows), step.columns, name)
+        return _chosen(self.sieves.sift(name, rows), step.columns, name)
 
     def _ask(self, name: str, step: Any) -> kinds.Read:
-        bound, columns = self._bound(name, step), step.columns
+        bound, columns = self.sieves.bound(name), step.columns
         if bound is not None and columns is not None and bound.column not in columns:
             columns = (*columns, bound.column)
         return kinds.Read(item=self.item(step.item, name), columns=columns, limit=self._limit, since=bound)
-
-    def _bound(self, name: str, step: Any) -> Bound | None:
-        """Return where to begin. Previews show rows whether they are new or not."""
-        if step.since is None or self._limit:
-            return None
-        bound: Bound = step.since.bound(self._job.state.get(name))
-        return bound
-
-    def _new(self, name: str, step: Any, rows: pa.RecordBatchReader) -> pa.RecordBatchReader:
-        """Return the rows that are new since the run before."""
-        bound = self._bound(name, step)
-        if bound is None:
-            return rows
-        if name in self._sieves:
-            raise Invalid(
-                "its rows are taken two ways within one query, so they would be read at two moments",
-                where=f"step {name}, since",
-                hint="Take them once, or land them in a table first.",
-            )
-        self._sieves[name] = Sieve(name, bound, rows.schema)
-        return self._sieves[name].sift(rows)
 
     def _tell_schema(self, name: str, schema: pa.Schema) -> None:
         from sluicegate.kit.types import to_name
@@ -254,12 +237,25 @@ class Inlet:
     # -- transforming --------------------------------------------------------------------------------------------------
 
     def _transform(self, name: str, step: Transform) -> pa.RecordBatchReader:
-        """Put the whole tree of transforms that ends in ``step`` into one query, and run it in the jail."""
+        """Put the whole tree of transforms that ends in ``step`` into one query, and run it in the jail.
+
+        One that only chooses columns of rows that come from elsewhere needs no query.
+        """
+        named = {**self._named, name: step}
+        if step.chosen is not None and not isinstance(named[step.inputs[0]], Transform):
+            rows = self.pull(step.inputs[0])
+            if (places := projection.find(step.chosen, rows.schema)) is not None:
+                self.unjailed.add(name)
+                return projection.project(rows, tuple(step.chosen), places)
+            return self._query(name, named, {step.inputs[0]: rows})
+        return self._query(name, named, {each: self.pull(each) for each in query.leaves(named, name)})
+
+    def _query(self, name: str, named: dict[str, Step], read: dict[str, pa.RecordBatchReader]) -> pa.RecordBatchReader:
+        """Run the query for the tree that ends in ``name`` over these rows of its leaves."""
         from sluicegate.engine import jail
         from sluicegate.engine.program import Bounds, Program
 
-        named = {**self._named, name: step}
-        leaves = {each: precision.kept(self.pull(each), each) for each in query.leaves(named, name)}
+        leaves = {each: precision.kept(rows, each) for each, rows in read.items()}
         made = query.compose(named, name, {each: rows.schema.names for each, rows in leaves.items()}, self._values)
         foreign: list[SluiceError] = []
         inputs = {each.table: query.renamed(leaves[each.step], each.columns, foreign.append) for each in made.inputs}

@@ -10,9 +10,10 @@ from sluicegate.base.secret import Secret
 from sluicegate.crypto.seal.stream import Sealer
 from sluicegate.engine.spool import Spool
 from sluicegate.kit.connection import SecretName
+from sluicegate.kit.inflate import ENDINGS
 from sluicegate.kit.seals import Age, OpenAge, OpenOpenPgp, OpenPgp, OpenZip, Seal, Zip
 
-PACKED = (".parquet", ".gz", ".zst")
+PACKED = (".parquet", *ENDINGS)
 """Endings of files that are compressed already."""
 
 

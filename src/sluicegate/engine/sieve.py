@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.base.errors import DataError, UnknownColumn
+from sluicegate.base.errors import DataError, Invalid, UnknownColumn
 from sluicegate.kit import watermark
+from sluicegate.kit.step import Reading
 from sluicegate.kit.types import to_name
 from sluicegate.kit.watermark import Bound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import pyarrow as pa
+
+    from sluicegate.engine.meter import Report
+    from sluicegate.kit.flow import Flow
 
 
 class Sieve:
@@ -108,3 +112,51 @@ class Sieve:
         top = Bound(column=self._bound.column, value=value).lowest(self._kind)
         within = pc.less_equal(column, watermark.read(top or value, self._kind))
         return pc.or_(pc.fill_null(within, False), column.is_null())  # noqa: FBT003 - the value to fill in
+
+
+class Sieves:
+    """Those of one attempt at a segment."""
+
+    def __init__(self, state: Mapping[str, Mapping[str, Any]], flow: Flow | None, report: Report) -> None:
+        """Begin at ``state``, as a job has it; ``report`` takes what was seen.
+
+        Without a ``flow`` all rows pass: previews show what is there.
+        """
+        steps = flow.steps if flow else ()
+        self._since = {each.name: each.since for each in steps if isinstance(each, Reading) and each.since}
+        self._state, self._report = state, report
+        self._made: dict[str, Sieve] = {}
+
+    def bound(self, name: str) -> Bound | None:
+        """Return where a step begins; ``None`` when it reads all rows each time."""
+        since = self._since.get(name)
+        return None if since is None else since.bound(self._state.get(name))
+
+    def sift(self, name: str, rows: pa.RecordBatchReader) -> pa.RecordBatchReader:
+        """Return the rows of a step that are new, lazily. Raises ``Invalid`` for a step that is read once more."""
+        bound = self.bound(name)
+        if bound is None:
+            return rows
+        if name in self._made:
+            raise Invalid(
+                "its rows are taken two ways within one query, so they would be read at two moments",
+                where=f"step {name}, since",
+                hint="Take them once, or land them in a table first.",
+            )
+        self._made[name] = Sieve(name, bound, rows.schema)
+        return self._made[name].sift(rows)
+
+    def begins(self, name: str) -> dict[str, Any] | None:
+        """Return where a step that was sifted begins."""
+        return self._made[name].begins if name in self._made else None
+
+    def hold(self) -> None:
+        """Read no further than the attempt before did: some of the targets have its rows already."""
+        for name, sieve in self._made.items():
+            if (seen := self._state.get(name, {}).get("seen")) is not None:
+                sieve.hold(seen)
+
+    def tell(self) -> None:
+        """Have the highest values kept that came: before anything lands, so that none is forgotten that did."""
+        for name, sieve in self._made.items():
+            self._report("watermark", {"step": name, **sieve.state})

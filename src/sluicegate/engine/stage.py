@@ -5,10 +5,11 @@ Nothing is visible in any destination before every writing step has staged all i
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,11 @@ from sluicegate.kit import lineage
 from sluicegate.kit.connection import Connection, WritesFiles, WritesRows
 from sluicegate.kit.document import parse_definition
 from sluicegate.kit.flow import Flow
-from sluicegate.kit.rows import Marker, Parcel, Receipt, Stage
+from sluicegate.kit.rows import COUNTS, Marker, Parcel, Receipt, Stage
 from sluicegate.kit.seals import Zip
 from sluicegate.kit.seals import of as seals_of
 from sluicegate.kit.step import Writing
+from sluicegate.kit.target import of as target_of
 from sluicegate.kit.types import opened
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sluicegate.engine.job import Job
+    from sluicegate.kit.target import Target
 
 _QUEUE_BYTES = 8 << 20
 
@@ -56,6 +59,7 @@ def execute(job: Job, name: str, report: Report, cancelled: Callable[[], bool]) 
     if segment is None:
         raise Invalid(f"the flow has no segment {name[:64]!r}")
     with ExitStack() as stack, Meter(report) as meter:
+        stack.enter_context(_few_collections())
         inlet = stack.enter_context(Inlet(job, flow, meter, report, cancelled))
         receipts = _carry(job, flow, segment, inlet, meter, cancelled, stack)
         inlet.commit()
@@ -63,8 +67,20 @@ def execute(job: Job, name: str, report: Report, cancelled: Callable[[], bool]) 
     return {"receipts": {step: _body(receipt) for step, receipt in receipts.items()}, "counts": body}
 
 
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Look for cycles seldom: rows are no cycles, and those that are Python objects on their way are many."""
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 def _body(receipt: Receipt) -> dict[str, Any]:
-    return receipt.model_dump(mode="json", exclude=set() if receipt.manifest else {"manifest"})
+    empty = {name for name in ("manifest", *COUNTS) if getattr(receipt, name) is None}
+    return receipt.model_dump(mode="json", exclude=empty)
 
 
 def _carry(
@@ -86,12 +102,12 @@ def _carry(
         return {sink.name: sink.stage.done for sink in sinks if sink.stage.done}
     waiting = [sink for sink in sinks if not sink.stage.done]
     if len(waiting) < len(sinks):
-        inlet.hold_watermarks()
+        inlet.sieves.hold()
     passage = inlet.passage(segment, sinks[0].stage)
     _pump(rows if passage is None else passage, waiting, cancelled)
     if cancelled():
         raise Cancelled("The run was cancelled; nothing of it has landed.")
-    inlet.tell_watermarks()
+    inlet.sieves.tell()
     return {sink.name: _placed(sink.name, sink.commit) for sink in sinks}
 
 
@@ -126,7 +142,7 @@ def _open(job: Job, inlet: Inlet, step: Writing, name: str, schema: pa.Schema, s
     if isinstance(session, WritesRows) and seal is None:
         from sluicegate.kit.mode import Append
 
-        stage = session.stage(item, schema, getattr(step, "mode", None) or Append(), marker)
+        stage = session.stage(item, schema, getattr(step, "mode", None) or Append(), marker, _target(inlet, step))
     elif isinstance(session, WritesFiles):
         if isinstance(seal, Zip):
             inlet.say("Names stand readable in a ZIP file; what is in the file does not.", step=name)
@@ -135,6 +151,12 @@ def _open(job: Job, inlet: Inlet, step: Writing, name: str, schema: pa.Schema, s
         takes = "files" if seal is not None else "rows"
         raise Invalid(f"the connection {step.connection!r} does not take {takes}")
     return stack.enter_context(stage)
+
+
+def _target(inlet: Inlet, step: Writing) -> Target:
+    """Return what the step says about its target, with the keys of its source when they are to be copied."""
+    said = target_of(step)
+    return said._replace(keys=inlet.keys_of(step.from_)) if said.table.copies else said
 
 
 def _pump(rows: Iterable[pa.RecordBatch | Parcel], sinks: list[Sink], cancelled: Callable[[], bool]) -> None:

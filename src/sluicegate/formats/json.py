@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar, Literal
 from sluicegate.base.errors import DataError
 from sluicegate.kit import records
 from sluicegate.kit.format import Decoding, Encoder, Format
-from sluicegate.kit.inflate import Deflated, Inflated
+from sluicegate.kit.inflate import Deflated, Inflated, packings
 from sluicegate.kit.objects import MARKS
 from sluicegate.kit.rows import BATCH_BYTES
 from sluicegate.kit.types import TypeName
@@ -25,17 +25,17 @@ _SPACE = re.compile(rb"[ \t\r\n]*")
 
 
 class Json(Format):
-    """A JSON document: an array of objects, plain, gzip or zstd."""
+    """A JSON document: an array of objects, plain or packed (gzip, zstd, LZ4, bzip2, xz)."""
 
     type: Literal["json"] = "json"
     columns: dict[str, TypeName] | None = None
     """Types by key. With this, and without a snapshot, these are all the columns there are."""
 
-    suffixes: ClassVar[tuple[str, ...]] = (".json", ".json.gz", ".json.zst")
+    suffixes: ClassVar[tuple[str, ...]] = packings(".json")
 
     def decode(self, data: BinaryIO, how: Decoding) -> pa.RecordBatchReader:
         """Return the rows lazily; each object that does not fit is rejected with the line it starts on."""
-        return records.decode(_Scan(data, how).elements(), self.columns, how)
+        return records.decode(records.gather(_Scan(data, how).elements()), self.columns, how)
 
     def encoder(self, schema: pa.Schema, out: BinaryIO, item: str = "") -> Encoder:
         """Begin an output."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from sluicegate.base.errors import Invalid, SluiceError
 from sluicegate.kit import lineage, seals
+from sluicegate.kit import target as targets
 from sluicegate.kit.connection import Connection
 from sluicegate.kit.document import Definition, Document, Recipient, names_used
 from sluicegate.kit.flow import Flow
@@ -67,12 +68,35 @@ def _check_writes(document: Document, flow: Flow, find: Find) -> None:
                 where=document.place(flow.path(step, "mode")),
                 hint="Use mode: replace, or a {param} in the item for one file a run.",
             )
+        if target.holds == "tables":
+            _check_target(document, flow, step, target)
+        said = step.model_fields_set & {"table", "allow"}
+        if target.holds == "files" and said:
+            raise Invalid(
+                f"step {flow.step_name(step)}: '{min(said)}' is said of tables, and {step.connection!r} holds files",
+                where=document.place(flow.path(step, min(said))),
+                hint="Leave it out: a file is always replaced whole.",
+            )
         if target.holds != "files" and getattr(step, "seal", None) is not None:
             raise Invalid(
                 f"step {flow.step_name(step)}: the connection {step.connection!r} does not take files",
                 where=document.place(flow.path(step, "connection")),
                 hint="Archive to a connection that holds files.",
             )
+
+
+def _check_target(document: Document, flow: Flow, step: Writing, target: Connection) -> None:
+    """Refuse what the step does not allow itself, and what no table of the connection can be made with."""
+    said, field = targets.of(step), "mode"
+    try:
+        if (mode := getattr(step, "mode", None)) is not None:
+            said.check(mode)
+        field = "table"
+        said.table.check(target.ddl)
+    except SluiceError as fault:
+        fault.where = document.place(flow.path(step, field))
+        fault.message = f"step {flow.step_name(step)}: {fault.message}"
+        raise
 
 
 def connections(find: Find) -> lineage.Find:

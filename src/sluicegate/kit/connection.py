@@ -16,6 +16,7 @@ from sluicegate.base.flaws import Misfit
 from sluicegate.base.model import NAME_PATTERN, Model, Name
 from sluicegate.kit.lineage import Tags
 from sluicegate.kit.mode import Mode
+from sluicegate.kit.target import Ddl
 from sluicegate.kit.watermark import Bound
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from sluicegate.kit.context import Context
     from sluicegate.kit.reference import Reference
     from sluicegate.kit.rows import Marker, Parcel, Receipt, Stage
+    from sluicegate.kit.target import Keys, Target
 
 
 class SecretName(Model):
@@ -92,6 +94,8 @@ class Connection(Model):
 
     holds: ClassVar[Literal["tables", "files", "secrets"]] = "tables"
     """What its items are. What holds secrets gives them to other connections, and nothing to flows."""
+    ddl: ClassVar[Ddl] = Ddl()
+    """What its tables can be made with."""
     paths: ClassVar[frozenset[str]] = frozenset()
     """Fields that are paths: on a server each must lie beneath the tenant's own directory."""
 
@@ -169,6 +173,14 @@ class FiltersRows(Protocol):
 
 
 @runtime_checkable
+class TellsKeys(Protocol):
+    """Knows by what its tables tell their rows apart."""
+
+    def keys(self, item: str) -> Keys:
+        """Return the primary key and the indexes of a table; nothing for a view. ``Missing`` when it is not there."""
+
+
+@runtime_checkable
 class PassesRows(Protocol):
     """Gives rows to a system of its own kind in the form that both speak, so that nobody looks into them."""
 
@@ -183,8 +195,8 @@ class PassesRows(Protocol):
 class WritesRows(Protocol):
     """Takes rows with types."""
 
-    def stage(self, item: str, schema: pa.Schema, mode: Mode, marker: Marker) -> Stage:
-        """Begin a load into table ``item``, made from ``schema`` when it does not exist."""
+    def stage(self, item: str, schema: pa.Schema, mode: Mode, marker: Marker, target: Target = ...) -> Stage:
+        """Begin a load into table ``item``; ``target`` says how it is made, and what may be taken away from it."""
 
 
 @runtime_checkable

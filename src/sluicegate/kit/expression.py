@@ -115,6 +115,20 @@ class Expression:
         return str(tree.name) if isinstance(tree, exp.Column) else ""
 
     @property
+    def path(self) -> tuple[str, ...]:
+        """Names of a column and of fields below it (``a['b']['c']``) when it is nothing but these; else empty."""
+        from sqlglot import exp
+
+        tree, fields = self._tree.unnest(), list[str]()
+        while isinstance(tree, exp.Bracket):
+            keys = tree.expressions
+            if len(keys) != 1 or not isinstance(keys[0], exp.Literal) or not keys[0].is_string:
+                return ()
+            fields.insert(0, str(keys[0].this))
+            tree = tree.this.unnest()
+        return (str(tree.name), *fields) if isinstance(tree, exp.Column) and not tree.table else ()
+
+    @property
     def ungrouped(self) -> tuple[str, ...]:
         """Names of the columns it reads outside of aggregate functions and their filters."""
         from sqlglot import exp

@@ -263,7 +263,10 @@ def _input(step: Step, wanted: str = "") -> Path:
 
 
 def fill(item: str, values: Mapping[str, Value], *, where: str) -> str:
-    """Return ``item`` with each ``{param}`` filled in; a value must be one plain path segment (SEC-F06)."""
+    """Return ``item`` with each ``{param}`` filled in; a value must be one plain path segment (SEC-F06).
+
+    It begins no query, and behind a question mark it is one value: no other parameter comes with it (SEC-P03).
+    """
     parts = []
     try:
         pieces = list(_pieces(item))
@@ -280,7 +283,8 @@ def fill(item: str, values: Mapping[str, Value], *, where: str) -> str:
             not text
             or len(text) > _SEGMENT_MAX
             or text in {".", ".."}
-            or any(bad in text for bad in "/\\\0%{}")
+            or any(bad in text for bad in "/\\\0%{}?")
+            or ("&" in text and any("?" in part for part in parts))
             or not text.isprintable()
         ):
             raise Invalid(f"the value of {field!r} cannot be part of a name", where=where)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sluicegate.base.errors import Invalid
-from sluicegate.kit.types import to_name
+from sluicegate.kit.types import to_arrow, to_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,6 +44,32 @@ def meet(one: pa.DataType, other: pa.DataType) -> bool:  # noqa: PLR0911 - one l
         names = [field.name for field in one] == [field.name for field in other]
         return names and all(meet(ours.type, theirs.type) for ours, theirs in zip(one, other, strict=True))
     return to_name(one) == to_name(other)
+
+
+def widened(have: pa.DataType, want: pa.DataType) -> pa.DataType | None:
+    """Return the number type that holds all values of both; ``None`` when ``have`` does, or there is none.
+
+    Only numbers get wider, and only exactly: never an exact one to a float.
+    """
+    import pyarrow as pa
+
+    is_, made = pa.types, None
+    if is_.is_integer(have) and is_.is_integer(want):
+        made = _integer(have, want)
+    elif _is_exact(have) and _is_exact(want):
+        (before, after), (before_too, after_too) = _digits(have), _digits(want)
+        before, after = max(before, before_too), max(after, after_too)
+        made = to_arrow(f"decimal({before + after},{after})") if before + after <= _DIGITS else None
+    elif is_.is_floating(have) and is_.is_floating(want):
+        made = have if have.bit_width >= want.bit_width else want
+    return None if made is None or made.equals(have) else made
+
+
+def _integer(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    """Return the smallest integer type that holds both; ``None`` when there is none."""
+    signed, bits = _is_signed(one) or _is_signed(other), max(_bits(one), _bits(other))
+    size = next((size for size in (8, 16, 32, 64) if size - signed >= bits), None)
+    return None if size is None else to_arrow(f"{'' if signed else 'u'}int{size}")
 
 
 def require(column: str, one: tuple[str, pa.DataType], other: tuple[str, pa.DataType], where: str) -> None:

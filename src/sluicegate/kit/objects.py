@@ -12,6 +12,7 @@ import re
 from datetime import date, datetime, time
 from decimal import Decimal
 from itertools import accumulate
+from operator import itemgetter, methodcaller
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -32,7 +33,7 @@ from sluicegate.kit.text import (
 from sluicegate.kit.types import to_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import pyarrow as pa
 
@@ -41,6 +42,7 @@ MAX_DEPTH = 64
 MARKS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}"]', re.DOTALL)
 """Finds strings as a whole, brackets, and the quote of a string that does not end."""
 _QUOTE = ord('"')
+_LISTS, _OBJECTS = methodcaller("count", b"["), methodcaller("count", b"{")
 _LONG_INT = 21
 _SPACED = re.compile(rb'"[ \t\r\n]+:')
 _PLACES = {8: (-(1 << 7), 1 << 7), 16: (-(1 << 15), 1 << 15), 32: (-(1 << 31), 1 << 31), 64: (-(1 << 63), 1 << 63)}
@@ -71,7 +73,7 @@ def parse_all(texts: list[bytes]) -> list[Any] | None:
     joined = b"\n".join(texts)
     if may_lose(joined) or _SPACED.search(joined):
         return None
-    if any(text.count(b"[") + text.count(b"{") > MAX_DEPTH for text in texts):
+    if sum(max(map(count, texts), default=0) for count in (_LISTS, _OBJECTS)) > MAX_DEPTH:
         return None
     try:
         values = list(map(orjson.loads, texts))
@@ -225,7 +227,7 @@ def _float(value: Any, bits: int) -> float:
     return float(value)
 
 
-def column(values: list[Any], kind: pa.DataType) -> pa.Array:
+def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """Return parsed JSON values as one column of ``kind``; ``Unfit`` at the first that does not fit."""
     import pyarrow as pa
 
@@ -255,13 +257,28 @@ def column(values: list[Any], kind: pa.DataType) -> pa.Array:
     return wrap(made, kind)
 
 
-def _at_once(values: list[Any], kind: pa.DataType, kinds: set[type]) -> pa.Array | None:
+def taken(values: Sequence[Any], names: list[str]) -> list[tuple[Any, ...]] | None:
+    """Return the values of each of ``names`` when all ``values`` are objects of exactly these keys."""
+    alike = len(set(names)) == len(names) > 1 and set(map(type, values)) == {dict}
+    if not alike or set(map(len, values)) != {len(names)}:
+        return None
+    try:
+        return list(zip(*map(itemgetter(*names), values), strict=True))
+    except KeyError:
+        return None  # as many keys, but others
+
+
+def _at_once(values: Sequence[Any], kind: pa.DataType, kinds: set[type]) -> pa.Array | None:
     """Return the column built child by child, without a call a value; ``None`` when values need to be looked at."""
     import pyarrow as pa
 
     if isinstance(kind, pa.JsonType):
-        return wrap([None if value is None else dump(value).decode() for value in values], kind)
+        texts = [None if value is None else orjson.dumps(value, default=_fragment) for value in values]
+        return pa.ExtensionArray.from_storage(kind, pa.array(texts, kind.storage_type))
     if kinds == {dict} and pa.types.is_struct(kind):
+        if (parts := taken(values, [field.name for field in kind])) is not None:
+            whole = zip(parts, kind, strict=True)
+            return pa.StructArray.from_arrays([column(each, field.type) for each, field in whole], fields=list(kind))
         known = {field.name for field in kind}
         if len(known) < kind.num_fields or any(value is not None and not value.keys() <= known for value in values):
             return None
@@ -279,7 +296,7 @@ def _at_once(values: list[Any], kind: pa.DataType, kinds: set[type]) -> pa.Array
     return None
 
 
-def faults(values: list[Any], kind: pa.DataType) -> dict[int, str]:
+def faults(values: Sequence[Any], kind: pa.DataType) -> dict[int, str]:
     """Return the reason for each row of one column that does not fit ``kind``."""
     found = {}
     for row, value in enumerate(values):

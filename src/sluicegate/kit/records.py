@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import chain
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sluicegate.base.errors import DataError
@@ -13,7 +12,7 @@ from sluicegate.kit.text import Unfit, shown
 from sluicegate.kit.types import to_arrow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -33,12 +32,19 @@ class Found(NamedTuple):
     text: bytes
 
 
+class Texts(NamedTuple):
+    """Some objects as they stand in the input."""
+
+    lines: Sequence[int]
+    texts: list[bytes]
+
+
 class _Chunk(NamedTuple):
-    found: list[Found]
+    found: Texts
     values: list[dict[str, Any]]
 
 
-def decode(source: Iterator[Found], columns: Mapping[str, str] | None, how: Decoding) -> pa.RecordBatchReader:
+def decode(source: Iterator[Texts], columns: Mapping[str, str] | None, how: Decoding) -> pa.RecordBatchReader:
     """Return the objects as rows, lazily; absent keys are NULL.
 
     A snapshot in ``how`` says which columns there are; without one the keys of the first 4 MiB do, with types from
@@ -53,7 +59,7 @@ def decode(source: Iterator[Found], columns: Mapping[str, str] | None, how: Deco
         size = 0
         while size < _SAMPLE and (chunk := next(chunks, None)):
             sample.append(chunk)
-            size += sum(len(found.text) for found in chunk.found)
+            size += sum(map(len, chunk.found.texts))
         for name in dict.fromkeys(chain.from_iterable(value for chunk in sample for value in chunk.values)):
             if name not in types:
                 types[name] = objects.propose([value.get(name) for chunk in sample for value in chunk.values])
@@ -61,25 +67,33 @@ def decode(source: Iterator[Found], columns: Mapping[str, str] | None, how: Deco
     return pa.RecordBatchReader.from_batches(schema, _batches(chain(sample, chunks), schema, how))
 
 
-def _chunks(source: Iterator[Found], how: Decoding) -> Iterator[_Chunk]:
+def gather(source: Iterator[Found]) -> Iterator[Texts]:
+    """Yield objects that come one by one, about ``BATCH_BYTES`` at once."""
     held: list[Found] = []
     size = 0
     for found in source:
         held.append(found)
         size += len(found.text)
         if size >= BATCH_BYTES or len(held) >= _MAX_ROWS:
-            yield _parse(held, how)
+            yield Texts(*map(list, zip(*held, strict=True)))
             held, size = [], 0
     if held:
-        yield _parse(held, how)
+        yield Texts(*map(list, zip(*held, strict=True)))
 
 
-def _parse(held: list[Found], how: Decoding) -> _Chunk:
-    values = objects.parse_all([found.text for found in held])
-    if values is not None and all(type(value) is dict for value in values):
+def _chunks(source: Iterator[Texts], how: Decoding) -> Iterator[_Chunk]:
+    for found in source:
+        for start in range(0, len(found.texts), _MAX_ROWS):
+            part = slice(start, start + _MAX_ROWS)
+            yield _parse(Texts(found.lines[part], found.texts[part]), how)
+
+
+def _parse(held: Texts, how: Decoding) -> _Chunk:
+    values = objects.parse_all(held.texts)
+    if values is not None and set(map(type, values)) <= {dict}:
         return _Chunk(held, values)
-    made = _Chunk([], [])
-    for found in held:
+    lines, texts, made = list[int](), list[bytes](), list[dict[str, Any]]()
+    for found in map(Found, held.lines, held.texts):
         try:
             value = objects.parse(found.text)
             if not isinstance(value, dict):
@@ -87,22 +101,20 @@ def _parse(held: list[Found], how: Decoding) -> _Chunk:
         except ValueError as fault:
             how.on_reject(_reject(found, None, str(fault)))
         else:
-            made.found.append(found)
-            made.values.append(value)
-    return made
+            lines.append(found.line)
+            texts.append(found.text)
+            made.append(value)
+    return _Chunk(Texts(lines, texts), made)
 
 
 def _reject(found: Found, column: str | None, reason: str) -> Reject:
     return Reject(found.line, column, reason, found.text[:_RAW].decode("utf-8", "backslashreplace"))
 
 
-def _columns(values: list[dict[str, Any]], names: list[str]) -> tuple[list[list[Any]], dict[int, str]]:
+def _columns(values: list[dict[str, Any]], names: list[str]) -> tuple[Sequence[Sequence[Any]], dict[int, str]]:
     """Return the values column by column, and the unknown key of each row that has one."""
-    if values and len(names) > 1 and all(map(len(names).__eq__, map(len, values))):
-        try:
-            return [list(each) for each in zip(*map(itemgetter(*names), values), strict=True)], {}
-        except KeyError:
-            pass  # as many keys as columns, but others
+    if (parts := objects.taken(values, names)) is not None:
+        return parts, {}
     known = set(names)
     odd = {
         row: next(name for name in value if name not in known)
@@ -132,7 +144,7 @@ def _batches(chunks: Iterator[_Chunk], schema: pa.Schema, how: Decoding) -> Iter
                     bad.setdefault(row, (field.name, reason))
         if bad:
             for row in sorted(bad):
-                how.on_reject(_reject(chunk.found[row], *bad[row]))
+                how.on_reject(_reject(Found(chunk.found.lines[row], chunk.found.texts[row]), *bad[row]))
             arrays = [
                 objects.column([value for row, value in enumerate(values) if row not in bad], field.type)
                 for field, values in zip(schema, columns, strict=True)

@@ -60,7 +60,15 @@ class Receipt(Model):
     """What a destination says has landed."""
 
     rows: int
-    """Rows the destination confirms, counted there."""
+    """Rows the destination confirms to have got, counted there."""
+    inserted: int | None = None
+    """Rows of a table that are new; absent when nobody has counted."""
+    updated: int | None = None
+    """Rows of a table that were there and had the key of a row that came, counted whether a value differs or not."""
+    deleted: int | None = None
+    """Rows of a table that were there and are gone."""
+    unchanged: int | None = None
+    """Rows that came and were there already."""
     bytes: int = 0
     sha256: str | None = None
     guarantee: Literal["exactly-once", "at-least-once"] = "exactly-once"
@@ -68,6 +76,10 @@ class Receipt(Model):
     """Of a sealed file: what stands beside it."""
     repeated: bool = False
     """True when an earlier attempt of the same run had landed already, and nothing was done now."""
+
+
+COUNTS = ("inserted", "updated", "deleted", "unchanged")
+"""What a receipt may say of a table beside ``rows``."""
 
 
 @runtime_checkable

@@ -91,6 +91,11 @@ class Transform(Step):
         raise NotImplementedError
 
     @property
+    def chosen(self) -> Mapping[str, tuple[str, ...]] | None:
+        """Return for each output the column and fields it is, when that is all the step does; ``None``: it computes."""
+        return None
+
+    @property
     def typed(self) -> tuple[str, ...]:
         """Names of the inputs whose types ``check_types`` wants to know."""
         return ()

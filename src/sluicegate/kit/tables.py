@@ -1,20 +1,17 @@
-"""What connections to tables share: names, the columns asked for, and loads that land as a whole or not at all.
+"""What connections to tables share: names, and the columns asked for. Loads: see ``loading``.
 
 A table is named with or without a schema: ``table``, ``schema.table``, each in double quotes when it holds a dot.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sluicegate.base.errors import DataError, Invalid
 from sluicegate.kit.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from types import TracebackType
-
-    import pyarrow as pa
+    from collections.abc import Callable, Sequence
 
     from sluicegate.kit.connection import Read
 
@@ -103,37 +100,3 @@ def choose(found: Sequence[C], ask: Read, where: str) -> list[C]:
                 hint="Read a view that casts it, or leave it out with columns.",
             )
     return wanted
-
-
-class Load:
-    """A load of rows into a table; left without ``commit`` it is undone. The base of stages: see ``kit.rows.Stage``."""
-
-    def abort(self) -> None:
-        """Undo all; nothing to do once finished."""
-        raise NotImplementedError
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Abort unless committed."""
-        self.abort()
-
-
-def check_keys(batch: pa.RecordBatch, keys: Iterable[str], where: str) -> None:
-    """Raise ``DataError`` when a key column of a merge holds NULL."""
-    for name in keys:
-        if batch.column(name).null_count:
-            raise DataError("A key column holds NULL.", where=f"{where}: column {name}")
-
-
-def repeated(keys: Iterable[str], values: Iterable[Any], where: str) -> DataError:
-    """Return the error of a key that two rows of one merge have."""
-    told = ", ".join(f"{name} = {shown(value)}" for name, value in zip(keys, values, strict=True))
-    return DataError(
-        f"Two rows of this run have the same key: {told}.", where=where,
-        hint="Say 'duplicates: last' with 'order_by' in the mode, or remove them before.",
-    )  # fmt: skip

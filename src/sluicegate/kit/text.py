@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
 
 _SHOWN = 64
@@ -81,6 +83,14 @@ def float_fits(text: str, bits: int = 64) -> bool:
     with localcontext() as exactly:
         exactly.prec = 1200  # more than the places of any float and of any text that comes near one
         return abs(Decimal(value) - number) * 2 <= Decimal((0, (1,), int(number.as_tuple().exponent)))
+
+
+def may_be_long(texts: pa.Array, kind: pa.DataType) -> bool:
+    """Tell whether one of ``texts`` can spell a number that ``kind`` changes; never wrong when it says no."""
+    import pyarrow.compute as pc
+
+    longest = pc.max(pc.binary_length(texts)).as_py() or 0
+    return longest > _FLOAT_DIGITS[kind.bit_width] or bool(pc.any(pc.match_substring_regex(texts, "[eE]")).as_py())
 
 
 def check_floats(texts: pa.Array, kind: pa.DataType) -> None:
@@ -168,7 +178,7 @@ def parse_decimal(value: str | int | Decimal, precision: int, scale: int) -> Dec
     return number
 
 
-def wrap(values: list[Any], kind: pa.DataType) -> pa.Array:
+def wrap(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """Return an array of ``kind``, also where it is an extension type, from Python values of its storage type."""
     import pyarrow as pa
 

@@ -146,6 +146,8 @@ class ExplainedWrite(Model):
     item: str
     """Table or file, parameters filled in."""
     mode: str
+    change: str
+    """What will happen to the table itself: made, altered, dropped and made anew; empty for a file."""
     sealed: bool
     columns: dict[str, str] | None
     """Types by column of the table as it is now; nothing when it is not there, or a file."""

@@ -38,6 +38,12 @@ class Map(Computing):
         """Return the keys of ``columns``, or the input's columns."""
         return tuple(self.columns) if self.columns is not None else tuple(inputs[self.from_])
 
+    @property
+    def chosen(self) -> Mapping[str, tuple[str, ...]] | None:
+        """Return the paths that its expressions are, when each is one and all rows are kept."""
+        paths = {name: self.parsed(text).path for name, text in (self.columns or {}).items()}
+        return paths if self.where is None and paths and all(paths.values()) else None
+
     def trace(self, inputs: Mapping[str, Facts]) -> Facts:
         """Return what is known: an output comes of the columns that its expression reads."""
         known = inputs[self.from_]

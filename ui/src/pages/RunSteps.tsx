@@ -129,6 +129,12 @@ export function Steps({ run, live, over, types }: StepsShown): ReactNode {
   );
 }
 
+/** What became of the rows in a table, as far as it was counted. */
+const changes = (receipt: Receipt): string =>
+  (["inserted", "updated", "deleted", "unchanged"] as const)
+    .flatMap((name) => (receipt[name] === undefined ? [] : [`${count(receipt[name])} ${name}`]))
+    .join(", ");
+
 /** What the destinations say has landed. */
 export function Receipts({ receipts }: { receipts: Record<string, Receipt> }): ReactNode {
   const rows = Object.entries(receipts);
@@ -147,6 +153,7 @@ export function Receipts({ receipts }: { receipts: Record<string, Receipt> }): R
               <th scope="col" className="num">
                 Rows
               </th>
+              <th scope="col">Of these</th>
               <th scope="col" className="num">
                 Bytes
               </th>
@@ -159,6 +166,7 @@ export function Receipts({ receipts }: { receipts: Record<string, Receipt> }): R
               <tr key={name}>
                 <th scope="row">{name}</th>
                 <td className="num">{count(receipt.rows)}</td>
+                <td>{changes(receipt) || NONE}</td>
                 <td className="num">{bytes(receipt.bytes)}</td>
                 <td>
                   {receipt.guarantee}

@@ -55,6 +55,62 @@ user: nobody
 password: { secret: database }
 ---
 kind: connection
+name: web
+type: http
+host: 127.0.0.1
+port: 1
+auth: basic
+user: nobody
+password: { secret: http-password }
+limits: { tries: 1 }
+---
+kind: connection
+name: web-bearer
+type: http
+host: 127.0.0.1
+port: 1
+auth: bearer
+token: { secret: http-token }
+---
+kind: connection
+name: web-key
+type: http
+host: 127.0.0.1
+port: 1
+auth: api_key
+key_in: query
+key: { secret: http-key }
+---
+kind: connection
+name: web-oauth
+type: http
+host: 127.0.0.1
+port: 1
+auth: oauth2
+token_url: https://127.0.0.1:1/token
+client_id: nobody
+client_secret: { secret: http-client-secret }
+---
+kind: connection
+name: drop
+type: sftp
+host: 127.0.0.1
+port: 1
+host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJyiUGhkPjAuLmK2eV9l2vYpWPTv5lmwPVMJEC7bHyHN
+user: nobody
+password: { secret: sftp-password }
+---
+kind: connection
+name: drop-key
+type: sftp
+host: 127.0.0.1
+port: 1
+host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJyiUGhkPjAuLmK2eV9l2vYpWPTv5lmwPVMJEC7bHyHN
+user: nobody
+key: { secret: sftp-key }
+passphrase: { secret: sftp-passphrase }
+---
+kind: connection
 name: bao
 type: openbao
 url: https://127.0.0.1:1
@@ -99,8 +155,8 @@ steps:
   - write: { from: good, connection: here, item: out.json }
   - write: { from: good, connection: here, item: out.ndjson }
   - write: { from: good, connection: here, item: out.parquet }
-  - write: { from: good, connection: shop, item: landed, mode: replace }
-  - write: { from: good, connection: lake, item: landed, mode: replace }
+  - write: { from: good, connection: shop, item: landed, mode: replace, allow: [replace] }
+  - write: { from: good, connection: lake, item: landed, mode: replace, allow: [replace] }
   - archive: { from: good, connection: here, item: sealed.parquet.age, seal: { type: age, to: [age] } }
   - archive:
       from: good
@@ -236,6 +292,18 @@ steps:
   - write: { from: rows, connection: here, item: never.csv }
 ---
 kind: flow
+name: stops-asking
+steps:
+  - read: { name: rows, connection: web, item: t.json }
+  - write: { from: rows, connection: here, item: never.csv, mode: replace }
+---
+kind: flow
+name: stops-dropping
+steps:
+  - read: { name: rows, connection: drop, item: t.json }
+  - write: { from: rows, connection: here, item: never.csv, mode: replace }
+---
+kind: flow
 name: stops-signing-in
 steps:
   - read: { name: rows, connection: sea, item: t }
@@ -250,6 +318,13 @@ steps:
 
 CREDENTIALS = {
     "mysql-password": "mysql password",
+    "http-password": "http password",
+    "http-token": "http token",
+    "http-key": "http key",
+    "http-client-secret": "http client secret",
+    "sftp-password": "sftp password",
+    "sftp-key": "sftp private key",
+    "sftp-passphrase": "sftp passphrase",
     "bao-token": "openbao token",
     "bao-secret-id": "openbao secret id",
     "aws-secret-key": "aws secret key",
@@ -273,6 +348,8 @@ STATES = {
         "casting",
         "checking",
         "landing",
+        "asking",
+        "dropping",
         "merging",
         "looking",
         "connecting",

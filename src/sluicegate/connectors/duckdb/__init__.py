@@ -14,10 +14,11 @@ from pydantic import Field
 from sluicegate.base.errors import Cancelled, DataError, Failed, Missing, MissingFile
 from sluicegate.connectors.duckdb.link import COMPANIONS, check_name, connect, quoted, told, too_long
 from sluicegate.connectors.duckdb.stage import MARKERS, DuckdbStage, File, Vanished
-from sluicegate.connectors.duckdb.types import Column, columns, condition, convert
+from sluicegate.connectors.duckdb.types import DDL, Column, columns, condition, convert, keys
 from sluicegate.kit import tables
 from sluicegate.kit.connection import Connection, Entry, Read
 from sluicegate.kit.rows import BATCH_BYTES
+from sluicegate.kit.target import PLAIN, Ddl
 from sluicegate.kit.text import Unfit, shown
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from sluicegate.kit.context import Context
     from sluicegate.kit.mode import Mode
     from sluicegate.kit.rows import Marker, Stage
+    from sluicegate.kit.target import Keys, Target
 
 _CHUNK_ROWS = 2048
 """DuckDB computes so many rows at a time."""
@@ -45,6 +47,7 @@ class Duckdb(Connection):
 
     single_writer: ClassVar[bool] = True
     destination: ClassVar[frozenset[str]] = frozenset({"path"})
+    ddl: ClassVar[Ddl] = DDL
     paths: ClassVar[frozenset[str]] = frozenset({"path"})
 
     @contextmanager
@@ -141,6 +144,15 @@ class DuckdbSession:
                 raise Missing(f"There is no table or view {shown(ask.item)}.", where=self._path)
             return link, tables.choose(found, ask, where), quoted(*place), where
 
+    def keys(self, item: str) -> Keys:
+        """Return the primary key of a table and what it says is unique."""
+        schema, name = tables.split_item(item, check_name)
+        with closing(self._link()) as link, told(self._path):
+            place = (link.execute("select current_database()").fetchone()[0], schema or "main", name)
+            if not columns(link, *place):
+                raise Missing(f"There is no table or view {shown(item)}.", where=self._path)
+            return keys(link, *place)
+
     def _batches(
         self, stream: pa.RecordBatchReader, wanted: list[Column], schema: pa.Schema, where: str
     ) -> Iterator[pa.RecordBatch]:
@@ -173,7 +185,9 @@ class DuckdbSession:
                 raise Failed("The database's schema asks for something that is not allowed.", where=where) from None
             raise Failed("DuckDB could not go on reading.", where=where, hint="Does the view fail in DuckDB?") from None
 
-    def stage(self, item: str, schema: pa.Schema, mode: Mode, marker: Marker) -> Stage:
+    def stage(
+        self, item: str, schema: pa.Schema, mode: Mode, marker: Marker, target: Target = PLAIN
+    ) -> Stage:  # fmt: skip
         """Begin a load in one transaction of its own: nobody sees anything of it before ``commit``."""
         home, name = tables.split_item(item, check_name)
         if self._read_only:
@@ -181,7 +195,7 @@ class DuckdbSession:
         while True:
             file = File.look(self._ctx.files, self._path)
             stage = DuckdbStage(
-                self._link(write=True), file, (home or "main", name), schema, mode, marker, self._ctx.log
+                self._link(write=True), file, (home or "main", name), schema, mode, marker, self._ctx.log, target
             )
             self._stages.append(stage)
             try:

@@ -7,19 +7,20 @@ makes it anew when they do not.
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from sluicegate.base.errors import DataError, Failed, Invalid
 from sluicegate.connectors.duckdb.link import check_name, quoted, told
-from sluicegate.connectors.duckdb.types import Column, columns, declare
+from sluicegate.connectors.duckdb.types import DDL, Column, columns, declare
 from sluicegate.connectors.duckdb.wire import Plan, plan
-from sluicegate.kit import tables
-from sluicegate.kit.mode import Merge, Replace
+from sluicegate.kit import loading, tables
+from sluicegate.kit.mode import Keyed, Merge, Replace, Truncate
 from sluicegate.kit.rows import Receipt
-from sluicegate.kit.text import Unfit, shown
-from sluicegate.kit.types import is_open, to_name
+from sluicegate.kit.text import Unfit
+from sluicegate.kit.types import to_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from sluicegate.kit.mode import Mode
     from sluicegate.kit.paths import Root
     from sluicegate.kit.rows import Marker
+    from sluicegate.kit.target import Ddl, Target
 
 MARKERS = "_sluicegate_loads"
 _STAGE = "_sluicegate_stage"
@@ -53,31 +55,23 @@ class File(NamedTuple):
         return File(files, path, files.stat(path).inode if files.exists(path) else None)
 
 
-class DuckdbStage(tables.Load):
+class DuckdbStage(loading.Load):
     """See ``Stage``."""
 
+    ddl: ClassVar[Ddl] = DDL
+
     def __init__(
-        self, link: Any, file: File, place: tuple[str, str], schema: pa.Schema, mode: Mode, marker: Marker, log: Log
+        self, link: Any, file: File, place: tuple[str, str], schema: pa.Schema, mode: Mode, marker: Marker, log: Log,
+        target: Target,
     ) -> None:  # fmt: skip
         """Take over ``link``, which leads to ``file``; ``begin`` begins. ``place``: schema and table."""
-        self._link, self._file, self._schema, self._mode, self._marker, self._log = (
-            link,
-            file,
-            schema,
-            mode,
-            marker,
-            log,
-        )
-        self._home, self._item = place
-        self._where = f"{file.path}: {tables.spell_item(None if self._home == 'main' else self._home, self._item)}"
-        self._names = [check_name(name) for name in schema.names]
-        self._rows, self._bytes, self._open = 0, 0, True
+        home, self._item = place
+        where = f"{file.path}: {tables.spell_item(None if home == 'main' else home, self._item)}"
+        super().__init__(where, schema, mode, marker, log, target)
+        self._link, self._file, self._home = link, file, home
+        for name in self._names:
+            check_name(name)
         self._plans: list[Plan] = []
-        self.done: Receipt | None = None
-
-    @property
-    def _keys(self) -> tuple[str, ...]:
-        return self._mode.keys if isinstance(self._mode, Merge) else ()
 
     def begin(self) -> None:
         """Begin the transaction, look for the marker and make the table ready."""
@@ -119,59 +113,70 @@ class DuckdbStage(tables.Load):
                     hint="Rename one of them in a map step.",
                 )  # fmt: skip
             first[name.lower()] = name
-        for name in (*self._keys, *(self._mode.order_by if isinstance(self._mode, Merge) else ())):
-            if name not in self._names:
-                raise DataError(f"The key {shown(name)} is not a column.", where=self._where)
+        self._check_asked()
 
     def _prepare(self) -> None:
-        existing = columns(self._link, self._database, self._home, self._item)
-        if existing and isinstance(self._mode, Replace):
+        existing = self._columns()
+        if existing:
             try:
-                self._plans = self._plan(existing)
+                self._plans = self._plan()
             except DataError as fault:
-                self._log("table is made anew: its columns differ", table=self._item, why=str(fault))
+                self._anew(fault)
                 self._link.execute(f"drop table {self._table}")
                 existing = []
             else:
-                self._link.execute(f"delete from {self._table}")  # noqa: S608 - quoted
-        elif existing:
-            self._plans = self._plan(existing)
-            if self._keys and not self._unique():
-                raise Failed(
-                    f"Merge needs a unique index on {', '.join(self._keys)}.", where=self._where,
-                    hint="Create one, or let the first run make the table.",
-                )  # fmt: skip
+                if isinstance(self._mode, Replace | Truncate):
+                    self._changes["deleted"] = self._count(f"delete from {self._table}")  # noqa: S608 - quoted
+                if self._keys and not self._unique():
+                    raise self._missing_index()
+        else:
+            self._check_create()
         if not existing:
             self._make()
-            self._plans = self._plan(columns(self._link, self._database, self._home, self._item))
+            self._plans = self._plan()
         into = self._table
         if self._keys:
             into = self._staged
             self._link.execute(
                 f"create table {into} as select {_list(self._names)} from {self._table} limit 0"  # noqa: S608 - quoted
             )
-        self._insert = (
+        self._sending = (
             f"insert into {into} ({_list(self._names)}) select {', '.join(each.insert for each in self._plans)} "  # noqa: S608 - quoted
             f"from temp.main.{_BATCH}"
         )
 
     def _make(self) -> None:
-        parts = [f"{quoted(field.name)} {declare(field)}" for field in self._schema]
-        if self._keys:
-            parts.append(f"primary key ({_list(self._keys)})")
+        parts = [self._declared(field) for field in self._schema]
+        if self._primary:
+            parts.append(f"primary key ({_list(self._primary)})")
+        parts += [f"unique ({_list(each.columns)})" for each in self._indexes if each.unique]
         self._link.execute(f"create table {self._table} ({', '.join(parts)})")
+        for each in self._indexes:
+            if not each.unique:
+                name = quoted(f"{self._item[:64]}_{os.urandom(4).hex()}")
+                self._link.execute(f"create index {name} on {self._table} ({_list(each.columns)})")
 
-    def _plan(self, existing: list[Column]) -> list[Plan]:
-        by_name = {column.name: column for column in existing}
-        if extra := [name for name in self._names if name not in by_name]:
-            raise DataError(f"The table has no column {shown(extra[0])}.", where=self._where)
-        if gone := [column.name for column in existing if column.required and column.name not in self._names]:
-            raise DataError(f"The rows have no column {shown(gone[0])}, which the table has.", where=self._where)
-        known = (
-            field.with_type(by_name[field.name].kind) if is_open(field) and by_name[field.name].kind else field
-            for field in self._schema
+    def _declared(self, field: pa.Field) -> str:
+        return f"{quoted(field.name)} {self._goal.table.types.get(field.name) or declare(field)}"
+
+    def _add_column(self, field: pa.Field) -> None:
+        self._link.execute(f"alter table {self._table} add column {self._declared(field)}")
+
+    def _widen(self, field: pa.Field, _column: Column) -> None:
+        self._link.execute(
+            f"alter table {self._table} alter column {quoted(field.name)} set data type {declare(field)}"
         )
-        return [plan(field, by_name[field.name], self._labels, self._where) for field in known]
+
+    def _columns(self) -> list[Column]:
+        return columns(self._link, self._database, self._home, self._item)
+
+    def _plan(self) -> list[Plan]:
+        found = self._fit(self._altered(self._columns))
+        return [plan(field, column, self._labels, self._where) for field, column in found]
+
+    def _count(self, sql: str) -> int:
+        """Carry out a statement; return how many rows it has touched."""
+        return int(self._link.execute(sql).fetchone()[0])
 
     def _labels(self, column: Column) -> list[str]:
         """Return the values of a column's ENUM."""
@@ -196,9 +201,9 @@ class DuckdbStage(tables.Load):
         import pyarrow as pa
 
         try:
-            tables.check_keys(batch, self._keys, self._where)
+            taken = self._taken(batch)
             arrays = []
-            for each, column in zip(self._plans, batch.columns, strict=True):
+            for each, column in zip(self._plans, taken.columns, strict=True):
                 try:
                     arrays.append(each.encode(column))
                 except Unfit as fault:
@@ -216,37 +221,39 @@ class DuckdbStage(tables.Load):
         with told(self._where):
             self._link.register(_BATCH, batch)
             try:
-                sent = self._link.execute(self._insert).fetchone()[0]
+                sent = self._link.execute(self._sending).fetchone()[0]
             finally:
                 self._link.unregister(_BATCH)
         if sent != batch.num_rows:
             raise DataError(f"{batch.num_rows} rows were sent, {sent} arrived.", where=self._where)
 
-    def _merge(self, mode: Merge) -> int:
+    def _merge(self, mode: Keyed) -> None:
         names, keys = _list(self._names), _list(mode.keys)
-        rest = [name for name in self._names if name not in mode.keys]
         source = f"select {names} from {self._staged}"  # noqa: S608 - quoted
-        if mode.duplicates == "last":
+        if self._last:
             order = ", ".join(f"{self._ordered(name)} desc nulls last" for name in mode.order_by)
             source += f" qualify row_number() over (partition by {keys} order by {order}, rowid desc) = 1"
         else:
             self._refuse_repeated(keys)
-        update = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in rest)
-        action = f"update set {update}" if rest else "nothing"
-        merged = self._link.execute(
-            f"insert into {self._table} ({names}) {source} on conflict ({keys}) do {action}"
-        ).fetchone()[0]
-        if not rest:
-            merged = self._link.execute(f"select count(*) from ({source})").fetchone()[0]  # noqa: S608 - quoted
+        rest = [name for name in self._names if name not in mode.keys]
+        if isinstance(mode, Merge) and rest:
+            update = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in rest)
+            there = f"select 1 from {self._table} as t where {self._same()}"  # noqa: S608 - quoted
+            self._changes["updated"] = self._count(f"select count(*) from ({source}) as s where exists ({there})")  # noqa: S608 - quoted
+            merged = self._count(
+                f"insert into {self._table} ({names}) {source} on conflict ({keys}) do update set {update}"
+            )
+            self._changes["inserted"] = merged - self._changes["updated"]
+        else:
+            self._apply(self._table, f"({source})", self._count)
         self._link.execute(f"drop table {self._staged}")
-        return int(merged)
 
     def _refuse_repeated(self, keys: str) -> None:
         row = self._link.execute(
             f"select {keys} from {self._staged} group by {keys} having count(*) > 1 order by {keys} limit 1"  # noqa: S608 - quoted
         ).fetchone()
         if row:
-            raise tables.repeated(self._keys, row, self._where)
+            raise loading.repeated(self._keys, row, self._where)
 
     def _ordered(self, name: str) -> str:
         kind = self._schema.field(name).type
@@ -262,16 +269,17 @@ class DuckdbStage(tables.Load):
             raise Failed("This load is over already.", where=self._where)
         try:
             with told(self._where):
-                rows = self._merge(self._mode) if isinstance(self._mode, Merge) else self._rows
+                if isinstance(self._mode, Keyed):
+                    self._merge(self._mode)
                 self._link.execute(
-                    f"insert into {self._markers} values (?, ?, ?, ?)", (*self._marker, rows, datetime.now(UTC))  # noqa: S608 - quoted
+                    f"insert into {self._markers} values (?, ?, ?, ?)", (*self._marker, self._rows, datetime.now(UTC))  # noqa: S608 - quoted
                 )  # fmt: skip
                 self._link.execute("commit")
         except BaseException:
             self.abort()
             raise
         self._close()
-        return Receipt(rows=rows, bytes=self._bytes)
+        return self._receipt()
 
     def abort(self) -> None:
         """Roll back; nothing to do once finished. A file that this load made goes, while it is locked."""

@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sluicegate.connectors.duckdb.link import TOO_LONG, quoted
+from sluicegate.kit.target import Ddl, Index, Keys
 from sluicegate.kit.text import Unfit, exact, from_text
 from sluicegate.kit.types import to_arrow, to_name
 from sluicegate.kit.watermark import family
@@ -41,6 +42,10 @@ _MADE = {
 }  # fmt: skip
 OPAQUE = {"bit": "BIT", "bignum": "BIGNUM", "time_tz": "TIME WITH TIME ZONE"}
 HUGE = {"hugeint": (-(1 << 127), (1 << 127) - 1), "uhugeint": (0, (1 << 128) - 1)}
+DDL = Ddl(
+    frozenset(each.lower() for each in (*_MADE.values(), *OPAQUE.values(), *HUGE))
+    | {"decimal", "text", "timestamptz", "int"}
+)
 _MAX128 = 38
 _DAYS = (-719_162, 2_932_896)
 _DAY_MICROS = 86_400_000_000
@@ -249,6 +254,16 @@ def columns(link: Any, database: str, schema: str, table: str) -> list[Column]:
         wire, kind = _look(link, place, name, declared)
         made.append(Column(name, declared, wire, kind, default is None))
     return made
+
+
+def keys(link: Any, database: str, schema: str, table: str) -> Keys:
+    """Return the primary key of a table and what it says is unique; DuckDB tells other indexes as expressions only."""
+    found = link.execute(
+        "select constraint_type, constraint_column_names from system.main.duckdb_constraints() "
+        "where database_name = ? and schema_name = ? and table_name = ?", (database, schema, table),
+    ).fetchall()  # fmt: skip
+    primary = next((tuple(names) for kind, names in found if kind == "PRIMARY KEY"), ())
+    return Keys(primary, tuple(Index(tuple(names), unique=True) for kind, names in found if kind == "UNIQUE"))
 
 
 def _look(link: Any, place: str, name: str, declared: str) -> tuple[pa.DataType, pa.DataType | None]:

@@ -16,6 +16,7 @@ from sluicegate.connectors.mysql.link import connect, told
 from sluicegate.connectors.mysql.stage import ASIDE, MysqlStage
 from sluicegate.kit import tables
 from sluicegate.kit.connection import Connection, Entry, Host, Read, SecretName, Tls
+from sluicegate.kit.target import PLAIN, Ddl
 from sluicegate.kit.text import shown
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from sluicegate.kit.context import Context
     from sluicegate.kit.mode import Mode
     from sluicegate.kit.rows import Marker, Stage
+    from sluicegate.kit.target import Keys, Target
 
 
 class Mysql(Connection):
@@ -49,6 +51,7 @@ class Mysql(Connection):
     """Certificate authority that signs the server's certificate, as PEM text; the system's when absent."""
 
     destination: ClassVar[frozenset[str]] = frozenset({"host", "port", "database", "tls", "ca"})
+    ddl: ClassVar[Ddl] = catalogue.DDL
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[MysqlSession]:
@@ -136,9 +139,21 @@ class MysqlSession:
             raise Failed("The view cannot be read: it refers to what is not there, or writes.", where=where)
         return link, tables.choose(found, ask, where), where
 
-    def stage(self, item: str, schema: pa.Schema, mode: Mode, marker: Marker) -> Stage:
+    def keys(self, item: str) -> Keys:
+        """Return the primary key and the indexes of a table."""
+        link = self._take()
+        with told(self._where):
+            if catalogue.find(link, item) is None:
+                raise Missing(f"There is no table or view {shown(item)}.", where=self._where)
+            found = catalogue.keys(link, item)
+        self._idle = link
+        return found
+
+    def stage(
+        self, item: str, schema: pa.Schema, mode: Mode, marker: Marker, target: Target = PLAIN
+    ) -> Stage:  # fmt: skip
         """Begin a load: nobody sees anything of it before ``commit``."""
-        stage = MysqlStage(self._take(), self._where, item, schema, mode, marker, self._ctx.log)
+        stage = MysqlStage(self._take(), self._where, item, schema, mode, marker, self._ctx.log, target)
         self._stages.append(stage)
         try:
             stage.begin()

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sluicegate.base.flaws import Misfit
 from sluicegate.connectors.mysql.link import check_name, quoted
+from sluicegate.kit.target import Ddl, Index, Keys, Option
 from sluicegate.kit.types import check_type, to_arrow, to_name
 
 if TYPE_CHECKING:
@@ -53,6 +54,16 @@ _KEY_LETTERS, _KEY_BYTES = 768, 3072
 """What InnoDB takes into an index, of utf8mb4 and of bytes."""
 _MAX_DIGITS, _MAX_SCALE = 65, 30
 
+DDL = Ddl(
+    frozenset(
+        {"bigint unsigned", "int unsigned", "smallint unsigned", "tinyint unsigned", "decimal", "bit", *_INTS, *_PLAIN}
+    )
+    - {"enum", "set"},
+    {
+        "row_format": Option("dynamic|compressed|compact", "row_format = {}"),
+        "key_block_size": Option("1|2|4|8|16", "key_block_size = {}"),
+    },
+)
 _COLUMNS = """
 select column_name, data_type, column_type, is_nullable, column_default, extra, column_comment, numeric_precision,
        numeric_scale, datetime_precision, character_maximum_length
@@ -127,6 +138,24 @@ def columns(link: Link, table: str) -> list[Column]:
     return made
 
 
+def keys(link: Link, table: str) -> Keys:
+    """Return the primary key and the B-tree indexes of a table over whole columns."""
+    rows = link.rows(
+        "select index_name, non_unique, column_name, sub_part, index_type from information_schema.statistics "
+        "where table_schema = database() and table_name = %s order by index_name, seq_in_index", table,
+    )  # fmt: skip
+    found: dict[str, tuple[list[str], bool]] = {}
+    partly = set()
+    for each, repeats, name, part, kind in rows:
+        index = text(each)
+        found.setdefault(index, ([], text(repeats) == "0"))[0].append(text(name))
+        if part is not None or name is None or text(kind) != "BTREE":
+            partly.add(index)
+    whole = {name: each for name, each in found.items() if name not in partly}
+    primary = tuple(whole.pop("PRIMARY", ([], True))[0])
+    return Keys(primary, tuple(Index(tuple(names), unique) for names, unique in whole.values()))
+
+
 def _checked_json(link: Link, table: str) -> frozenset[str]:
     """Return the columns that MariaDB was told are JSON: it makes them texts with a check."""
     rows = link.rows(
@@ -155,13 +184,15 @@ def _kind(base: str, declared: str, numbers: list[int | None], note: str, *, as_
     return _PLAIN.get(base)
 
 
-def declare(link: Link, field: pa.Field, keys: tuple[str, ...]) -> str:
-    """Return type, character set and comment of a column for a new table."""
+def declare(link: Link, field: pa.Field, keys: tuple[str, ...], wanted: str = "", *, nullable: bool = True) -> str:
+    """Return type (``wanted``, if that is said), character set and comment of a column."""
     import pyarrow as pa
 
     name, key = to_name(field.type), field.name in keys
     note = ""
-    if name.startswith("decimal(") and field.type.precision <= _MAX_DIGITS and field.type.scale <= _MAX_SCALE:
+    if wanted:
+        made = wanted
+    elif name.startswith("decimal(") and field.type.precision <= _MAX_DIGITS and field.type.scale <= _MAX_SCALE:
         made = name
     elif name == "uuid":  # MariaDB's own type refuses some
         made, note = "char(36) character set ascii collate ascii_bin", name
@@ -173,10 +204,12 @@ def declare(link: Link, field: pa.Field, keys: tuple[str, ...]) -> str:
     if key and made in ("longtext", "longblob"):
         room = _KEY_LETTERS if made == "longtext" else _KEY_BYTES
         made = f"{'varchar' if made == 'longtext' else 'varbinary'}({room // len(keys)})"
-    if made.startswith(("longtext", "varchar")):  # texts are told apart by every letter, and by spaces at their end
+    if (
+        made.partition("(")[0] in _TEXTS and "character set" not in made
+    ):  # texts are told apart by every letter, and by spaces at their end
         collation = "utf8mb4_nopad_bin" if is_mariadb(link) else "utf8mb4_0900_bin"
         made += f" character set utf8mb4 collate {collation}"
-    made += " not null" if key else " null"
+    made += " not null" if key or not nullable else " null"
     return made + (f" comment 'sluicegate: {note}'" if note else "")
 
 

@@ -146,7 +146,6 @@ _NUMBERS = {
     1792: "The database is read-only here.", 1836: "The database is read-only.", 1146: "There is no such table.",
     1356: "The view refers to what is not there, or its owner has no right to it.",
     1317: "The statement was cancelled.", 3024: "The statement took too long.", 1969: "The statement took too long.",
-    1217: "Other tables refer to these rows.", 1451: "Other tables refer to these rows.",
     3730: "Other tables refer to this one.",
 }  # fmt: skip
 _UNFIT = {
@@ -183,6 +182,8 @@ def explain(number: int, text: str, where: str, first_row: int = 0) -> SluiceErr
     if number in (1216, 1452):
         name = re.search(r"CONSTRAINT `([^`]*)` FOREIGN KEY", text)
         return Constraint(f"The target refuses a row: foreign key{f' {name[1]!r}' if name else ''}.", where=where)
+    if number in (1217, 1451):
+        return Constraint("The target refuses to lose a row: other tables refer to it.", where=where)
     if number in (4025, 3819):
         name = re.search(r"(?:CONSTRAINT `|Check constraint ')(?:[^`']*\.)?([^`']*)[`']", text)
         return Constraint(f"The target refuses a row: check constraint{f' {name[1]!r}' if name else ''}.", where=where)

@@ -84,7 +84,8 @@ class Link(Connection):  # type: ignore[misc] # the driver has no types
         super().__init__(
             host=connection.host, port=connection.port, user=connection.user, database=connection.database,
             charset="utf8mb4", use_unicode=False, conv={}, local_infile=False, defer_connect=True, ssl_disabled=True,
-            client_flag=CLIENT.LOCAL_FILES, autocommit=None, read_timeout=_SIGN_IN, write_timeout=600,
+            client_flag=CLIENT.LOCAL_FILES | CLIENT.FOUND_ROWS, autocommit=None, read_timeout=_SIGN_IN,
+            write_timeout=600,
             auth_plugin_map={} if verified else _UNPROVEN, program_name="sluicegate",
         )  # fmt: skip
         self.password = password.encode()
@@ -115,7 +116,7 @@ class Link(Connection):  # type: ignore[misc] # the driver has no types
         return list(self._result.rows or ())
 
     def run(self, sql: str, *values: str | int) -> int:
-        """Carry out one statement; return how many rows it touched."""
+        """Carry out one statement; return how many rows it touched: of an UPDATE, those that it has found."""
         return int(self.query(sql % tuple(literal(each) for each in values) if values else sql))
 
     @property

@@ -16,26 +16,29 @@ load has left aside is removed by the next.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from zlib import crc32
 
 from sluicegate.base.errors import Constraint, DataError, Failed, Invalid, SluiceError
 from sluicegate.connectors.mysql import catalogue
 from sluicegate.connectors.mysql.link import check_name, explain, listed, made_up, quoted, told
 from sluicegate.connectors.mysql.wire import Plan, insert_sql, load_rows, load_sql, plan
-from sluicegate.kit import tables
-from sluicegate.kit.mode import Merge, Replace
+from sluicegate.kit import loading
+from sluicegate.kit.mode import Keyed, Replace, Truncate
 from sluicegate.kit.rows import Receipt
-from sluicegate.kit.text import Unfit, shown
-from sluicegate.kit.types import is_open, to_name
+from sluicegate.kit.text import Unfit
+from sluicegate.kit.types import to_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
 
     from sluicegate.connectors.mysql.protocol import Link
     from sluicegate.kit.context import Log
     from sluicegate.kit.mode import Mode
     from sluicegate.kit.rows import Marker
+    from sluicegate.kit.target import Ddl, Target
 
 MARKERS = "_sluicegate_loads"
 ASIDE = "_sluicegate_"
@@ -45,31 +48,22 @@ _PIECE = 4 << 20
 """Bytes of rows in one statement; max_allowed_packet is 16 MB or more."""
 
 
-class MysqlStage(tables.Load):
+class MysqlStage(loading.Load):
     """See ``Stage``."""
 
+    ddl: ClassVar[Ddl] = catalogue.DDL
+
     def __init__(
-        self, link: Link, database: str, item: str, schema: pa.Schema, mode: Mode, marker: Marker, log: Log
+        self, link: Link, database: str, item: str, schema: pa.Schema, mode: Mode, marker: Marker, log: Log,
+        target: Target,
     ) -> None:  # fmt: skip
         """Take over ``link``, which is in autocommit mode; ``begin`` starts the transaction."""
-        self._link, self._item, self._schema, self._mode, self._marker, self._log = (
-            link,
-            item,
-            schema,
-            mode,
-            marker,
-            log,
-        )
-        self._database, self._where = database, f"{database}: {item}"
-        self._names = [check_name(name) for name in schema.names]
-        self._rows, self._bytes, self._open = 0, 0, True
+        super().__init__(f"{database}: {item}", schema, mode, marker, log, target)
+        self._link, self._item, self._database = link, item, database
+        for name in self._names:
+            check_name(name)
         self._plans: list[Plan] = []
         self._into, self._aside, self._staged, self._old = item, "", "", False
-        self.done: Receipt | None = None
-
-    @property
-    def _keys(self) -> tuple[str, ...]:
-        return self._mode.keys if isinstance(self._mode, Merge) else ()
 
     @property
     def _note(self) -> str:
@@ -94,9 +88,7 @@ class MysqlStage(tables.Load):
         check_name(self._item)
         if not self._names or len({name.lower() for name in self._names}) != len(self._names):
             raise Invalid("Columns need names that differ in more than capitals.", where=self._where)
-        for name in (*self._keys, *(self._mode.order_by if isinstance(self._mode, Merge) else ())):
-            if name not in self._names:
-                raise DataError(f"The key {shown(name)} is not a column.", where=self._where)
+        self._check_asked()
 
     def _hold(self, name: str, seconds: int) -> None:
         """Take a lock that lasts as long as the connection."""
@@ -144,38 +136,50 @@ class MysqlStage(tables.Load):
             try:
                 self._plans = self._plan(self._item)
             except DataError as fault:
-                if not isinstance(self._mode, Replace):
-                    raise
-                self._log("table is made anew: its columns differ", table=self._item, why=str(fault))
+                self._anew(fault)
                 self._old = True
             else:
                 if self._keys and not self._is_unique():
-                    raise Failed(
-                        f"Merge needs a unique index on {', '.join(self._keys)}.", where=self._where,
-                        hint="Create one, or let the first run make the table.",
-                    )  # fmt: skip
-                if not isinstance(self._mode, Replace | Merge):
-                    return
-                self._stage(self._item)
+                    raise self._missing_index()
+                if isinstance(self._mode, Replace | Truncate | Keyed):
+                    self._stage(self._item)
                 return
+        else:
+            self._check_create()
         self._aside = self._into = self._make()
         self._plans = self._plan(self._aside)
-        if isinstance(self._mode, Merge) and self._mode.duplicates == "last":
+        if self._last:
             self._stage(self._aside)
 
     def _make(self) -> str:
         """Make the new table aside; its key comes after the rows: one sort instead of a look-up a row."""
         name = made_up()
         self._hold(name, 0)
-        parts = [f"{quoted(field.name)} {catalogue.declare(self._link, field, self._keys)}" for field in self._schema]
-        self._link.run(f"create table {name} ({', '.join(parts)}) engine = innodb character set utf8mb4")
+        parts, behind = [self._declared(field) for field in self._schema], self._goal.table.behind(self.ddl)
+        self._link.run(f"create table {name} ({', '.join(parts)}) engine = innodb character set utf8mb4{behind}")
         return name
+
+    def _declared(self, field: pa.Field) -> str:
+        wanted = self._goal.table.types.get(field.name, "")
+        return f"{quoted(field.name)} {catalogue.declare(self._link, field, self._primary, wanted)}"
+
+    def _add_column(self, field: pa.Field) -> None:
+        self._link.run(f"alter table {quoted(self._item)} add column {self._declared(field)}")
+
+    def _widen(self, field: pa.Field, column: catalogue.Column) -> None:
+        if not column.required or column.counts:  # MODIFY would lose it
+            raise DataError(
+                "The column has a default, and cannot be widened.", where=f"{self._where}: column {field.name}",
+                hint="Widen it by hand.",
+            )  # fmt: skip
+        kind = catalogue.declare(self._link, field, (), nullable=column.nullable)
+        self._link.run(f"alter table {quoted(self._item)} modify column {quoted(field.name)} {kind}")
 
     def _stage(self, like: str) -> None:
         """Make a temporary table whose columns are those of ``like``, with the place of each row when order matters."""
         self._staged = self._into = made_up()
         order = ""
-        if isinstance(self._mode, Merge) and self._mode.duplicates == "last":
+        if self._last:
             order = f"({_ORDER} bigint unsigned not null auto_increment primary key) "
         self._link.run(
             f"create temporary table {self._staged} {order}engine = innodb "  # noqa: S608 - quoted
@@ -183,25 +187,8 @@ class MysqlStage(tables.Load):
         )
 
     def _plan(self, table: str) -> list[Plan]:
-        found = catalogue.columns(self._link, table)
-        by_name = {column.name: column for column in found}
-        for name in self._names:
-            if name not in by_name:
-                raise DataError(f"The table has no column {shown(name)}.", where=self._where)
-            if not by_name[name].writable:
-                raise DataError("The database computes this column itself.", where=f"{self._where}: column {name}")
-        for column in found:
-            if column.required and column.name not in self._names:
-                raise DataError(
-                    f"The rows have no column {shown(column.name)}, which the table has.", where=self._where
-                )
-        known = (
-            field.with_type(by_name[field.name].kind)
-            if is_open(field) and by_name[field.name].kind
-            else field  # no row, so no type to contradict
-            for field in self._schema
-        )
-        return [plan(field, by_name[field.name], self._where) for field in known]
+        found = self._altered(lambda: catalogue.columns(self._link, table))
+        return [plan(field, column, self._where) for field, column in self._fit(found)]
 
     def _is_unique(self) -> bool:
         rows = self._link.rows(
@@ -216,7 +203,7 @@ class MysqlStage(tables.Load):
     def write(self, batch: pa.RecordBatch) -> None:
         """Send one batch. ``DataError`` and ``Constraint`` name column and row of what does not fit."""
         try:
-            tables.check_keys(batch, self._keys, self._where)
+            batch = self._taken(batch)
             texts = []
             for each, column in zip(self._plans, batch.columns, strict=True):
                 if column.null_count and not each.column.nullable:
@@ -263,41 +250,44 @@ class MysqlStage(tables.Load):
             raise Failed("This load is over already.", where=self._where)
         try:
             with told(self._where):
-                rows = self._show() if self._aside else self._land()
+                if self._aside:
+                    self._show()
+                else:
+                    self._land()
         except BaseException:
             self.abort()
             raise
         self._close()
-        return Receipt(rows=rows, bytes=self._bytes)
+        return self._receipt()
 
-    def _land(self) -> int:
+    def _land(self) -> None:
         """Finish in the transaction that the rows came in."""
         rows, names, target = self._rows, listed(self._names), quoted(self._item)
-        if isinstance(self._mode, Merge):
-            rows = self._merge(self._mode)
+        if isinstance(self._mode, Keyed):
+            self._merge(self._mode)
         elif self._staged:
-            self._link.run(f"delete from {target}")  # noqa: S608 - quoted
+            self._changes["deleted"] = self._link.run(f"delete from {target}")  # noqa: S608 - quoted
             came = self._link.run(f"insert into {target} ({names}) select {names} from {self._staged}")  # noqa: S608 - quoted
             if came != rows:
                 raise DataError(f"{rows} rows were sent, {came} arrived.", where=self._where)
         self._mark(rows)
         self._link.run("commit")
-        return rows
 
     def _mark(self, rows: int) -> None:
         self._link.run(f"insert into {MARKERS} (run, segment, `rows`) values (%s, %s, %s)", *self._marker, rows)  # noqa: S608 - our own name
 
-    def _show(self) -> int:
+    def _show(self) -> None:
         """Give the table that was built aside its name."""
-        rows, keys = self._rows, listed(self._keys)
-        if self._staged and isinstance(self._mode, Merge):
+        rows = self._rows
+        self._changes["inserted"] = rows
+        if self._staged and isinstance(self._mode, Keyed):
             names = listed(self._names)
-            rows = self._link.run(f"insert into {self._aside} ({names}) {self._last(self._mode, names)}")
+            won = self._winners(self._mode, names)
+            self._changes["inserted"] = self._link.run(f"insert into {self._aside} ({names}) {won}")
         elif self._keys:
             self._refuse_repeated(self._aside)
         self._link.run("commit")
-        key = f"add primary key ({keys}), " if keys else ""
-        self._link.run(f"alter table {self._aside} {key}comment = %s", f"{self._note}{rows}")
+        self._link.run(f"alter table {self._aside} {self._keying()}comment = %s", f"{self._note}{rows}")
         swap = f"{quoted(self._item)} to {(old := made_up())}, " if self._old else ""
         if self._old:
             self._hold(old, 0)
@@ -306,31 +296,47 @@ class MysqlStage(tables.Load):
         self._mark(rows)  # the comment says it already, until another load takes the table's place
         if self._old:
             self._link.run(f"drop table {old}")
-        return rows
 
-    def _merge(self, mode: Merge) -> int:
-        target, staged, names = quoted(self._item), self._staged, listed(self._names)
-        if mode.duplicates == "last":
+    def _keying(self) -> str:
+        """Return what ALTER TABLE adds as keys of a new table."""
+        made = [f"add primary key ({listed(self._primary)})"] if self._primary else []
+        for each in self._indexes:
+            if any(plan.column.base.endswith(("text", "blob")) for plan in self._plans if plan.name in each.columns):
+                self._log("an index is not copied: texts of any length cannot be in it", columns=list(each.columns))
+            else:
+                made.append(f"add {'unique ' if each.unique else ''}key ({listed(each.columns)})")
+        return "".join(f"{each}, " for each in made)
+
+    def _merge(self, mode: Keyed) -> None:
+        staged, names = self._staged, listed(self._names)
+        if self._last:
             once = made_up()
-            self._link.run(f"create temporary table {once} engine = innodb as {self._last(mode, names)}")
+            self._link.run(f"create temporary table {once} engine = innodb as {self._winners(mode, names)}")
             staged = once
         else:
             self._refuse_repeated(staged)
         self._link.run(f"alter table {staged} add primary key ({listed(mode.keys)})")
         self._link.run("start transaction")  # ALTER TABLE has ended the one before, of a temporary table, too
-        same = " and ".join(f"t.{quoted(key)} = s.{quoted(key)}" for key in mode.keys)
-        rest = [name for name in self._names if name not in mode.keys]
-        if rest:
-            sets = ", ".join(f"t.{quoted(name)} = s.{quoted(name)}" for name in rest)
-            self._link.run(f"update {target} t join {staged} s on {same} set {sets}")  # noqa: S608 - quoted
-        self._link.run(
-            f"insert into {target} ({names}) select {listed_of('s', self._names)} from {staged} s "  # noqa: S608 - quoted
-            f"left join {target} t on {same} where t.{quoted(mode.keys[0])} is null "
-            f"order by {listed_of('s', mode.keys)}"
-        )
-        return int(self._link.rows(f"select count(*) from {staged}")[0][0] or 0)  # noqa: S608 - our own name
+        self._apply(quoted(self._item), staged, self._link.run)
 
-    def _last(self, mode: Merge, names: str) -> str:
+    def _same(self) -> str:
+        return " and ".join(f"t.{quoted(key)} = s.{quoted(key)}" for key in self._keys)
+
+    def _update(self, table: str, source: str, rest: Sequence[str]) -> str:
+        sets = ", ".join(f"t.{quoted(name)} = s.{quoted(name)}" for name in rest)
+        return f"update {table} t join {source} s on {self._same()} set {sets}"  # noqa: S608 - quoted
+
+    def _delete(self, table: str, source: str) -> str:
+        return f"delete t from {table} t join {source} s on {self._same()}"
+
+    def _insert(self, table: str, source: str, names: Sequence[str]) -> str:
+        return (
+            f"insert into {table} ({listed(tuple(names))}) select {listed_of('s', tuple(names))} from {source} s "  # noqa: S608 - quoted
+            f"left join {table} t on {self._same()} where t.{quoted(self._keys[0])} is null "
+            f"order by {listed_of('s', self._keys)}"
+        )
+
+    def _winners(self, mode: Keyed, names: str) -> str:
         """Return the query of the rows that win among those with the same keys."""
         order = ", ".join(f"{quoted(self._ordered(name))} desc" for name in mode.order_by)  # NULL is the least here
         return (
@@ -354,7 +360,7 @@ class MysqlStage(tables.Load):
         )
         if rows:
             values = (bytes(each or b"").decode("utf-8", "backslashreplace") for each in rows[0])
-            raise tables.repeated(self._keys, values, self._where)
+            raise loading.repeated(self._keys, values, self._where)
 
     def abort(self) -> None:
         """Roll back and remove what was built aside. Nothing to do once finished."""

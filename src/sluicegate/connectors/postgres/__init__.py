@@ -19,7 +19,8 @@ from sluicegate.connectors.postgres.passage import made, obstacle
 from sluicegate.connectors.postgres.stage import MARKERS, PostgresStage
 from sluicegate.kit import tables
 from sluicegate.kit.connection import Connection, Entry, Host, Read, SecretName, Tls
-from sluicegate.kit.mode import Merge
+from sluicegate.kit.mode import Keyed
+from sluicegate.kit.target import PLAIN, Ddl
 from sluicegate.kit.text import shown
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from sluicegate.kit.context import Context
     from sluicegate.kit.mode import Mode
     from sluicegate.kit.rows import Marker, Parcel, Stage
+    from sluicegate.kit.target import Keys, Target
 
 
 class Postgres(Connection):
@@ -53,6 +55,7 @@ class Postgres(Connection):
     """Certificate authority that signs the server's certificate, as PEM text; the system's when absent."""
 
     destination: ClassVar[frozenset[str]] = frozenset({"host", "port", "database", "tls", "ca"})
+    ddl: ClassVar[Ddl] = catalogue.DDL
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[PostgresSession]:
@@ -150,8 +153,8 @@ class PostgresSession:
         """Return why ``passage`` would give nothing for a load into ``item``; empty when it would. Nothing changes."""
         if not isinstance(target, PostgresSession):
             return "the target is no PostgreSQL"
-        if isinstance(mode, Merge):
-            return "a merge looks at each key"
+        if isinstance(mode, Keyed):
+            return f"mode {mode.type} looks at each key"
         _, _, wanted = self._look(ask)
         schema = reading.schema_of(wanted)
         there = target.columns(item)
@@ -168,6 +171,17 @@ class PostgresSession:
         with told(self._where):
             table = catalogue.find(link, item)
             found = catalogue.columns(link, table) if table else None
+        self._idle = link
+        return found
+
+    def keys(self, item: str) -> Keys:
+        """Return the primary key and the indexes of a table."""
+        link = self._take()
+        with told(self._where):
+            table = catalogue.find(link, item)
+            if table is None:
+                raise Missing(f"There is no table or view {shown(item)}.", where=self._where)
+            found = catalogue.keys(link, table)
         self._idle = link
         return found
 
@@ -188,9 +202,11 @@ class PostgresSession:
             raise DataError("The table has no columns.", where=where)
         return link, table, wanted
 
-    def stage(self, item: str, schema: pa.Schema, mode: Mode, marker: Marker) -> Stage:
+    def stage(
+        self, item: str, schema: pa.Schema, mode: Mode, marker: Marker, target: Target = PLAIN
+    ) -> Stage:  # fmt: skip
         """Begin a load in one transaction of its own: nobody sees anything of it before ``commit``."""
-        stage = PostgresStage(self._take(), self._where, item, schema, mode, marker, self._ctx.log)
+        stage = PostgresStage(self._take(), self._where, item, schema, mode, marker, self._ctx.log, target)
         self._stages.append(stage)
         try:
             stage.begin()

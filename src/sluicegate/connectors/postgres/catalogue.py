@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sluicegate.connectors.postgres.link import check_name, quoted
 from sluicegate.kit import tables
+from sluicegate.kit.target import Ddl, Index, Keys, Option
 from sluicegate.kit.types import to_arrow, to_name
 
 if TYPE_CHECKING:
@@ -39,6 +40,15 @@ _KEPT = frozenset(
 )  # fmt: skip
 """Types that a new table takes over from the metadata; all others would need more than a name."""
 
+DDL = Ddl(
+    frozenset({*_PLAIN, *_MADE.values(), *_KEPT, "char", "bit", "decimal"})
+    - {"numeric(20,0)", "oid", "bpchar", "name"},
+    {
+        "fillfactor": Option(r"[1-9]\d|100", "with (fillfactor = {})"),
+        "tablespace": Option(r"[A-Za-z_]\w{0,62}", 'tablespace "{}"'),
+    },
+)
+
 _COLUMNS = """
 select a.attname, base.typname, base.typtype::text, n.nspname,
        case when t.typtype = 'd' then t.typtypmod else a.atttypmod end,
@@ -62,6 +72,8 @@ class Table(NamedTuple):
     oid: int
     schema: str
     name: str
+    plain: bool = True
+    """Whether it keeps its rows itself: false for views, foreign tables and tables cut into partitions."""
 
     def sql(self) -> str:
         """Return its quoted name."""
@@ -104,8 +116,9 @@ def find(link: psycopg.Connection[Any], item: str) -> Table | None:
     schema, name = tables.split_item(item, check_name)
     text = quoted(schema, name) if schema else quoted(name)
     row = link.execute(
-        "select c.oid, n.nspname, c.relname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = "
-        "c.relnamespace where c.oid = pg_catalog.to_regclass(%s) and c.relkind in ('r', 'p', 'v', 'm', 'f')", (text,)
+        "select c.oid, n.nspname, c.relname, c.relkind = 'r' from pg_catalog.pg_class c "
+        "join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = pg_catalog.to_regclass(%s) "
+        "and c.relkind in ('r', 'p', 'v', 'm', 'f')", (text,)
     ).fetchone()  # fmt: skip
     return Table(*row) if row else None
 
@@ -134,6 +147,24 @@ def columns(link: psycopg.Connection[Any], table: Table) -> list[Column]:
         type_sql = quoted(namespace, base)
         found.append(Column(name, declared, own, arrow, as_text, bare, inner, not computed, not filled, mod, type_sql))
     return found
+
+
+_INDEXES = """
+select i.indisprimary, i.indisunique, (
+  select pg_catalog.array_agg(a.attname::text order by k.place)
+  from pg_catalog.unnest(i.indkey[0:i.indnkeyatts - 1]) with ordinality as k (number, place)
+  join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number)
+from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_am m on m.oid = c.relam
+where i.indrelid = %s and i.indisvalid and i.indimmediate and i.indpred is null and i.indexprs is null
+and m.amname = 'btree' order by i.indexrelid
+"""
+
+
+def keys(link: psycopg.Connection[Any], table: Table) -> Keys:
+    """Return the primary key and the B-tree indexes of a table over whole columns and all rows."""
+    found = link.execute(_INDEXES, (table.oid,)).fetchall()
+    primary = next((tuple(names) for main, _, names in found if main), ())
+    return Keys(primary, tuple(Index(tuple(names), unique) for main, unique, names in found if not main))
 
 
 def _kind(base: str, sort: str, mod: int, element: str | None) -> tuple[str, bool]:

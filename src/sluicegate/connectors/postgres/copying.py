@@ -7,6 +7,7 @@ directly while it has any, and the loop waits only when it has none. That is wha
 from __future__ import annotations
 
 from contextlib import closing
+from itertools import repeat
 from select import POLLIN, poll
 from typing import TYPE_CHECKING, Any
 
@@ -66,19 +67,20 @@ def _messages(
 
     server = link.pgconn
     with link.cursor() as cursor, cursor.copy(sql.encode()):  # leaving it early tells the server to stop
-        take, held, size, count = server.get_copy_data, list[memoryview](), 0, 0
+        held, size, count = list[memoryview](), 0, 0
         waiting = poll()
         waiting.register(server.socket, POLLIN)
         while count >= 0:
-            count, message = take(1)
-            if count > 0:
+            for count, message in map(server.get_copy_data, repeat(1)):  # the fastest loop there is
+                if count <= 0:
+                    break
                 held.append(message)
                 size += count
                 if size >= BATCH_BYTES:
                     _look(ctx, where)
                     yield held
                     held, size = [], 0
-            elif count == 0:
+            if count == 0:
                 while not waiting.poll(_BLINK):
                     _look(ctx, where)
                 server.consume_input()

@@ -4,26 +4,26 @@ Append copies straight into the table. Replace and merge copy into a temporary t
 the commit: replace empties it (TRUNCATE; DELETE when foreign keys point at it) and fills it, so that grants,
 indexes and views stay and readers wait for moments only; a transaction that began before and looks at the table for
 the first time after sees it empty, as PostgreSQL documents for TRUNCATE. When the columns differ, replace makes a
-new table and swaps it in by name. Merge is one INSERT … ORDER BY keys ON CONFLICT.
+new table and swaps it in by name. Merge is one INSERT … ORDER BY keys ON CONFLICT; the other keyed modes are one
+UPDATE, INSERT or DELETE over the stage.
 """
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sluicegate.base.errors import DataError, Failed, Invalid
 from sluicegate.connectors.postgres import catalogue, passage
 from sluicegate.connectors.postgres.link import check_name, quoted, told
 from sluicegate.connectors.postgres.wire import Encoder, Plan, passing, plan
-from sluicegate.kit import tables
-from sluicegate.kit.mode import Merge, Replace
+from sluicegate.kit import loading
+from sluicegate.kit.mode import Keyed, Merge, Replace, Truncate
 from sluicegate.kit.rows import Parcel, Receipt
-from sluicegate.kit.text import shown
-from sluicegate.kit.types import is_open
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     import psycopg
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sluicegate.kit.context import Log
     from sluicegate.kit.mode import Mode
     from sluicegate.kit.rows import Marker
+    from sluicegate.kit.target import Ddl, Target
 
 MARKERS = "_sluicegate_loads"
 _STAGE = "pg_temp._sluicegate_stage"
@@ -46,45 +47,33 @@ select exists (
 """
 
 
-class PostgresStage(tables.Load):
+class PostgresStage(loading.Load):
     """See ``Stage``."""
+
+    ddl: ClassVar[Ddl] = catalogue.DDL
 
     def __init__(
         self, link: psycopg.Connection[Any], database: str, item: str, schema: pa.Schema, mode: Mode, marker: Marker,
-        log: Log,
+        log: Log, target: Target,
     ) -> None:  # fmt: skip
         """Take over ``link``, which is in autocommit mode; ``begin`` starts the transaction."""
-        self._link, self._item, self._schema, self._mode, self._marker, self._log = (
-            link,
-            item,
-            schema,
-            mode,
-            marker,
-            log,
-        )
-        self._where = f"{database}: {item}"
-        self._names = [check_name(name) for name in schema.names]
-        self._rows, self._bytes, self._open = 0, 0, True
+        super().__init__(f"{database}: {item}", schema, mode, marker, log, target)
+        self._link, self._item = link, item
+        for name in self._names:
+            check_name(name)
         self._plans: list[Plan] = []
         self._columns: list[catalogue.Column] = []
         self._target = self._into = self._swap = ""
-        self._apart = isinstance(mode, Merge)  # rows wait in a table of their own, whatever their types
-        self._passing = False
+        self._apart = isinstance(mode, Keyed)  # rows wait in a table of their own, whatever their types
+        self._passing, self._plain, self._made = False, True, False
         self._late_key = False
         self._copying: AbstractContextManager[psycopg.Copy] | None = None
-        self.done: Receipt | None = None
-
-    @property
-    def _keys(self) -> tuple[str, ...]:
-        return self._mode.keys if isinstance(self._mode, Merge) else ()
 
     def begin(self) -> None:
         """Look for the marker and make the table ready."""
         if not self._names or len(set(self._names)) != len(self._names):
             raise Invalid("Columns need names, each its own.", where=self._where)
-        for name in (*self._keys, *(self._mode.order_by if isinstance(self._mode, Merge) else ())):
-            if name not in self._names:
-                raise DataError(f"The key {shown(name)} is not a column.", where=self._where)
+        self._check_asked()
         with told(self._where):
             table = catalogue.find(self._link, self._item)
             schema, name = (table.schema, table.name) if table else catalogue.place(self._link, self._item)
@@ -127,24 +116,23 @@ class PostgresStage(tables.Load):
     def _prepare(self, table: catalogue.Table | None, schema: str, name: str) -> None:
         into = self._into = self._target
         if table is not None:
+            self._plain = table.plain
             try:
                 self._plans = self._plan(table)
             except DataError as fault:
-                if not isinstance(self._mode, Replace):
-                    raise
-                self._log("table is made anew: its columns differ", table=self._item, why=str(fault))
+                self._anew(fault)
                 self._swap = quoted(name)
                 into = quoted(schema, f"_sluicegate_{os.urandom(8).hex()}")
             else:
-                self._apart = self._apart or isinstance(self._mode, Replace)
+                self._apart = self._apart or isinstance(self._mode, Replace | Truncate)
                 if self._keys and not self._is_unique(table):
-                    raise Failed(
-                        f"Merge needs a unique index on {', '.join(self._keys)}.", where=self._where,
-                        hint="Create one, or let the first run make the table.",
-                    )  # fmt: skip
+                    raise self._missing_index()
                 return
+        else:
+            self._check_create()
         # A new table gets its rows first and its key after them: one sort instead of a look-up a row.
-        self._late_key = isinstance(self._mode, Merge) and self._mode.duplicates == "error"
+        self._late_key = isinstance(self._mode, Keyed) and not self._last
+        self._made = True
         self._make(into)
         oid = self._link.execute("select %s::pg_catalog.regclass::oid", (into,)).fetchone()
         self._plans = self._plan(catalogue.Table(oid[0] if oid else 0, schema, name))
@@ -152,30 +140,26 @@ class PostgresStage(tables.Load):
         self._into = into
 
     def _make(self, table: str) -> None:
-        parts = [f"{quoted(field.name)} {catalogue.declare(field)}" for field in self._schema]
+        parts = [self._declared(field) for field in self._schema]
         if self._keys and not self._late_key:
             parts.append(f"primary key ({_list(self._keys)})")
-        self._link.execute(f"create table {table} ({', '.join(parts)})".encode())
+        behind = self._goal.table.behind(self.ddl)
+        self._link.execute(f"create table {table} ({', '.join(parts)}){behind}".encode())
+
+    def _declared(self, field: pa.Field) -> str:
+        return f"{quoted(field.name)} {self._goal.table.types.get(field.name) or catalogue.declare(field)}"
+
+    def _add_column(self, field: pa.Field) -> None:
+        self._link.execute(f"alter table {self._target} add column {self._declared(field)}".encode())
+
+    def _widen(self, field: pa.Field, _column: catalogue.Column) -> None:
+        name, kind = quoted(field.name), catalogue.declare(field)
+        self._link.execute(f"alter table {self._target} alter column {name} type {kind}".encode())
 
     def _plan(self, table: catalogue.Table) -> list[Plan]:
-        columns = catalogue.columns(self._link, table)
-        by_name = {column.name: column for column in columns}
-        for name in self._names:
-            if name not in by_name:
-                raise DataError(f"The table has no column {shown(name)}.", where=self._where)
-            if not by_name[name].writable:
-                raise DataError("The database computes this column itself.", where=f"{self._where}: column {name}")
-        for column in columns:
-            if column.required and column.name not in self._names:
-                raise DataError(
-                    f"The rows have no column {shown(column.name)}, which the table has.", where=self._where
-                )
-        known = (
-            field.with_type(by_name[field.name].kind) if is_open(field) else field  # no row, so no type to contradict
-            for field in self._schema
-        )
-        self._columns = [by_name[name] for name in self._names]
-        return [plan(field, by_name[field.name], self._where) for field in known]
+        pairs = self._fit(self._altered(lambda: catalogue.columns(self._link, table)))
+        self._columns = [column for _, column in pairs]
+        return [plan(field, column, self._where) for field, column in pairs]
 
     def _is_unique(self, table: catalogue.Table) -> bool:
         row = self._link.execute(_UNIQUE, (table.oid, sorted(self._keys))).fetchone()
@@ -183,8 +167,8 @@ class PostgresStage(tables.Load):
 
     def obstacle(self, source: list[catalogue.Column]) -> str:
         """Return why rows of these columns cannot be taken as COPY's binary form; empty when they will be."""
-        if isinstance(self._mode, Merge):
-            return "a merge looks at each key"
+        if isinstance(self._mode, Keyed):
+            return f"mode {self._mode.type} looks at each key"
         if [column.name for column in source] != self._names:  # somebody has changed the source since it was looked at
             return "the source has other columns"
         found = passage.obstacle(source, self._columns)
@@ -201,7 +185,7 @@ class PostgresStage(tables.Load):
         into = self._into
         if self._staged:
             parts = [f"{quoted(each.name)} {each.staged}" for each in self._plans]
-            if isinstance(self._mode, Merge) and self._mode.duplicates == "last":
+            if self._last:
                 parts.append(f"{_ORDER} bigint generated always as identity")
             self._link.execute(
                 f"create temp table {_STAGE.partition('.')[2]} ({', '.join(parts)}) on commit drop".encode()
@@ -231,8 +215,7 @@ class PostgresStage(tables.Load):
         self._rows += batch.num_rows
 
     def _encoded(self, batch: pa.RecordBatch) -> bytes:
-        tables.check_keys(batch, self._keys, self._where)
-        return self._encoder.batch(batch, self._rows, self._where)
+        return self._encoder.batch(self._taken(batch), self._rows, self._where)
 
     def commit(self) -> Receipt:
         """Finish the COPY, bring the rows into the target, complete the marker and commit."""
@@ -247,36 +230,46 @@ class PostgresStage(tables.Load):
                 copying.__exit__(None, None, None)  # type: ignore[union-attr] # opened above
                 if self._cursor.rowcount != self._rows:
                     raise DataError(f"{self._rows} rows were sent, {self._cursor.rowcount} arrived.", where=self._where)
-                rows = self._land()
+                self._land()
                 self._link.execute(
                     f"update {self._markers} set rows = %s, at = pg_catalog.clock_timestamp() "  # noqa: S608 - quoted
                     "where run = %s and segment = %s".encode(),
-                    (rows, *self._marker),
+                    (self._rows, *self._marker),
                 )
                 self._link.commit()
         except BaseException:
             self.abort()
             raise
         self._close()
-        return Receipt(rows=rows, bytes=self._bytes)
+        return self._receipt()
 
-    def _land(self) -> int:
+    def _land(self) -> None:
         into = self._into
-        rows = self._rows
-        if isinstance(self._mode, Merge) and not self._late_key:
-            rows = self._merge(self._mode)
+        if isinstance(self._mode, Keyed) and not self._late_key:
+            self._merge(self._mode)
         elif self._staged:
-            if isinstance(self._mode, Replace) and into == self._target:
+            if isinstance(self._mode, Replace | Truncate) and into == self._target:
                 self._empty()
             rows = self._link.execute(
                 f"insert into {into} ({_list(self._names)}) select {self._inserts(self._plans)} from {_STAGE}".encode()  # noqa: S608 - quoted
             ).rowcount
+            if rows != self._rows:
+                raise DataError(f"{self._rows} rows were sent, {rows} arrived.", where=self._where)
         if self._late_key:
             self._add_key()
         if self._swap:
             self._link.execute(f"drop table {self._target}".encode())
             self._link.execute(f"alter table {into} rename to {self._swap}".encode())
-        return rows
+        if self._made:
+            self._copy_keys()
+
+    def _copy_keys(self) -> None:
+        """Give a new table, now that it has its rows, what it takes over from the source."""
+        if self._primary and not self._keys:
+            self._link.execute(f"alter table {self._target} add primary key ({_list(self._primary)})".encode())
+        for each in self._indexes:
+            unique = "unique " if each.unique else ""
+            self._link.execute(f"create {unique}index on {self._target} ({_list(each.columns)})".encode())
 
     def _add_key(self) -> None:
         import psycopg
@@ -288,6 +281,7 @@ class PostgresStage(tables.Load):
         except psycopg.errors.UniqueViolation:
             self._refuse_repeated(keys, f"select {keys} from {self._into}")  # noqa: S608 - quoted
             raise
+        self._changes["inserted"] = self._rows
 
     @staticmethod
     def _inserts(plans: list[Plan]) -> str:
@@ -302,15 +296,11 @@ class PostgresStage(tables.Load):
         verb = "delete from" if row and row[0] else "truncate"
         self._link.execute(f"{verb} {self._target}".encode())
 
-    def _merge(self, mode: Merge) -> int:
-        import psycopg
-
-        self._link.execute(f"analyze {_STAGE}".encode())
+    def _merge(self, mode: Keyed) -> None:
         names, keys = _list(self._names), _list(mode.keys)
-        rest = [name for name in self._names if name not in mode.keys]
         source = f"select {', '.join(f'{each.insert} as {quoted(each.name)}' for each in self._plans)}"
         staged = f"{source} from {_STAGE}"
-        if mode.duplicates == "last":
+        if self._last:
             order = ", ".join(f"{quoted(name)} desc nulls last" for name in mode.order_by)
             source = (
                 f"select distinct on ({keys}) {names} from ({source}, {_ORDER} from {_STAGE}) as t "  # noqa: S608 - quoted
@@ -318,21 +308,38 @@ class PostgresStage(tables.Load):
             )
         else:
             source = f"select {names} from ({staged}) as t order by {keys}"  # noqa: S608 - quoted
-            if not rest:
-                self._refuse_repeated(keys, staged)
+        rest = [name for name in self._names if name not in mode.keys]
+        if isinstance(mode, Merge) and rest:
+            self._upsert(source, staged, rest)
+            return
+        if not self._last:
+            self._refuse_repeated(keys, staged)
+        self._link.execute(f"analyze {_STAGE}".encode())  # what follows joins it
+        self._apply(self._target, f"({source})", lambda sql: self._link.execute(sql.encode()).rowcount)
+
+    def _upsert(self, source: str, staged: str, rest: list[str]) -> None:
+        """Merge by one statement: the unique index itself says which rows are there, whoever else writes meanwhile."""
+        import psycopg
+
+        names, keys = _list(self._names), _list(self._keys)
         update = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in rest)
-        action = f"update set {update}" if rest else "nothing"
-        insert = f"insert into {self._target} ({names}) {source} on conflict ({keys}) do {action}"
+        insert = f"insert into {self._target} ({names}) {source} on conflict ({keys}) do update set {update}"
+        if self._plain:  # xmax is 0 in a row that nobody has updated yet
+            count = "pg_catalog.count(*), pg_catalog.count(*) filter (where fresh)"
+            insert = f"with m as ({insert} returning (xmax = 0) as fresh) select {count} from m"  # noqa: S608 - quoted
         try:
             with self._link.transaction():  # a savepoint: the staged rows must stay to be looked at
-                merged = self._link.execute(insert.encode()).rowcount
+                done = self._link.execute(insert.encode())
         except psycopg.errors.CardinalityViolation:
             self._refuse_repeated(keys, staged)
             raise
-        if not rest:
-            row = self._link.execute(f"select pg_catalog.count(*) from {_STAGE}".encode()).fetchone()  # noqa: S608 - our own name
-            return int(row[0]) if row else 0
-        return merged
+        if self._plain:
+            merged, fresh = done.fetchone() or (0, 0)
+            self._changes |= {"inserted": fresh, "updated": merged - fresh}
+
+    def _insert(self, table: str, source: str, names: Sequence[str]) -> str:
+        listed, keys = _list(list(names)), _list(self._keys)
+        return f"insert into {table} ({listed}) select {listed} from {source} as s on conflict ({keys}) do nothing"  # noqa: S608 - quoted
 
     def _refuse_repeated(self, keys: str, source: str) -> None:
         """Raise ``DataError`` with the first key that two rows of ``source`` have."""
@@ -342,7 +349,7 @@ class PostgresStage(tables.Load):
             f"order by {keys} limit 1".encode()
         ).fetchone()
         if row:
-            raise tables.repeated(self._keys, row, self._where) from None
+            raise loading.repeated(self._keys, row, self._where) from None
 
     def abort(self) -> None:
         """End the connection: the server rolls back. Nothing to do once finished."""

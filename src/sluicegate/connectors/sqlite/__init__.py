@@ -16,10 +16,11 @@ from sluicegate.base.errors import Cancelled, DataError, Missing, MissingFile
 from sluicegate.connectors.sqlite.journal import check_companions
 from sluicegate.connectors.sqlite.link import connect, quoted, told
 from sluicegate.connectors.sqlite.stage import MARKERS, File, SqliteStage, Vanished
-from sluicegate.connectors.sqlite.types import Column, columns, condition, from_storage
+from sluicegate.connectors.sqlite.types import DDL, Column, columns, condition, from_storage, keys
 from sluicegate.kit import tables
 from sluicegate.kit.connection import Connection, Entry, Read
 from sluicegate.kit.rows import BATCH_BYTES
+from sluicegate.kit.target import PLAIN, Ddl
 from sluicegate.kit.text import Unfit, shown
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from sluicegate.kit.context import Context
     from sluicegate.kit.mode import Mode
     from sluicegate.kit.rows import Marker, Stage
+    from sluicegate.kit.target import Keys, Target
 
 _FIRST_ROWS = 1024
 _MAX_ROWS = 1 << 16
@@ -45,6 +47,7 @@ class Sqlite(Connection):
 
     single_writer: ClassVar[bool] = True
     destination: ClassVar[frozenset[str]] = frozenset({"path"})
+    ddl: ClassVar[Ddl] = DDL
     paths: ClassVar[frozenset[str]] = frozenset({"path"})
 
     @contextmanager
@@ -130,6 +133,13 @@ class SqliteSession:
                 raise Missing(f"There is no table or view {shown(ask.item)}.", where=self._path)
             return link, tables.choose(found, ask, ask.item)
 
+    def keys(self, item: str) -> Keys:
+        """Return the primary key and the indexes of a table."""
+        with closing(self._link()) as link, told(self._path):
+            if not columns(link, item):
+                raise Missing(f"There is no table or view {shown(item)}.", where=self._path)
+            return keys(link, item)
+
     def _batches(
         self, cursor: sqlite3.Cursor, wanted: list[Column], schema: pa.Schema, item: str
     ) -> Iterator[pa.RecordBatch]:
@@ -157,13 +167,15 @@ class SqliteSession:
             yield batch
             size = max(1, min(_MAX_ROWS, BATCH_BYTES * len(rows) // max(batch.nbytes, 1)))
 
-    def stage(self, item: str, schema: pa.Schema, mode: Mode, marker: Marker) -> Stage:
+    def stage(
+        self, item: str, schema: pa.Schema, mode: Mode, marker: Marker, target: Target = PLAIN
+    ) -> Stage:  # fmt: skip
         """Begin a load in one write transaction of its own: nobody sees anything of it before ``commit``."""
         quoted(item)  # refused before a file is made for it
         while True:
             self._ctx.files.make(self._path)
             file = File(self._ctx.files, self._path, self._ctx.files.stat(self._path).inode)  # before it is opened
-            stage = SqliteStage(self._link(write=True), file, item, schema, mode, marker, self._ctx.log)
+            stage = SqliteStage(self._link(write=True), file, item, schema, mode, marker, self._ctx.log, target)
             self._open.append(stage)
             try:
                 stage.begin()

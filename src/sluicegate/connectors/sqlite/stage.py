@@ -8,19 +8,20 @@ makes it anew when they do not.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from sluicegate.base.errors import DataError, Failed, Invalid, SluiceError
 from sluicegate.connectors.sqlite.link import quoted, told
-from sluicegate.connectors.sqlite.types import columns, declare, narrowed, to_storage
-from sluicegate.kit import tables
-from sluicegate.kit.mode import Merge, Replace
+from sluicegate.connectors.sqlite.types import DDL, Column, columns, declare, narrowed, to_storage
+from sluicegate.kit import loading
+from sluicegate.kit.mode import Keyed, Replace, Truncate
 from sluicegate.kit.rows import Receipt
-from sluicegate.kit.text import Unfit, exact, shown
-from sluicegate.kit.types import is_open, to_name
+from sluicegate.kit.text import Unfit, exact
+from sluicegate.kit.types import to_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sluicegate.kit.mode import Mode
     from sluicegate.kit.paths import Entry, Root
     from sluicegate.kit.rows import Marker
+    from sluicegate.kit.target import Ddl, Target
 
 MARKERS = "_sluicegate_loads"
 _STAGE = quoted("_sluicegate_stage")
@@ -51,28 +53,20 @@ class File(NamedTuple):
         return self.files.stat(self.path) if self.files.exists(self.path) else None
 
 
-class SqliteStage(tables.Load):
+class SqliteStage(loading.Load):
     """See ``Stage``."""
 
+    ddl: ClassVar[Ddl] = DDL
+
     def __init__(
-        self, link: sqlite3.Connection, file: File, item: str, schema: pa.Schema, mode: Mode, marker: Marker, log: Log
+        self, link: sqlite3.Connection, file: File, item: str, schema: pa.Schema, mode: Mode, marker: Marker, log: Log,
+        target: Target,
     ) -> None:  # fmt: skip
         """Take over ``link``, which leads to ``file``; ``begin`` starts the transaction."""
-        self._link, self._item, self._schema, self._mode, self._marker, self._log = (
-            link,
-            item,
-            schema,
-            mode,
-            marker,
-            log,
-        )
-        self._file, self._bytes, self._fresh = file, 0, False
-        self._where, self._table = f"{file.path}: {item}", quoted(item)
-        self._names = list(schema.names)
+        super().__init__(f"{file.path}: {item}", schema, mode, marker, log, target)
+        self._link, self._item, self._file, self._fresh = link, item, file, False
+        self._table, self._into = quoted(item), ""
         self._kinds = {field.name: field.type for field in schema}
-        self._rows, self._open = 0, True
-        self.done: Receipt | None = None
-        self._into = ""
 
     def begin(self) -> None:
         """Take the write lock, look for the marker and make the table ready."""
@@ -118,37 +112,33 @@ class SqliteStage(tables.Load):
                     hint="Rename one of them in a map step.",
                 )  # fmt: skip
             first[name.lower()] = name
+        self._check_asked()
 
     def _prepare(self) -> None:
         existing = columns(self._link, self._item)
         keys = self._keys
-        for name in (*keys, *(self._mode.order_by if isinstance(self._mode, Merge) else ())):
-            if name not in self._names:
-                raise DataError(f"The key {shown(name)} is not a column.", where=self._where)
-        if existing and isinstance(self._mode, Replace):
+        if existing:
             try:
-                self._check(existing)
+                self._check()
             except DataError as fault:
-                self._log("table is made anew: its columns differ", table=self._item, why=str(fault))
+                self._anew(fault)
                 self._link.execute(f"drop table {self._table}")
                 existing = []
                 self._kinds = {field.name: field.type for field in self._schema}
             else:
-                self._link.execute(f"delete from {self._table}")  # noqa: S608 - quoted
-        elif existing:
-            self._check(existing)
+                if isinstance(self._mode, Replace | Truncate):
+                    self._changes["deleted"] = self._link.execute(f"delete from {self._table}").rowcount  # noqa: S608 - quoted
+                if keys and not self._unique(keys):
+                    raise self._missing_index()
+        else:
+            self._check_create()
         if not existing:
-            self._link.execute(self._definition(self._table, keys))
-        elif keys and not self._unique(keys):
-            raise Failed(
-                f"Merge needs a unique index on {', '.join(keys)}.", where=self._where,
-                hint="Create one, or let the first run make the table.",
-            )  # fmt: skip
+            self._make()
         self._into = self._table
-        if isinstance(self._mode, Merge):
+        if keys:
             self._into = _STAGE
-            self._link.execute(self._definition(_STAGE, keys, clustered=self._mode.duplicates == "error"))
-        self._insert = (
+            self._link.execute(self._definition(_STAGE, keys, clustered=not self._last))
+        self._send = (
             f"insert into {self._into} ({self._list(self._names)}) values ({', '.join('?' * len(self._names))})"  # noqa: S608 - quoted
         )
 
@@ -157,23 +147,36 @@ class SqliteStage(tables.Load):
         return ", ".join(map(quoted, names))
 
     def _definition(self, table: str, keys: tuple[str, ...], *, clustered: bool | None = None) -> str:
-        parts = [
-            f"{quoted(field.name)} {declare(self._kinds[field.name])}" + " not null" * (field.name in keys)
-            for field in self._schema
-        ]
+        parts = [self._declared(field) + " not null" * (field.name in keys) for field in self._schema]
         if keys and clustered is not False:
             parts.append(f"primary key ({self._list(keys)})")
         return f"create table {table} ({', '.join(parts)})" + (" without rowid" if clustered else "")
 
-    def _check(self, existing: list[Any]) -> None:
-        by_name = {column.name: column for column in existing}
-        if extra := [name for name in self._names if name not in by_name]:
-            raise DataError(f"The table has no column {shown(extra[0])}.", where=self._where)
-        if gone := [column.name for column in existing if column.required and column.name not in self._names]:
-            raise DataError(f"The rows have no column {shown(gone[0])}, which the table has.", where=self._where)
-        for field in self._schema:
-            column = by_name[field.name]
-            self._kinds[field.name] = column.kind if is_open(field) else narrowed(column, field.type, self._where)
+    def _make(self) -> None:
+        """Make the table. What it is declared as says how values are stored, so look at it again."""
+        self._link.execute(self._definition(self._table, self._primary) + self._goal.table.behind(self.ddl))
+        for each in self._indexes:
+            name, unique = quoted(f"{self._item[:64]}_{os.urandom(4).hex()}"), "unique " if each.unique else ""
+            self._link.execute(f"create {unique}index {name} on {self._table} ({self._list(each.columns)})")
+        if self._goal.table.types:
+            self._check()
+
+    def _declared(self, field: pa.Field) -> str:
+        kind = self._goal.table.types.get(field.name, "").upper()
+        return f"{quoted(field.name)} {kind or declare(self._kinds[field.name])}"
+
+    def _add_column(self, field: pa.Field) -> None:
+        self._link.execute(f"alter table {self._table} add column {self._declared(field)}")
+
+    def _widen(self, field: pa.Field, column: Column) -> None:
+        raise DataError(
+            f"The column is {column.declared}, and SQLite cannot make {to_name(field.type)} of it.",
+            where=f"{self._where}: column {field.name}", hint="Make the table anew: mode replace.",
+        )  # fmt: skip
+
+    def _check(self) -> None:
+        for field, column in self._fit(self._altered(lambda: columns(self._link, self._item))):
+            self._kinds[field.name] = narrowed(column, field.type, self._where)
 
     def _unique(self, keys: tuple[str, ...]) -> bool:
         wanted = set(keys)
@@ -186,13 +189,9 @@ class SqliteStage(tables.Load):
                 return True
         return False
 
-    @property
-    def _keys(self) -> tuple[str, ...]:
-        return self._mode.keys if isinstance(self._mode, Merge) else ()
-
     def write(self, batch: pa.RecordBatch) -> None:
         """Stage one batch. ``DataError`` names a key that is NULL or repeated, ``Constraint`` what is refused."""
-        tables.check_keys(batch, self._keys, self._where)
+        batch = self._taken(batch)
         values = []
         for name, column in zip(self._names, batch.columns, strict=True):
             try:
@@ -204,7 +203,7 @@ class SqliteStage(tables.Load):
         try:
             with told(self._where):
                 try:
-                    self._link.executemany(self._insert, zip(*values, strict=True))
+                    self._link.executemany(self._send, zip(*values, strict=True))
                 except sqlite3.IntegrityError as fault:
                     if self._into is _STAGE and "UNIQUE" in str(fault):
                         self._repeated([column[self._link.total_changes - before] for column in values])
@@ -217,29 +216,18 @@ class SqliteStage(tables.Load):
 
     def _repeated(self, row: list[Any]) -> None:
         values = [row[self._names.index(name)] for name in self._keys]
-        raise tables.repeated(self._keys, values, self._where) from None
+        raise loading.repeated(self._keys, values, self._where) from None
 
-    def _merge(self, mode: Merge) -> int:
+    def _merge(self, mode: Keyed) -> None:
         names, keys = self._list(self._names), self._list(mode.keys)
-        rest = [name for name in self._names if name not in mode.keys]
-        update = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in rest)
         source = _STAGE
-        if mode.duplicates == "last":
+        if self._last:
             self._link.create_collation(_DECIMAL, _by_value)
             order = ", ".join(f"{self._ordered(name)} desc" for name in mode.order_by)
             ranked = f"row_number() over (partition by {keys} order by {order}, rowid desc) as sluicegate_rank"
-            source = f"(select {names}, {ranked} from {_STAGE}) where sluicegate_rank = 1"  # noqa: S608 - quoted
-        else:
-            source += " where true"
-        cursor = self._link.execute(
-            f"insert into {self._table} ({names}) select {names} from {source} order by {keys} "  # noqa: S608 - quoted
-            f"on conflict ({keys}) do " + (f"update set {update}" if rest else "nothing")
-        )
-        merged = cursor.rowcount
-        if not rest:
-            merged = self._link.execute(f"select count(*) from {source}").fetchone()[0]  # noqa: S608 - quoted
+            source = f"(select {names} from (select {names}, {ranked} from {_STAGE}) where sluicegate_rank = 1)"  # noqa: S608 - quoted
+        self._apply(self._table, source, lambda sql: self._link.execute(sql).rowcount)
         self._link.execute(f"drop table {_STAGE}")
-        return int(merged)
 
     def _ordered(self, name: str) -> str:
         kind = to_name(self._schema.field(name).type)
@@ -255,17 +243,18 @@ class SqliteStage(tables.Load):
             raise Failed("This load is over already.", where=self._where)
         try:
             with told(self._where):
-                rows = self._merge(self._mode) if isinstance(self._mode, Merge) else self._rows
+                if isinstance(self._mode, Keyed):
+                    self._merge(self._mode)
                 self._link.execute(
                     f"insert into {quoted(MARKERS)} values (?, ?, ?, ?)",  # noqa: S608 - our own name
-                    (*self._marker, rows, datetime.now(UTC).isoformat(timespec="seconds")),
+                    (*self._marker, self._rows, datetime.now(UTC).isoformat(timespec="seconds")),
                 )
                 self._link.execute("commit")
         except BaseException:
             self.abort()
             raise
         self._close()
-        return Receipt(rows=rows, bytes=self._bytes)
+        return self._receipt()
 
     def abort(self) -> None:
         """Roll back; nothing to do once finished. A file that holds nothing but this load goes, while it is locked."""

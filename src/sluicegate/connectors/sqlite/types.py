@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sluicegate.base.errors import DataError
 from sluicegate.connectors.sqlite.link import quoted
 from sluicegate.kit import objects
+from sluicegate.kit.target import Ddl, Index, Keys, Option
 from sluicegate.kit.text import Unfit, float_fits, from_text, parse_decimal, parse_time, shown, special, to_text, wrap
 from sluicegate.kit.types import to_arrow, to_name
 
@@ -37,6 +38,11 @@ _THEIRS = {declared: name for name, declared in _OURS.items()} | {
     "BOOL": "bool", "DATETIME": "timestamp", "JSON": "json", "TIMESTAMP WITH TIME ZONE": "timestamptz",
     "TIMESTAMP WITHOUT TIME ZONE": "timestamp",
 }  # fmt: skip
+DDL = Ddl(
+    frozenset(each.lower() for each in _THEIRS)
+    | {"decimal", "numeric", "decimal_text", "varchar", "char", "bigint", "int", "smallint"},
+    {"without_rowid": Option("true", "without rowid")},
+)
 _DECIMAL = re.compile(r"(?:DECIMAL|NUMERIC|DECIMAL_TEXT)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
 _KINDS = {int: "an integer", float: "a real number", str: "text", bytes: "bytes"}
 _SAFE_REAL = 15
@@ -96,6 +102,18 @@ def _lowest(kind: pa.DataType, since: Bound) -> str | None:
         return (date.fromisoformat(low[:10]) - timedelta(days=1)).isoformat()
     except (ValueError, OverflowError):
         return None
+
+
+def keys(link: sqlite3.Connection, table: str) -> Keys:
+    """Return the primary key and the indexes of a table over whole columns and all rows."""
+    info = link.execute(f"pragma table_xinfo({quoted(table)})").fetchall()
+    primary = tuple(row[1] for row in sorted((row for row in info if row[5]), key=lambda row: row[5]))
+    made = []
+    for _, index, unique, origin, partial in link.execute(f"pragma index_list({quoted(table)})").fetchall():
+        names = tuple(row[2] for row in link.execute(f"pragma index_info({quoted(index)})"))
+        if origin != "pk" and not partial and None not in names:
+            made.append(Index(names, bool(unique)))
+    return Keys(primary, tuple(made))
 
 
 def known(declared: str) -> str | None:

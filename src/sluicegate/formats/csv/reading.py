@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO
 
 from sluicegate.base.errors import DataError
+from sluicegate.formats.csv.formulas import unescape
 from sluicegate.formats.csv.lexer import Block, Lexer, count_lines, read_blocks
 from sluicegate.formats.csv.proposal import propose
 from sluicegate.kit.rows import Reject
-from sluicegate.kit.text import Unfit, check_floats, from_text, may_lose, shown, special
+from sluicegate.kit.text import Unfit, check_floats, from_text, may_be_long, may_lose, shown, special
 from sluicegate.kit.types import to_arrow
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Reading:
         head = first.data[slice(*spans[0])] if first and (spans := self._lexer.spans(first.data, blank=False)) else b""
         width = len(self._fields(head)) if head else 0
         if form.header:
-            self._names = self._header(head)
+            self._names = self._header(head, first.line if first else 1)
             if first:
                 stop = spans[0][1] if head else len(first.data)
                 first = Block(first.data[stop:], first.line + count_lines(first.data[:stop]))
@@ -67,6 +67,9 @@ class Reading:
         self._parsed = {  # what pyarrow parses; the special ones come as text and are converted here
             field.name: pa.string() if special(field.type) else field.type for field in self.schema
         }
+        self._quick = {  # the same, but floats as they are spelled: whether one changes its number is seen there
+            name: pa.string() if pa.types.is_floating(kind) else kind for name, kind in self._parsed.items()
+        }
         self._texts = [name for name, kind in self._parsed.items() if pa.types.is_string(kind)]
         self._others = [name for name in self._names if name not in self._texts]
         self._floats = {field.name: field.type for field in self.schema if pa.types.is_floating(field.type)}
@@ -83,17 +86,21 @@ class Reading:
         table = csv.read_csv(pa.BufferReader(record), read, self._parsing(blank=False), texts)
         return [each[0].as_py().decode("utf-8", "backslashreplace") for each in table.columns]
 
-    def _header(self, record: bytes) -> list[str]:
+    def _header(self, record: bytes, line: int) -> list[str]:
+        import pyarrow as pa
+
         if not record:
             raise DataError("The file has no header line.", where=self._how.item)
         try:
             record.decode()
         except UnicodeDecodeError:
-            raise DataError("The header is not valid UTF-8.", where=f"{self._how.item}: line 1") from None
+            raise DataError("The header is not valid UTF-8.", where=f"{self._how.item}: line {line}") from None
         names = [name or f"column_{place + 1}" for place, name in enumerate(self._fields(record))]
+        if self._form.formulas == "escape":
+            names = unescape(pa.array(names, pa.string())).to_pylist()
         for place, name in enumerate(names):
             if name in names[:place]:
-                raise DataError(f"The header names {shown(name)} twice.", where=f"{self._how.item}: line 1")
+                raise DataError(f"The header names {shown(name)} twice.", where=f"{self._how.item}: line {line}")
         return names
 
     def _parsing(self, *, blank: bool, quoted: bool = True, handler: object = None) -> object:
@@ -101,18 +108,28 @@ class Reading:
 
         return csv.ParseOptions(
             delimiter=self._form.delimiter, quote_char=self._form.quote or False, newlines_in_values=quoted,
+            escape_char=self._form.escape or False,
             ignore_empty_lines=not blank, invalid_row_handler=handler,
         )  # fmt: skip
 
     def _parse(
-        self, data: bytes, kinds: Mapping[str, pa.DataType], bad: list[tuple[int, int]], *, quoted_nulls: bool = False
+        self,
+        data: bytes,
+        kinds: Mapping[str, pa.DataType],
+        bad: list[tuple[int, int]] | None,
+        *,
+        quoted_nulls: bool = False,
     ) -> pa.Table:
-        """Parse the columns in ``kinds``; rows with another number of fields go to ``bad`` as (ordinal, fields)."""
+        """Parse the columns in ``kinds``; rows with another number of fields go to ``bad`` as (ordinal, fields).
+
+        ``pa.ArrowInvalid`` for a value that is none, and for such a row when ``bad`` is ``None``; otherwise all must be
+        UTF-8.
+        """
         import pyarrow as pa
         from pyarrow import csv
 
         def skip(row: csv.InvalidRow) -> str:
-            bad.append((row.number, row.actual_columns))
+            bad.append((row.number, row.actual_columns))  # type: ignore[union-attr] # used with a list only
             return "skip"
 
         read = csv.ReadOptions(column_names=self._names, use_threads=False, block_size=len(data) + 1)
@@ -121,9 +138,8 @@ class Reading:
             strings_can_be_null=True, quoted_strings_can_be_null=quoted_nulls,
         )  # fmt: skip
         blank, quoted = len(self._names) == 1, self._lexer.quoted(data)
-        return csv.read_csv(
-            pa.BufferReader(data), read, self._parsing(blank=blank, quoted=quoted, handler=skip), convert
-        )
+        parsing = self._parsing(blank=blank, quoted=quoted, handler=None if bad is None else skip)
+        return csv.read_csv(pa.BufferReader(data), read, parsing, convert)
 
     def _propose(self, names: list[str]) -> dict[str, str]:
         import pyarrow as pa
@@ -148,7 +164,7 @@ class Reading:
             block = self._ahead.pop(0) if self._ahead else next(self._blocks, None)
             if block is None:
                 return
-            for batch in chain.from_iterable(map(self._convert, self._readable(block))):
+            for batch in self._convert(block):
                 kept = batch if left is None else batch.slice(0, left)
                 left = None if left is None else left - kept.num_rows
                 if kept.num_rows:
@@ -171,6 +187,23 @@ class Reading:
         yield Block(block.data[begin:], line)
 
     def _convert(self, block: Block) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a block, at once when nothing is rejected: pyarrow has then seen that all is UTF-8."""
+        import pyarrow as pa
+
+        if not block.data:
+            return
+        if not (self._two_ways and self._lexer.quoted(block.data)):
+            try:
+                made = self._finish(block.data, self._parse(block.data, self._quick, None))
+            except (pa.ArrowInvalid, Unfit):
+                pass  # what is wrong is found below
+            else:
+                yield made
+                return
+        for part in self._readable(block):
+            yield from self._sift(part)
+
+    def _sift(self, block: Block) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
         bad: list[tuple[int, int]] = []
@@ -178,7 +211,7 @@ class Reading:
             return
         if not (self._two_ways and self._lexer.quoted(block.data)):
             try:
-                made = self._finish(block.data, self._parse(block.data, self._parsed, bad))
+                made = self._finish(block.data, self._parse(block.data, self._quick, bad))
             except (pa.ArrowInvalid, Unfit):
                 bad.clear()
             else:
@@ -191,15 +224,31 @@ class Reading:
         """Convert what pyarrow leaves as text, and look again at numbers that a float may have changed."""
         import pyarrow as pa
 
-        for name, kind in self._floats.items():
-            if may_lose(data, kind.bit_width):
-                texts = self._parse(data, {name: pa.string()}, [], quoted_nulls=True).column(0)
-                check_floats(texts.combine_chunks(), kind)
         arrays = []
         for field in self.schema:
             array = table.column(field.name).combine_chunks()
-            arrays.append(from_text(array, field.type) if special(field.type) else array)
+            if special(field.type):
+                array = from_text(array, field.type)
+            elif self._form.formulas == "escape" and pa.types.is_string(field.type):
+                array = unescape(array)
+            elif field.name in self._floats:
+                array = self._checked(field, array, data)
+            arrays.append(array)
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def _checked(self, field: pa.Field, array: pa.Array, data: bytes) -> pa.Array:
+        """Return floats, which may come as text, none of which is another number than the text of it in ``data``."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if pa.types.is_string(array.type):
+            if may_be_long(array, field.type):
+                check_floats(array, field.type)
+            return pc.ascii_trim(array, " \t").cast(field.type)  # as pyarrow's CSV reader does
+        if may_lose(data, field.type.bit_width):
+            texts = self._parse(data, {field.name: pa.string()}, [], quoted_nulls=True).column(0)
+            check_floats(texts.combine_chunks(), field.type)
+        return array
 
     def _twice(self, data: bytes, bad: list[tuple[int, int]]) -> pa.RecordBatch:
         """Parse text columns, where quotes tell '' from NULL, apart from the others, where they tell nothing."""

@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING, BinaryIO
 
 from sluicegate.base.errors import DataError
+from sluicegate.formats.csv.formulas import escape, find
 from sluicegate.kit.inflate import Deflated
-from sluicegate.kit.text import special, to_text
+from sluicegate.kit.text import shown, special, to_text
 from sluicegate.kit.types import to_name
 
 if TYPE_CHECKING:
@@ -23,10 +24,12 @@ class Writing:
         self._form, self._out, self._item = form, Deflated(out, item), item
         self._null = form.nulls[0] if form.nulls else ""
         self._special = "[" + re.escape(form.delimiter + form.quote) + "\r\n]"
+        if form.comment:
+            self._special += "|^" + re.escape(form.comment)
         if form.header:
             import pyarrow as pa
 
-            names = [self._quoted(pa.array([name])) for name in schema.names]
+            names = [self._quoted(self._defused(pa.array([name], pa.string()), name)) for name in schema.names]
             self._emit(names)
 
     def _quoted(self, texts: pa.Array) -> pa.Array:
@@ -34,16 +37,32 @@ class Writing:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        words = pa.array(["", *self._form.nulls], pa.string())
+        form, words = self._form, pa.array(["", *self._form.nulls], pa.string())
+        if form.escape:
+            texts = pc.replace_substring(texts, form.escape, form.escape * 2)
         needy = pc.or_(pc.match_substring_regex(texts, self._special), pc.is_in(texts, words))
         needy = pc.and_(needy, pc.is_valid(texts))
         if not pc.any(needy).as_py():
             return texts
-        if not self._form.quote:
+        if not form.quote:
             raise DataError("A value needs quotes, and the format has none.", where=self._item)
-        quote = self._form.quote
-        doubled = pc.replace_substring(texts, quote, quote * 2)
+        quote = form.quote
+        doubled = pc.replace_substring(texts, quote, (form.escape or quote) + quote)
         return pc.if_else(needy, pc.binary_join_element_wise(quote, doubled, quote, ""), texts)
+
+    def _defused(self, texts: pa.Array, name: str) -> pa.Array:
+        """Apply the policy for formulas to the texts of the column ``name``."""
+        if self._form.formulas == "keep":
+            return texts
+        if self._form.formulas == "escape":
+            return escape(texts)
+        if (row := find(texts)) is not None:
+            raise DataError(
+                f"{shown(texts[row].as_py())} reads like a formula, and the format rejects these.",
+                where=f"{self._item}: column {name}",
+                hint="formulas: escape writes an apostrophe before it; formulas: keep writes it as it is.",
+            )
+        return texts
 
     def _emit(self, columns: list[pa.Array]) -> None:
         import pyarrow.compute as pc
@@ -73,7 +92,7 @@ class Writing:
         for field, column in zip(batch.schema, batch.columns, strict=True):
             texts = to_text(column)
             if to_name(field.type) == "text":
-                texts = self._quoted(texts.cast(pa.string()))
+                texts = self._quoted(self._defused(texts.cast(pa.string()), field.name))
             else:
                 clash = pc.is_in(texts, pa.array(["", *self._form.nulls], pa.string()))
                 if pc.any(pc.and_(clash, pc.is_valid(texts))).as_py():

@@ -15,7 +15,7 @@ from sluicegate.kit.net.descriptors import (
     why_taken,
 )
 from sluicegate.kit.net.loopback import Loopback
-from sluicegate.kit.net.network import HOPS, Net
+from sluicegate.kit.net.network import HOPS, Incoming, Net
 from sluicegate.kit.net.smtp import Relay
 from sluicegate.kit.net.smtp import send as send_mail
 from sluicegate.kit.net.trust import system_authorities
@@ -26,6 +26,7 @@ __all__ = [
     "Egress",
     "Grant",
     "HttpsClient",
+    "Incoming",
     "Loopback",
     "Net",
     "Pinned",

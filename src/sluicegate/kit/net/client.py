@@ -22,7 +22,7 @@ _PIECE, _PROBLEM_MAX = 64 * 1024, 1 << 20
 
 
 class Reply(NamedTuple):
-    """What our own server answered; header names are in lower case."""
+    """What a server answered; header names are in lower case."""
 
     status: int
     headers: dict[str, str]

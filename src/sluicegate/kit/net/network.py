@@ -6,17 +6,18 @@ import ipaddress
 import socket
 import time
 from ipaddress import IPv6Address
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sluicegate.base.errors import Egress as EgressRefused
 from sluicegate.base.errors import Failed, Unreachable
 from sluicegate.kit.net.address import NEVER, Address, Egress, Pinned, carried, clean_host, kind_of, parse
+from sluicegate.kit.net.client import Reply
 from sluicegate.kit.net.transport import transport
 from sluicegate.kit.net.trust import trust, unreachable
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import httpx
 
@@ -51,6 +52,17 @@ def _is_own(address: Address) -> bool:
 
 def _look_up(host: str) -> list[str]:
     return [str(found[4][0]) for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
+
+
+class Incoming(NamedTuple):
+    """A reply whose body is on its way; header names are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    parts: Iterator[bytes]
+    """The body as it comes. Reading raises ``Unreachable``."""
+    close: Callable[[], None]
+    host: str
 
 
 class Net:
@@ -186,11 +198,30 @@ class Net:
         raise EgressRefused(f"More than {HOPS} redirects.", where=request.url.host)
 
     def read(self, client: httpx.Client, method: str, url: str, *, limit: int, **kw: Any) -> tuple[int, bytes]:
-        """Send one request; return the status and the body, as it came, of ``limit`` bytes at the most.
+        """Send one request; return the status and the body. Raises as ``reply``."""
+        reply = self.reply(client, method, url, limit=limit, **kw)
+        return reply.status, reply.body
+
+    def reply(self, client: httpx.Client, method: str, url: str, *, limit: int, **kw: Any) -> Reply:
+        """Send one request; return what came, the body as it came, of ``limit`` bytes at the most.
 
         No redirect is followed: that there is one is an error. Raises ``Egress``, ``Unreachable``, ``Failed`` (too
         large).
         """
+        coming = self.send(client, method, url, **kw)
+        try:
+            parts, size = [], 0
+            for part in coming.parts:
+                size += len(part)
+                if size > limit:
+                    raise Failed(f"The reply of {coming.host} is larger than {limit} bytes.", where=coming.host)
+                parts.append(part)
+        finally:
+            coming.close()
+        return Reply(coming.status, coming.headers, b"".join(parts))
+
+    def send(self, client: httpx.Client, method: str, url: str, **kw: Any) -> Incoming:
+        """Send one request; the caller reads the body, which may be of any size, and closes. Raises as ``reply``."""
         import httpx
 
         try:
@@ -199,19 +230,17 @@ class Net:
             raise EgressRefused("The address is not a URL.") from None
         except httpx.RemoteProtocolError:  # httpx reads a location even when it does not follow it
             raise EgressRefused("A redirect leads to what is not a URL.") from None
-        where = response.request.url.host
-        try:
-            if response.is_redirect:
-                raise EgressRefused(f"{where} sends us elsewhere, where nobody said to go.", where=where)
-            parts, size = [], 0
-            for part in response.iter_raw():
-                size += len(part)
-                if size > limit:
-                    raise Failed(f"The reply of {where} is larger than {limit} bytes.", where=where)
-                parts.append(part)
-        finally:
+        if response.is_redirect:
             response.close()
-        return response.status_code, b"".join(parts)
+            where = response.request.url.host
+            raise EgressRefused(f"{where} sends us elsewhere, where nobody said to go.", where=where)
+        return Incoming(
+            response.status_code,
+            dict(response.headers),
+            response.iter_raw(),
+            response.close,
+            response.request.url.host,
+        )
 
     def _next(self, response: httpx.Response) -> tuple[bool, httpx.Request]:
         """Return whether the redirect leaves the origin, and the request that follows it."""

@@ -4,7 +4,7 @@ Names are checked before the system sees them; files are published whole or not 
 """
 
 from sluicegate.kit.paths.draft import Draft
-from sluicegate.kit.paths.names import PART_BYTES, PATH_BYTES, check
+from sluicegate.kit.paths.names import PART_BYTES, PATH_BYTES, check, check_file, is_companion
 from sluicegate.kit.paths.root import Entry, Root
 
-__all__ = ["PART_BYTES", "PATH_BYTES", "Draft", "Entry", "Root", "check"]
+__all__ = ["PART_BYTES", "PATH_BYTES", "Draft", "Entry", "Root", "check", "check_file", "is_companion"]
