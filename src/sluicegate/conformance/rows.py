@@ -37,7 +37,7 @@ HOSTILE = (
 """Names that are code to a careless connector (SEC-P01)."""
 
 
-SINCE = {
+SINCE: dict[str, list[Any]] = {
     "int16": [-32768, 32767, 0, 7, 7],
     "int64": [-(1 << 63), (1 << 63) - 1, 0, 41, 42],
     "decimal(20,4)": [Decimal("-9999999999999999.9999"), Decimal("0.0001"), Decimal(7), Decimal("12.3400")],
