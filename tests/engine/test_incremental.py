@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import gc
 import sqlite3
+import time
 from contextlib import closing
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sluicegate.base.errors import Conflict, Failed, Invalid
+from sluicegate.base.errors import Conflict, Failed, Invalid, Unavailable
 from sluicegate.base.model import new_id
 from sluicegate.engine import incremental, stage
 from sluicegate.engine.job import Job
 from sluicegate.engine.plan import plan, steps
 from sluicegate.kit.document import parse_definition
 from sluicegate.store.runs import State
+from sluicegate.store.watermarks import Watermarks
 from tests.fixtures.flow import add_run, put
 
 CONNECTIONS = {
@@ -168,6 +170,28 @@ def test_a_real_run_reads_what_is_new_and_keeps_no_value_in_its_log(ready):
     assert [row[0] for row in all_of(root, "t")] == [1, 2, 3]
     assert scope.watermarks().current("t")["a"].run == run.id
     assert "987654" not in str(scope.runs().events(run.id)) + str(scope.runs().receipts(run.id))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "not kept"])
+def test_nothing_lands_before_the_store_has_what_was_seen(ready, monkeypatch, kept):
+    _, scope, root, _ = ready
+    carry(ready)
+    change(root, "insert into t values (?, ?, ?)", [(3, 30, 0)])
+    landed, see = [], Watermarks.see
+
+    def look(*given, **more):
+        time.sleep(0.3)  # a task that did not wait would have committed
+        landed.append(len(all_of(root, "t")))
+        if not kept:
+            raise Unavailable
+        see(*given, **more)
+
+    monkeypatch.setattr(Watermarks, "see", look)
+    run = carry(ready)
+    assert landed == [2], "the task has not waited"
+    assert (run.state, len(all_of(root, "t"))) == (("succeeded", 3) if kept else ("failed", 2))
+    assert scope.watermarks().current("t")["a"].value == ("30" if kept else "20")
 
 
 @pytest.mark.slow
