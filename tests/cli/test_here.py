@@ -147,3 +147,21 @@ def test_a_flow_reads_nothing_outside_the_folder_its_connection_names(call, fold
         told = call("run", "--local", folder / "f.yaml", "--json")
         assert told.code != 0
         assert not (folder / "inner" / "out.csv").exists()
+
+
+def test_what_is_new_is_read_and_the_file_says_up_to_where(call, folder):
+    steps = (
+        "  - read: { name: rows, connection: here, item: in.csv, since: { column: id } }\n"
+        "  - write: { from: rows, connection: here, item: out.csv }\n"
+    )
+    (folder / "f.yaml").write_text(HEAD + flow(steps=steps))
+    assert call("run", "--local", folder / "f.yaml").code == 2
+    for read in (2, 0):
+        told = call("run", "--local", folder / "f.yaml", "--state", folder / "s.json", "--json")
+        assert (told.code, told.json["counts"]["read"]) == (0, read)
+    assert json.loads((folder / "s.json").read_text()) == {
+        "f": {"rows": {"column": "id", "type": "int64", "value": "2"}}
+    }
+    full = call("run", "--local", folder / "f.yaml", "--state", folder / "s.json", "--full", "--json")
+    assert full.json["counts"]["read"] == 2
+    assert "since: all rows; the highest id is kept" in call("explain", "--local", folder / "f.yaml").out

@@ -184,7 +184,7 @@ def test_nothing_lands_before_the_store_has_what_was_seen(ready, monkeypatch, ke
         time.sleep(0.3)  # a task that did not wait would have committed
         landed.append(len(all_of(root, "t")))
         if not kept:
-            raise Unavailable
+            raise Unavailable("The store does not answer.")
         see(*given, **more)
 
     monkeypatch.setattr(Watermarks, "see", look)
