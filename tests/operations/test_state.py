@@ -60,7 +60,7 @@ def test_a_state_is_seen_set_taken_back_and_begun_anew(ready):
     (held,) = ask(ready, "list").items
     assert (held.step, held.column, held.value) == ("a", "at", "2024-01-31T12:00:00.500000")
     assert run(ready).counts["read"] == 0
-    ask(ready, "set", step="a", value="2024-01-01")
+    ask(ready, "set", step="a", above="2024-01-01")
     explained = ready.call("flow.explain", {"name": "news"}, ready.token(Role.OPERATOR))
     assert explained.steps[0].since.model_dump() == {
         "column": "at", "value": "2024-01-01T00:00:00", "inclusive": False, "filtered_by": "source",
@@ -79,14 +79,14 @@ def test_a_state_is_seen_set_taken_back_and_begun_anew(ready):
 @pytest.mark.security
 def test_who_may_run_a_flow_sets_its_state_and_a_value_is_for_who_may_see_rows(place):
     place.call("definition.apply", {"source": FLOW}, place.token(Role.EDITOR))
-    ask(place, "set", Role.SUPERADMIN, step="a", value="987654")
+    ask(place, "set", Role.SUPERADMIN, step="a", above="987654")
     for role, verb in ((Role.VIEWER, "list"), (Role.SUPERADMIN, "list"), (Role.VIEWER, "set"), (Role.VIEWER, "undo")):
         with pytest.raises(Denied):
             ask(
                 place,
                 verb,
                 role,
-                **({} if verb == "list" else {"step": "a", "value": "7"} if verb == "set" else {"step": "a"}),
+                **({} if verb == "list" else {"step": "a", "above": "7"} if verb == "set" else {"step": "a"}),
             )
     told = place.call("audit.list", {"limit": 50}, place.token(Role.ADMINISTRATOR)).model_dump_json()
     assert "state.set" in told
@@ -98,10 +98,10 @@ def test_what_cannot_be_a_state_is_refused(place):
     place.call("definition.apply", {"source": FLOW}, place.token(Role.EDITOR))
     for value in ("soon", "1; drop table t", "2024-13", "9" * 129, ""):
         with pytest.raises(Invalid):
-            ask(place, "set", step="a", value=value)
+            ask(place, "set", step="a", above=value)
     for verb in ("set", "reset", "undo"):
         with pytest.raises(Missing, match="no step b"):
-            ask(place, verb, step="b", **({"value": "1"} if verb == "set" else {}))
+            ask(place, verb, step="b", **({"above": "1"} if verb == "set" else {}))
     ask(place, "reset", step="a")
     for _ in range(3):
         try:

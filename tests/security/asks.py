@@ -98,7 +98,7 @@ def ask_for(operation: str) -> dict[str, Any]:
         "flow.preview": {"name": "no-such", "step": "s"},
         "flow.explain": {"name": "no-such"},
         "state.list": {"name": "no-such"},
-        "state.set": {"name": "no-such", "step": "s", "value": "1"},
+        "state.set": {"name": "no-such", "step": "s", "above": "1"},
         "state.reset": {"name": "no-such", "step": "s"},
         "state.undo": {"name": "no-such", "step": "s"},
     }

@@ -77,7 +77,7 @@ ATTACKS = {
     "secret.test": {"name": "north-password"},
     "run.start": {"name": "north-flow"},
     "state.list": {"name": "north-flow"},
-    "state.set": {"name": "north-flow", "step": "s", "value": "1"},
+    "state.set": {"name": "north-flow", "step": "s", "above": "1"},
     "state.reset": {"name": "north-flow", "step": "s"},
     "state.undo": {"name": "north-flow", "step": "s"},
     "run.get": {"id": "run"},

@@ -4585,10 +4585,10 @@ export interface components {
              */
             step: string;
             /**
-             * Value
+             * Above
              * @description The next run reads rows above this value: a number, a date (2024-01-31) or a moment (2024-01-31T12:00:00Z).
              */
-            value: string;
+            above: string;
         };
         /**
          * States
@@ -8323,10 +8323,10 @@ export interface operations {
             content: {
                 "application/json": {
                     /**
-                     * Value
+                     * Above
                      * @description The next run reads rows above this value: a number, a date (2024-01-31) or a moment (2024-01-31T12:00:00Z).
                      */
-                    value: string;
+                    above: string;
                 };
             };
         };

@@ -30,7 +30,7 @@ _ARGUMENTS = {
     "tenant.create": ("name",), "user.create": ("email",), "secret.set": ("name",), "service.create": ("name",),
     "key.create": ("name",), "user.invite": ("email",), "profile.email": ("email",), "password.forgot": ("email",),
     "archive.verify": ("name", "item"), "archive.reseal": ("name", "item"), "secret.generate": ("name",),
-    "state.set": ("name", "step", "value"),
+    "state.set": ("name", "step", "above"),
     "secret.link": ("name", "reference"),
     "connection.detect": ("name", "item"),
 }  # fmt: skip

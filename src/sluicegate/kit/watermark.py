@@ -72,7 +72,7 @@ class Since(Model):
     start: Annotated[str, AfterValidator(check_value), BeforeValidator(_written)] | None = None
     """Where the first run begins, this value included (UTC when the column has a zone and this none); all if absent."""
     overlap: Annotated[str, AfterValidator(check_overlap), BeforeValidator(_written)] | None = None
-    """How far each run goes back for rows that came late: ``10 minutes``, ``2 days``, ``100``; needs a mode with keys."""
+    """How far each run goes back for rows that came late: ``10 minutes``, ``100``; needs a mode with keys."""
     nulls: Nulls = "stop"
     """What happens to rows that hold NULL there: stop the run, read them in each run, or leave them out."""
 

@@ -43,7 +43,7 @@ class StateOf(Model):
 class StateSet(StateOf):
     """One step of a flow, and where its next run begins."""
 
-    value: str = Field(min_length=1, max_length=VALUE_MAX)
+    above: str = Field(min_length=1, max_length=VALUE_MAX)
     """The next run reads rows above this value: a number, a date (2024-01-31) or a moment (2024-01-31T12:00:00Z)."""
 
 
@@ -109,11 +109,11 @@ def list_(ask: StateAsk, desk: Desk) -> States:
 def set_(ask: StateSet, desk: Desk) -> Changed:
     """Set where the next run of a step begins: it reads rows above the value."""
     try:
-        check_value(ask.value)
+        check_value(ask.above)
     except Misfit as fault:
-        raise Invalid(str(fault), where="value") from None
+        raise Invalid(str(fault), where="above") from None
     column = _column(desk, ask)
-    return Changed(step=ask.step, version=desk.scope.watermarks().put(ask.name, ask.step, column, ask.value))
+    return Changed(step=ask.step, version=desk.scope.watermarks().put(ask.name, ask.step, column, ask.above))
 
 
 def reset(ask: StateOf, desk: Desk) -> Changed:
