@@ -18,18 +18,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from sluicegate.kit.text import (
-    Unfit,
-    float_fits,
-    may_lose,
-    parse_bytes,
-    parse_decimal,
-    parse_interval,
-    parse_time,
-    parse_uuid,
-    shown,
-    wrap,
+    Unfit, float_fits, may_lose, parse_bytes, parse_decimal, parse_interval, parse_time, parse_uuid, shown, wrap,
     write_interval,
-)
+)  # fmt: skip
 from sluicegate.kit.types import to_name
 
 if TYPE_CHECKING:
