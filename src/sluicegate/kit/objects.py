@@ -18,9 +18,18 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from sluicegate.kit.text import (
-    Unfit, float_fits, may_lose, parse_bytes, parse_decimal, parse_interval, parse_time, parse_uuid, shown, wrap,
+    Unfit,
+    float_fits,
+    may_lose,
+    parse_bytes,
+    parse_decimal,
+    parse_interval,
+    parse_time,
+    parse_uuid,
+    shown,
+    wrap,
     write_interval,
-)  # fmt: skip
+)
 from sluicegate.kit.types import to_name
 
 if TYPE_CHECKING:
@@ -51,7 +60,7 @@ def parse(text: bytes) -> Any:
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as fault:
-        raise ValueError(f"not JSON: {_reason(fault)}") from None
+        raise ValueError(f"not JSON: {fault.msg.split(':')[0]}") from None
     # Each key is followed by one colon. When there are as many colons as keys were kept, none was repeated.
     keys = _keys(value)
     if text.count(b'":') != keys or _SPACED.search(text):
@@ -81,10 +90,6 @@ def parse_all(texts: list[bytes]) -> list[Any] | None:
     else:
         kept = orjson.dumps(values).count(b'":')
     return values if joined.count(b'":') == kept else None
-
-
-def _reason(fault: json.JSONDecodeError) -> str:
-    return fault.msg.split(":")[0]
 
 
 def _check_depth(text: bytes) -> None:
@@ -127,7 +132,7 @@ def _exact(text: bytes) -> Any:
             text.decode(), parse_float=Decimal, parse_int=_whole, object_pairs_hook=_pairs, parse_constant=_refuse
         )
     except json.JSONDecodeError as fault:
-        raise ValueError(f"not JSON: {_reason(fault)}") from None
+        raise ValueError(f"not JSON: {fault.msg.split(':')[0]}") from None
     except UnicodeDecodeError:
         raise ValueError("not JSON: not valid UTF-8") from None
 
