@@ -34,7 +34,7 @@ class RunAsk(Model):
     """Name of the flow."""
     params: dict[str, Any] = Field(default={}, max_length=100)
     """Values of its parameters."""
-    full: bool = False
+    full: bool = Field(default=False, strict=True)
     """Read all rows, whatever runs before have seen, and go on from there."""
 
 
