@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 
 import pytest
 
@@ -39,6 +40,25 @@ def test_what_has_landed_is_kept_beside_what_others_keep(tmp_path):
     assert Memory.open(file, flow(), full=False).state == {"a": SEEN}
     assert Memory.open(file, flow(), full=True).state == {}
     assert [each.name for each in tmp_path.iterdir()] == ["s.json"]
+
+
+@pytest.mark.security
+def test_it_is_for_its_owner_and_a_leftover_leads_nowhere_else(tmp_path):
+    """It holds a value of a row."""
+    file, other = tmp_path / "s.json", tmp_path / "other"
+    other.write_text("mine")
+    (tmp_path / ".s.json.draft").symlink_to(other)
+    memory = Memory.open(file, flow(), full=False)
+    memory.see("a", **SEEN)
+    memory.land()
+    assert stat.S_IMODE(file.lstat().st_mode) == 0o600
+    assert (other.read_text(), file.is_symlink()) == ("mine", False)
+
+
+def test_what_could_not_be_kept_is_said_before_the_first_row(tmp_path):
+    for place in (tmp_path / "none" / "s.json", tmp_path):
+        with pytest.raises(Usage, match="no such folder|cannot be read"):
+            Memory.open(place, flow(), full=False)
 
 
 def test_a_flow_that_needs_a_file_says_so(tmp_path):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from sluicegate.base.errors import Corrupt, Usage
+from sluicegate.crypto.keys import sync_folder, write_private
 from sluicegate.kit.flow import Flow
-from sluicegate.kit.step import Reading
 
 
 class Memory:
@@ -26,12 +26,10 @@ class Memory:
     def open(cls, file: Path | None, flow: Flow, *, full: bool) -> Self:
         """Read the file, which may be missing yet.
 
-        Raises ``Usage`` when the flow needs a file and none is named, or what is kept is of another column, and
-        ``Corrupt``.
+        Raises ``Usage`` when the flow needs a file and none is named, when it could not be written once rows have
+        landed, or what is kept is of another column, and ``Corrupt``.
         """
-        wanted = {
-            each.name: each.since for each in flow.steps if isinstance(each, Reading) and each.name and each.since
-        }
+        wanted = flow.watermarks()
         if not wanted:
             if full or file is not None:
                 raise Usage("--full and --state go with steps that read since", where=f"flow {flow.name}")
@@ -43,11 +41,11 @@ class Memory:
             )
         made = cls(file, flow, _read(file))
         kept = {} if full else made._known.get(flow.name, {})
-        for step, since in wanted.items():
-            if step in kept and kept[step]["column"] != since.column:
+        for step, column in wanted.items():
+            if step in kept and kept[step]["column"] != column:
                 raise Usage(
                     f"what was read so far is told by the column {kept[step]['column']!r}, and now it is to be "
-                    f"{since.column!r}",
+                    f"{column!r}",
                     where=f"step {step}, since",
                     hint="Begin anew with --full.",
                 )
@@ -66,18 +64,25 @@ class Memory:
             return
         self._known.setdefault(self._flow, {}).update(moved)
         draft = self._file.with_name(f".{self._file.name}.draft")
-        with draft.open("w", encoding="utf-8") as out:
-            json.dump(self._known, out, indent=1)
-            out.flush()
-            os.fsync(out.fileno())
+        draft.unlink(missing_ok=True)  # of a run that was cut off
+        write_private(draft, json.dumps(self._known, indent=1).encode())  # it holds a value of a row
         draft.replace(self._file)
+        sync_folder(self._file.parent)
 
 
 def _read(file: Path | None) -> dict[str, Any]:
-    if file is None or not file.exists():
+    if file is None:
         return {}
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        raise Usage("there is no such folder, or nothing can be written in it", where=f"--state, {file.parent}")
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        text = file.read_bytes()
+    except FileNotFoundError:
+        return {}
+    except OSError as fault:
+        raise Usage(f"the file cannot be read: {fault.strerror}", where=f"--state, {file}") from None
+    try:
+        found = json.loads(text)
         fits = all(
             set(state) == {"column", "type", "value"} and all(isinstance(each, str) for each in state.values())
             for steps in found.values()

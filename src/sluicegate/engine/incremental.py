@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sluicegate.base.errors import Failed
 from sluicegate.engine import plan
-from sluicegate.kit.step import Reading, Writing
+from sluicegate.kit.step import Writing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from sluicegate.kit.flow import Flow
     from sluicegate.store.runs import Run
     from sluicegate.store.scope import Scope
-
-
-def columns(flow: Flow) -> dict[str, str]:
-    """Return the steps that read what is new since the run before, each with its column."""
-    found = ((each.name, each.since) for each in flow.steps if isinstance(each, Reading))
-    return {name: since.column for name, since in found if name and since}
 
 
 def steps(flow: Flow, segment: Segment) -> tuple[str, ...]:
@@ -34,7 +28,7 @@ def begin(scope: Scope, run: Run, flow: Flow) -> dict[str, dict[str, Any]]:
     Raises ``Conflict`` when another run of a flow that only adds rows is at work, ``Failed`` when what is kept is of
     another column.
     """
-    wanted = columns(flow)
+    wanted = flow.watermarks()
     if not wanted:
         return {}
     state = scope.watermarks().begin(run.id, flow.name, wanted, alone=not _keyed(flow))
@@ -43,7 +37,7 @@ def begin(scope: Scope, run: Run, flow: Flow) -> dict[str, dict[str, Any]]:
 
 def find(scope: Scope, flow: Flow) -> dict[str, dict[str, Any]]:
     """Return where the next run would begin, by step; raises as ``begin`` does."""
-    wanted = columns(flow)
+    wanted = flow.watermarks()
     held = scope.watermarks().current(flow.name) if wanted else {}
     state = {
         step: {"column": held[step].field, "type": held[step].type, "value": held[step].value}

@@ -206,6 +206,11 @@ class Flow(Model):
         used = (each.connection for each in self.steps if isinstance(each, Reading | Writing))
         return tuple(dict.fromkeys(used))
 
+    def watermarks(self) -> dict[str, str]:
+        """Return the steps that read what is new since the run before, each with its column."""
+        found = ((each.name, each.since) for each in self.steps if isinstance(each, Reading))
+        return {name: since.column for name, since in found if name and since}
+
     def values(self, given: Mapping[str, Any]) -> dict[str, Value]:
         """Return every parameter's value for a run; ``Invalid`` names one that is missing, unknown or does not fit."""
         for name in given:

@@ -11,7 +11,6 @@ from sluicegate.base.errors import Invalid, Missing
 from sluicegate.base.flaws import Misfit
 from sluicegate.base.model import Model, Name, Number
 from sluicegate.base.permission import Permission
-from sluicegate.engine import incremental
 from sluicegate.guard.desk import Desk
 from sluicegate.guard.operation import Http, Operation
 from sluicegate.kit import document
@@ -80,7 +79,7 @@ def _columns(desk: Desk, name: str) -> dict[str, str]:
     flow = document.parse_definition(desk.scope.definitions().get("flow", name).body)
     if not isinstance(flow, Flow):
         raise Invalid("this is not a flow", where=name)
-    return incremental.columns(flow)
+    return flow.watermarks()
 
 
 def _column(desk: Desk, ask: StateOf) -> str:
